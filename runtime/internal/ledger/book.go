@@ -1,0 +1,106 @@
+package ledger
+
+import (
+	"maps"
+	"sync"
+)
+
+// Entry is what one worker adds to a book: everything since its last one.
+// Counts of InFlight and Held are changes and may be negative.
+type Entry struct {
+	Records     uint64 // records read, closing records among them
+	Reports     uint64 // closing records
+	In          int64
+	By          [Count]int64
+	Rules       map[Rule]uint64
+	DeadLetters map[string]uint64 // by reason
+	FastScans   uint64
+	SlowScans   uint64
+	BytesIn     uint64 // of record values read
+	BytesOut    uint64 // of record values written
+	SeriesIn    int64  // change of series in the cache
+	SeriesOut   int64  // change of those of them that go on
+	CacheBytes  int64
+	Evicted     map[string]uint64 // series that left the cache, by reason
+	Lag         Lag
+}
+
+// Rule is what one rule did to samples.
+type Rule struct {
+	ID          string
+	Disposition Disposition
+}
+
+// Add puts e into a sum.
+func (s *Entry) Add(e *Entry) {
+	s.Records += e.Records
+	s.Reports += e.Reports
+	s.In += e.In
+	for d, n := range e.By {
+		s.By[d] += n
+	}
+	s.Rules = sum(s.Rules, e.Rules)
+	s.DeadLetters = sum(s.DeadLetters, e.DeadLetters)
+	s.Evicted = sum(s.Evicted, e.Evicted)
+	s.FastScans += e.FastScans
+	s.SlowScans += e.SlowScans
+	s.BytesIn += e.BytesIn
+	s.BytesOut += e.BytesOut
+	s.SeriesIn += e.SeriesIn
+	s.SeriesOut += e.SeriesOut
+	s.CacheBytes += e.CacheBytes
+	s.Lag.Add(&e.Lag)
+}
+
+// Clear empties e, keeping its memory.
+func (s *Entry) Clear() {
+	rules, letters, evicted := s.Rules, s.DeadLetters, s.Evicted
+	clear(rules)
+	clear(letters)
+	clear(evicted)
+	*s = Entry{Rules: rules, DeadLetters: letters, Evicted: evicted}
+}
+
+// Imbalance is in minus every disposition: anything but 0 is a defect.
+func (s *Entry) Imbalance() int64 {
+	n := s.In
+	for _, by := range s.By {
+		n -= by
+	}
+	return n
+}
+
+func sum[K comparable](into, from map[K]uint64) map[K]uint64 {
+	if into == nil && len(from) > 0 {
+		into = make(map[K]uint64, len(from))
+	}
+	for k, n := range from {
+		into[k] += n
+	}
+	return into
+}
+
+// Book is the running sum of the entries of all workers of one hop or sink. It
+// is safe for concurrent use.
+type Book struct {
+	mu  sync.Mutex
+	sum Entry
+}
+
+// Post adds a worker's entry, whole or not at all.
+func (b *Book) Post(e *Entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sum.Add(e)
+}
+
+// Sum returns the totals since the book was opened.
+func (b *Book) Sum() Entry {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sum
+	s.Rules = maps.Clone(s.Rules)
+	s.DeadLetters = maps.Clone(s.DeadLetters)
+	s.Evicted = maps.Clone(s.Evicted)
+	return s
+}

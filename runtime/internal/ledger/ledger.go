@@ -1,0 +1,33 @@
+// Package ledger counts what became of every sample, so that in = out + every
+// disposition can be proven at any moment. The unit is the sample: one point of
+// a record. A record that cannot be read counts as one sample.
+package ledger
+
+// Disposition is what became of a sample.
+type Disposition uint8
+
+// The dispositions. Every sample that came in has exactly one of them.
+const (
+	Out        Disposition = iota // acknowledged by every output it went to
+	InFlight                      // written to the outputs, not yet acknowledged
+	Held                          // picked by a thin rule whose interval is still open
+	Dropped                       // a drop rule matched
+	Sampled                       // outside the share a sample rule lets through
+	Thinned                       // not the one that a thin rule picked of its interval
+	Limited                       // above the rate of a limit rule
+	Disabled                      // its task is switched off
+	NoValue                       // no number: null, or the watermark before the first one
+	Superseded                    // of an attempt that a newer one has replaced
+	NotRouted                     // for other sinks than this one
+	DeadLetter                    // could not be read; kept on the dead-letter topic
+	Count                         // how many dispositions there are
+)
+
+var names = [Count]string{
+	Out: "out", InFlight: "in-flight", Held: "held", Dropped: "dropped", Sampled: "sampled",
+	Thinned: "thinned", Limited: "limited", Disabled: "disabled", NoValue: "no-value",
+	Superseded: "superseded", NotRouted: "not-routed", DeadLetter: "dead-letter",
+}
+
+// String returns the word used in metrics, status and explain.
+func (d Disposition) String() string { return names[d] }
