@@ -1,0 +1,47 @@
+package policy
+
+import (
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// watchEvery is how often the memory of a child is looked at. It allocates at most
+// some gigabytes a second, so that it overshoots its limit by a few percent.
+const watchEvery = 5 * time.Millisecond
+
+// bound makes this process exit when it goes beyond limits. The returned function
+// ends the watch; limits that the system enforces stay.
+func bound(limits Limits) (stop func(), err error) {
+	if err := systemLimits(limits); err != nil {
+		return nil, err
+	}
+	// The collector works harder as the limit nears, and gives up before it starves
+	// the evaluation: then the watch ends the process.
+	debug.SetMemoryLimit(limits.Memory * 9 / 10)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		watchMemory(limits.Memory, done)
+	}()
+	return func() { close(done); <-ended }, nil
+}
+
+func watchMemory(limit int64, done <-chan struct{}) {
+	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			metrics.Read(held)
+			if int64(held[0].Value.Uint64()-held[1].Value.Uint64()) > limit {
+				os.Exit(exitMemory)
+			}
+		}
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux && !darwin
+
+package policy
+
+// systemLimits does nothing: the parent bounds the wall time of this process, and
+// the process its own memory.
+func systemLimits(Limits) error { return nil }

@@ -1,0 +1,92 @@
+package policy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sluice-metrics/sluice/schema"
+)
+
+// Bundle is a policy set that has passed every check of this package, ready to be
+// compiled, stored and sent. It is plain data. A Bundle made by [Load] or
+// [ReadBundle] has a digest that fits.
+type Bundle struct {
+	Set        Set        `json:"set"`
+	Digest     string     `json:"digest"` // the revision: 64 hexadecimal digits, see Set.Digest
+	Provenance Provenance `json:"provenance"`
+	Versions   Versions   `json:"versions"`
+	Tags       []string   `json:"tags,omitempty"` // with which the set was loaded
+}
+
+// Versions are those of the tools that made a bundle.
+type Versions struct {
+	Schema string `json:"schema"` // apiVersion of the policy language
+	CUE    string `json:"cue"`    // version of CUE
+}
+
+// cueVersion is the version of CUE that go.mod names; a test compares the two.
+const cueVersion = "v0.17.1"
+
+// newBundle returns the bundle of a set.
+func newBundle(set Set, where Provenance, tags []string) (*Bundle, error) {
+	digest, err := set.Digest()
+	if err != nil {
+		return nil, err
+	}
+	return &Bundle{
+		Set: set, Digest: digest, Provenance: where, Tags: tags,
+		Versions: Versions{Schema: schema.Version, CUE: cueVersion},
+	}, nil
+}
+
+// Digest returns the SHA-256 of what the set deploys, in hexadecimal. Two sets have
+// the same digest when they declare the same, however it is written and divided
+// into files. Tests do not count, since they are not deployed.
+func (s Set) Digest() (string, error) {
+	deployed := Set{Teams: make([]Team, len(s.Teams))}
+	copy(deployed.Teams, s.Teams)
+	for i := range deployed.Teams {
+		deployed.Teams[i].Test = nil
+	}
+	text, err := json.Marshal(deployed)
+	if err != nil {
+		return "", fmt.Errorf("digest of a policy set: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// ReadBundle reads a bundle from JSON, as json.Marshal writes it. It refuses
+// unknown fields and a digest that does not fit the set.
+func ReadBundle(text []byte) (*Bundle, error) {
+	b := &Bundle{}
+	if err := unmarshalStrict(text, b); err != nil {
+		return nil, fmt.Errorf("read bundle: %w", err)
+	}
+	digest, err := b.Set.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if digest != b.Digest {
+		return nil, fmt.Errorf("read bundle: digest is %.12s, but the set has %.12s", b.Digest, digest)
+	}
+	return b, nil
+}
+
+// unmarshalStrict reads one JSON value and refuses unknown fields, and more after it.
+func unmarshalStrict(text []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is more after the JSON value")
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"fmt"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/ast/astutil"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/token"
+
+	"github.com/sluice-metrics/sluice/schema"
+)
+
+// An evaluation is a package that CUE has evaluated. Drop it when its values have
+// been read: the context behind it only ever grows.
+type evaluation struct {
+	pkg   cue.Value
+	value cue.Value      // at the path that was asked for
+	wrong []errors.Error // what CUE finds wrong with it
+}
+
+// evaluate builds a package from files, which it uses up, in a context of its own,
+// and evaluates what is at path. Only the schema and CUE's own packages can be
+// imported: there is no loader, no file system and no registry behind it, so
+// nothing outside of files takes part.
+//
+// A panic of CUE counts as something that it finds wrong: no text may end this process.
+func evaluate(files []*ast.File, path cue.Path) (e evaluation, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.wrong = []errors.Error{errors.Newf(token.NoPos, "CUE gave up: %v", r)}
+		}
+	}()
+	builder := build.NewContext()
+	contract, err := schemaInstance(builder)
+	if err != nil {
+		return e, err
+	}
+	inst := builder.NewInstance("", func(_ token.Pos, path string) *build.Instance {
+		if path == schema.ImportPath {
+			return contract
+		}
+		return nil // one of CUE's own, which the build knows
+	})
+	inst.ImportPath = "sluice.invalid/" + packageName
+	for _, f := range files {
+		if err := inst.AddSyntax(f); err != nil {
+			return evaluation{wrong: errors.Errors(err)}, nil
+		}
+	}
+	if err := inst.Complete(); err != nil {
+		return evaluation{wrong: errors.Errors(err)}, nil
+	}
+	e.pkg = cuecontext.New().BuildInstance(inst)
+	e.value = e.pkg.LookupPath(path)
+	wrong := e.pkg.Err()
+	if e.value.Exists() {
+		wrong = e.value.Validate(cue.Concrete(true))
+	}
+	e.wrong = errors.Errors(wrong)
+	return e, nil
+}
+
+// field is the path of a top-level field.
+func field(name string) cue.Path { return cue.MakePath(cue.Str(name)) }
+
+func schemaInstance(builder *build.Context) (*build.Instance, error) {
+	files, err := schemaFiles()
+	if err != nil {
+		return nil, err
+	}
+	inst := builder.NewInstance(schemaRoot, nil)
+	inst.ImportPath, inst.PkgName = schema.ImportPath, "schema"
+	for _, f := range files {
+		if err := inst.AddSyntax(f); err != nil {
+			return nil, fmt.Errorf("embedded schema: %w", err)
+		}
+	}
+	if err := inst.Complete(); err != nil {
+		return nil, fmt.Errorf("embedded schema: %w", err)
+	}
+	return inst, nil
+}
+
+// imposedFile is the name of the file that binds a set to the schema.
+const imposedFile = "sluice:imposed.cue"
+
+// imposed returns a file that unifies policy with #Policy of this binary, and with
+// #Team where the set has one, whatever its authors import or leave out. As a part
+// of the package it is evaluated together with it, once.
+func imposed(team bool) (*ast.File, error) {
+	text := fmt.Sprintf("package %s\nimport imposedSchema %q\n%s: imposedSchema.#Policy\n", packageName, schema.ImportPath, policyField)
+	if team {
+		text += policyField + ": #Team\n"
+	}
+	f, err := parser.ParseFile(imposedFile, text)
+	if err != nil {
+		return nil, fmt.Errorf("bind the set to the schema: %w", err)
+	}
+	return f, nil
+}
+
+// enclose moves the fields of a file below the field name, unified with #definition
+// of the schema.
+func enclose(f *ast.File, name, definition string) {
+	var head, body []ast.Decl
+	for _, d := range f.Decls {
+		switch d.(type) {
+		case *ast.Package, *ast.ImportDecl, *ast.CommentGroup, *ast.Attribute:
+			head = append(head, d)
+		default:
+			body = append(body, d)
+		}
+	}
+	spec := &ast.ImportSpec{Name: ast.NewIdent("imposedSchema"), Path: ast.NewString(schema.ImportPath)}
+	head = append(head, &ast.ImportDecl{Specs: []*ast.ImportSpec{spec}})
+	bound := ast.NewBinExpr(token.AND,
+		ast.NewSel(ast.NewIdent("imposedSchema"), "#"+definition),
+		&ast.StructLit{Elts: body})
+	f.Decls = append(head, &ast.Field{Label: ast.NewIdent(name), Value: bound})
+	astutil.Resolve(f, func(token.Pos, string, ...any) {})
+}

@@ -1,0 +1,100 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/token"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+)
+
+// A locator knows where the values of a team were written. Paths are those within
+// policy, such as control.a.rate.
+type locator struct {
+	team  string
+	tree  *tree
+	known Provenance // by team.section.name and team.section.name.field
+}
+
+// locate records where each rule, and each of its fields that an author gave, is written.
+func locate(team string, t *tree, policy cue.Value, own map[string]bool) *locator {
+	l := &locator{team: team, tree: t.fields[policyField], known: Provenance{}}
+	for _, section := range sections {
+		rules, err := policy.LookupPath(cue.MakePath(cue.Str(section))).Fields()
+		if err != nil {
+			continue // the section is not there
+		}
+		for rules.Next() {
+			l.rule([]string{section, rules.Selector().Unquoted()}, rules.Value(), own)
+		}
+	}
+	return l
+}
+
+func (l *locator) rule(path []string, rule cue.Value, own map[string]bool) {
+	sites := l.tree.find(path)
+	if i := slices.IndexFunc(sites, func(s site) bool { return !s.maybe }); len(sites) > 0 {
+		l.record(path, sites[max(i, 0)].pos())
+	}
+	fields, err := rule.Fields()
+	if err != nil {
+		return
+	}
+	for fields.Next() {
+		at := append(path[:len(path):len(path)], fields.Selector().Unquoted())
+		if pos := l.field(at, fields.Value().Pos(), own); pos.IsValid() {
+			l.record(at, pos)
+		}
+	}
+}
+
+// field returns where the value of a field is written. set is what CUE says set it:
+// the file of an author, or the schema when it is a default.
+func (l *locator) field(path []string, set token.Pos, own map[string]bool) token.Pos {
+	sites := l.tree.find(path)
+	for _, s := range sites {
+		if s.value.Pos() == set {
+			return set
+		}
+	}
+	for _, s := range sites {
+		if !s.maybe {
+			return s.value.Pos()
+		}
+	}
+	if own[set.Filename()] {
+		return set
+	}
+	return token.NoPos
+}
+
+func (l *locator) record(path []string, pos token.Pos) { l.known[l.key(path)] = place(pos) }
+
+func (l *locator) key(path []string) string { return l.team + "." + pathString(path) }
+
+// pos returns where the value at path is written, or the nearest part of path that
+// has a known place.
+func (l *locator) pos(path ...string) diag.Pos {
+	if sites := l.tree.find(path); len(sites) == 1 {
+		return place(sites[0].value.Pos())
+	}
+	for n := len(path); n > 0; n-- {
+		if p, ok := l.known[l.key(path[:n])]; ok {
+			return p
+		}
+		if sites := l.tree.find(path[:n]); n > 2 && len(sites) == 1 {
+			return place(sites[0].value.Pos())
+		}
+	}
+	return diag.Pos{}
+}
+
+// found is a finding about the value at path.
+func (l *locator) found(code diag.Code, message string, path ...string) diag.Diagnostic {
+	return diag.Diagnostic{
+		Code: code, Pos: l.pos(path...), Message: message,
+		Path: strings.Join([]string{policyField, pathString(path)}, "."),
+	}
+}

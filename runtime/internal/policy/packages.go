@@ -1,0 +1,71 @@
+package policy
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+)
+
+// packageName is the CUE package of every file of a policy set.
+const packageName = "policies"
+
+// teamsDir is the directory that holds a directory for each team.
+const teamsDir = "teams"
+
+// A teamPackage is what is evaluated as one: the files of a team's directory and
+// those of the directories above it.
+type teamPackage struct {
+	team  string   // name of the directory, "" in a set without teams
+	dir   string   // "." in a set without teams
+	files []string // sorted
+}
+
+// packages divides the files of a set among teams. Each team has a context of its
+// own in which it is evaluated, so that one cannot slow down or break another.
+func packages(snap Snapshot) []teamPackage {
+	byDir := map[string][]string{}
+	var teams []string
+	for _, name := range snap.names() {
+		dir := path.Dir(name)
+		byDir[dir] = append(byDir[dir], name)
+		if path.Dir(dir) == teamsDir {
+			teams = append(teams, path.Base(dir))
+		}
+	}
+	if len(teams) == 0 {
+		if len(byDir["."]) == 0 {
+			return nil
+		}
+		return []teamPackage{{dir: ".", files: byDir["."]}}
+	}
+	var out []teamPackage
+	for _, team := range slices.Compact(teams) {
+		dir := path.Join(teamsDir, team)
+		files := slices.Concat(byDir["."], byDir[teamsDir], byDir[dir])
+		slices.Sort(files)
+		out = append(out, teamPackage{team: team, dir: dir, files: files})
+	}
+	slices.SortFunc(out, func(a, b teamPackage) int { return cmp.Compare(a.team, b.team) })
+	return out
+}
+
+// unread finds, among files that no team reads, those that look like part of the set.
+func unread(sources []*source) []diag.Diagnostic {
+	var out []diag.Diagnostic
+	for _, s := range sources {
+		if s.file.PackageName() != packageName {
+			continue
+		}
+		d := finding(diag.BadPackage, packagePos(s.file), "no team reads this file")
+		d.Pos.File = s.name
+		d.Hint = "move the file to the root of the set, or to " + teamsDir + "/<team>"
+		if parts := strings.Split(s.name, "/"); parts[0] == teamsDir {
+			d.Hint = "a team is one directory; move the file up to " + path.Join(teamsDir, parts[1])
+		}
+		out = append(out, d)
+	}
+	return out
+}

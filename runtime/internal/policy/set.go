@@ -1,0 +1,176 @@
+package policy
+
+import "github.com/sluice-metrics/sluice/runtime/diag"
+
+// Set is a policy set as plain values: what the authors wrote, validated by the
+// schema, defaults filled in, nothing of CUE left. Package program compiles it.
+// Field names equal those of the schema; a test compares the two.
+type Set struct {
+	Teams []Team `json:"teams"`
+}
+
+// Team is what one package of policies declares. Maps are keyed by the rule's name.
+type Team struct {
+	APIVersion  string             `json:"apiVersion"`
+	Name        string             `json:"team"`
+	Description string             `json:"description,omitempty"`
+	Stream      map[string]Stream  `json:"stream,omitempty"`
+	Task        map[string]Task    `json:"task,omitempty"`
+	Control     map[string]Control `json:"control,omitempty"`
+	Rewrite     map[string]Rewrite `json:"rewrite,omitempty"`
+	Sink        map[string]Sink    `json:"sink,omitempty"`
+	Test        map[string]Test    `json:"test,omitempty"`
+}
+
+// Stream is a set of input topics with one quality level.
+type Stream struct {
+	Description string   `json:"description,omitempty"`
+	Topics      []string `json:"topics"`               // input topics
+	Level       string   `json:"level"`                // none, no-loss, no-duplicate, exactly-once
+	Processed   string   `json:"processed"`            // topic that hop 1 writes, default "sluice.processed"
+	DeadLetter  string   `json:"deadLetter"`           // topic for what cannot be read, default "sluice.dead-letter"
+	Partitions  int      `json:"partitions,omitempty"` // partitions to expect, 0: as found
+	Direct      bool     `json:"direct,omitempty"`     // level none only: skip the processed topic
+}
+
+// Task declares tasks that are known: what they are tagged with, and whether they report.
+type Task struct {
+	Description string            `json:"description,omitempty"`
+	Match       TaskMatch         `json:"match"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Enabled     bool              `json:"enabled"`
+	Until       string            `json:"until,omitempty"` // day (2026-12-31) up to which the entry holds
+}
+
+// TaskMatch selects tasks by torrent_task_id or job_name.
+type TaskMatch struct {
+	Tasks []string `json:"tasks"`
+}
+
+// Match selects series; every field that is given must match. Patterns are globs
+// (* and ?) or, after "re:", RE2; both must match the whole value.
+type Match struct {
+	Tasks   []string            `json:"tasks,omitempty"`
+	Metrics []string            `json:"metrics,omitempty"` // series name before rewrites
+	Labels  map[string][]string `json:"labels,omitempty"`  // before rewrites; an absent label is ""
+	Tags    map[string][]string `json:"tags,omitempty"`
+	Kinds   []string            `json:"kinds,omitempty"`
+	Origin  []string            `json:"origin,omitempty"`
+}
+
+// Ordered is what every rule has.
+type Ordered struct {
+	Description string `json:"description,omitempty"`
+	Enabled     bool   `json:"enabled"`
+	Order       int    `json:"order"`
+	Expires     string `json:"expires,omitempty"` // day on which the rule ends
+	Match       Match  `json:"match"`
+	Unless      *Match `json:"unless,omitempty"`
+}
+
+// Control is a rule that decides: the first that matches, by tier, order and name.
+type Control struct {
+	Ordered
+	Tier   string `json:"tier"`   // guard, tenant, default
+	Action string `json:"action"` // drop, keep, sample, thin, limit, route
+
+	Reason string   `json:"reason,omitempty"` // drop
+	Rate   float64  `json:"rate,omitempty"`   // sample: fraction, above 0 and below 1; limit: samples per second
+	By     string   `json:"by,omitempty"`     // sample: series or record
+	Every  string   `json:"every,omitempty"`  // thin: interval
+	Pick   string   `json:"pick,omitempty"`   // thin: last, first, max, min
+	Per    string   `json:"per,omitempty"`    // limit: series, task, rule
+	To     []string `json:"to,omitempty"`     // route: sinks or streams
+}
+
+// Rewrite is a rule that changes names, labels or values: all that match, by order and name.
+type Rewrite struct {
+	Ordered
+	Action string `json:"action"`
+
+	Labels    []string          `json:"labels,omitempty"`    // drop-labels: patterns
+	From      string            `json:"from,omitempty"`      // rename-label, extract, table-name
+	To        string            `json:"to,omitempty"`        // rename-label, rename-metric
+	Prefer    string            `json:"prefer,omitempty"`    // prefer-label: the label to keep
+	Over      string            `json:"over,omitempty"`      // prefer-label: the label that goes when prefer is there
+	Label     string            `json:"label,omitempty"`     // map-value, short-id, set-label
+	Map       map[string]string `json:"map,omitempty"`       // map-value
+	Otherwise string            `json:"otherwise,omitempty"` // map-value: keep, drop-label
+	Into      string            `json:"into,omitempty"`      // short-id, extract, table-name
+	Length    int               `json:"length,omitempty"`    // short-id: hexadecimal digits, 8 to 32
+	Longer    int               `json:"longer,omitempty"`    // short-id: only values with more characters than this
+	Regex     string            `json:"regex,omitempty"`     // extract
+	Value     string            `json:"value,omitempty"`     // set-label, extract
+	Factor    float64           `json:"factor,omitempty"`    // scale
+}
+
+// Sink is a place to which series are sent.
+type Sink struct {
+	Description string `json:"description,omitempty"`
+	Type        string `json:"type"`    // kafka, remote-write, scrape, store
+	Default     bool   `json:"default"` // takes what no route sent elsewhere
+
+	Topic      string            `json:"topic,omitempty"`      // kafka: topic on the same brokers
+	URL        string            `json:"url,omitempty"`        // remote-write
+	Protocol   string            `json:"protocol,omitempty"`   // remote-write: 1.0 or 2.0
+	Receiver   string            `json:"receiver,omitempty"`   // remote-write: prometheus, mimir, victoriametrics, other
+	Basic      *Basic            `json:"basic,omitempty"`      // remote-write
+	Bearer     string            `json:"bearer,omitempty"`     // remote-write: secret reference
+	Headers    map[string]string `json:"headers,omitempty"`    // remote-write
+	Timeout    string            `json:"timeout,omitempty"`    // remote-write: of one request
+	Path       string            `json:"path,omitempty"`       // scrape: HTTP path
+	Stale      string            `json:"stale,omitempty"`      // scrape: how long a silent series is exposed
+	Retention  string            `json:"retention,omitempty"`  // store
+	OutOfOrder string            `json:"outOfOrder,omitempty"` // store: window in which older samples are taken
+}
+
+// Basic is HTTP basic authentication; Password is a secret reference.
+type Basic struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// Test is an example: records in, and what must come out.
+type Test struct {
+	Description string      `json:"description,omitempty"`
+	Given       []TestInput `json:"given"`
+	Expect      TestExpect  `json:"expect"`
+}
+
+// TestInput is one sample of a test, written short.
+type TestInput struct {
+	Task   string            `json:"task"`
+	Scope  string            `json:"scope,omitempty"` // Flink's logical scope; without it metric is the series name
+	Metric string            `json:"metric"`
+	Kind   string            `json:"kind"`
+	Origin string            `json:"origin,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Value  float64           `json:"value"`
+	At     string            `json:"at"` // since the start of the test
+}
+
+// TestExpect says what must come out of the given records, in any order.
+type TestExpect struct {
+	Kept    []TestSeries  `json:"kept,omitempty"`
+	Dropped []TestDropped `json:"dropped,omitempty"`
+}
+
+// TestSeries is a series that must come out, with exactly these labels.
+type TestSeries struct {
+	Metric string            `json:"metric"`
+	Labels map[string]string `json:"labels,omitempty"` // torrent_task_id is implied from Task when that is given
+	Task   string            `json:"task,omitempty"`
+	Value  *float64          `json:"value,omitempty"`
+	To     []string          `json:"to,omitempty"`
+}
+
+// TestDropped names a series that must not come out, and the rule that stopped it.
+type TestDropped struct {
+	Metric string `json:"metric"`
+	Task   string `json:"task,omitempty"`
+	By     string `json:"by"` // rule name, or team/rule
+}
+
+// Provenance maps the path of a field (such as "platform.control.a.rate") to
+// where its author wrote it.
+type Provenance map[string]diag.Pos

@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+)
+
+// Limits of a snapshot. A set beyond them is refused before it is parsed.
+const (
+	maxFileBytes = 1 << 20
+	maxSetBytes  = 8 << 20
+	maxFiles     = 4096
+)
+
+// Snapshot is the text of the CUE files of a directory and those below it, keyed
+// by slash-separated path from the directory. Whatever is evaluated is in it:
+// nothing is read later, from anywhere.
+type Snapshot map[string][]byte
+
+// Take reads the CUE files of fsys. Files and directories whose names begin with
+// a dot or an underscore are left out, as CUE does, and so is cue.mod. What is not
+// a regular file, or beyond the limits (1 MiB a file, 8 MiB and 4096 files in all),
+// becomes a diagnostic. The error says that fsys cannot be read.
+//
+// The FS of an [os.Root] keeps symbolic links from leading out of the directory.
+func Take(fsys fs.FS) (Snapshot, []diag.Diagnostic, error) {
+	snap := Snapshot{}
+	var found []diag.Diagnostic
+	total := 0
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("read policy set: %w", err)
+		}
+		if left := leftOut(d.Name()) && name != "."; left || d.IsDir() || path.Ext(name) != ".cue" {
+			if left && d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		text, err := readFile(fsys, name, d)
+		var refused *refusedFile
+		if errors.As(err, &refused) {
+			found = append(found, diag.Diagnostic{Code: diag.BadFile, Pos: diag.Pos{File: name}, Message: refused.why})
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read policy set: %w", err)
+		}
+		snap[name] = text
+		if total += len(text); total > maxSetBytes || len(snap) > maxFiles {
+			found = append(found, diag.Diagnostic{
+				Code: diag.BadFile, Pos: diag.Pos{File: name},
+				Message: fmt.Sprintf("the set is too large: more than %d files or %d MiB of CUE", maxFiles, maxSetBytes>>20),
+				Hint:    "is this the directory of a policy set?",
+			})
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return snap, found, err
+}
+
+func leftOut(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "cue.mod"
+}
+
+// refusedFile says why a file may not be part of a set.
+type refusedFile struct{ why string }
+
+func (r *refusedFile) Error() string { return r.why }
+
+func readFile(fsys fs.FS, name string, d fs.DirEntry) ([]byte, error) {
+	if !d.Type().IsRegular() {
+		return nil, &refusedFile{"not a regular file; a policy set has no symbolic links"}
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxFileBytes:
+		return nil, &refusedFile{fmt.Sprintf("the file is larger than %d MiB", maxFileBytes>>20)}
+	}
+	return text, nil
+}
+
+// names returns the paths of the snapshot, sorted.
+func (s Snapshot) names() []string {
+	out := make([]string, 0, len(s))
+	for name := range s {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
