@@ -1,0 +1,130 @@
+package program
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+)
+
+// control is what a control rule does with a series; keep is the zero control.
+type control struct {
+	drop        bool
+	step        Step
+	wholeSeries bool     // sample: decide for the series, not for each sample
+	sinks       []string // route: sinks it names
+	topic       string   // route: processed topic of the stream it names
+	to          []string // route: the names as written
+}
+
+// tiers in the order in which they decide.
+var tiers = [...]string{"guard", "tenant", "default"}
+
+// controls compiles the control rules of all teams.
+func (c *compiler) controls() {
+	compare := func(a, b *named[policy.Control]) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(tiers[:], a.value.Tier), slices.Index(tiers[:], b.value.Tier)),
+			compareOrdered(a, b, a.value.Order, b.value.Order))
+	}
+	for _, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Control { return t.Control }, compare) {
+		v := &e.value
+		r := c.ordered(&v.Ordered, e.team, SectionControl, e.name, v.Action)
+		path := c.path(e.team, SectionControl, e.name)
+		if !slices.Contains(tiers[:], v.Tier) {
+			c.fail(diag.BadValue, path+".tier", fmt.Sprintf("there is no tier %q", v.Tier), "write guard, tenant or default")
+		}
+		r.control = c.control(v, e.team, path)
+		c.rules = append(c.rules, r)
+	}
+}
+
+func (c *compiler) control(v *policy.Control, team, path string) *control {
+	switch v.Action {
+	case "drop":
+		return &control{drop: true}
+	case "keep":
+		return &control{}
+	case "sample":
+		if !(v.Rate > 0 && v.Rate < 1) {
+			c.fail(diag.BadValue, path+".rate", "a share must be above 0 and below 1", "use keep to let everything through, and drop to let nothing through")
+			return nil
+		}
+		return &control{step: Step{Kind: SampleStep, Share: uint64(v.Rate * (1 << 64))}, wholeSeries: v.By != "record"}
+	case "thin":
+		pick := lookup(c, v.Pick, path+".pick", map[string]Pick{"": Last, "last": Last, "first": First, "max": Max, "min": Min})
+		return &control{step: Step{Kind: ThinStep, Every: c.duration(v.Every, path+".every"), Pick: pick}}
+	case "limit":
+		per := lookup(c, v.Per, path+".per", map[string]Per{"": PerSeries, "series": PerSeries, "task": PerTask, "rule": PerRule})
+		if !(v.Rate > 0) {
+			c.fail(diag.BadValue, path+".rate", "a rate must be above 0", "write a number of samples per second")
+		}
+		return &control{step: Step{Kind: LimitStep, Rate: v.Rate, Per: per}}
+	case "route":
+		return c.route(v.To, team, path+".to")
+	}
+	c.fail(diag.BadValue, path+".action", fmt.Sprintf("there is no control action %q", v.Action), "")
+	return &control{}
+}
+
+// route sorts the names a route is given into sinks and streams. The team's own
+// come first, then the platform's, then those of the other teams.
+func (c *compiler) route(to []string, team, path string) *control {
+	out := &control{to: to}
+	for _, name := range to {
+		switch stream, isSink := c.target(name, team); {
+		case isSink:
+			out.sinks = append(out.sinks, name)
+		case stream == nil:
+			c.fail(diag.UnknownName, path, fmt.Sprintf("there is no sink and no stream %q", name), "name a sink or a stream of the set")
+		case out.topic != "" && out.topic != stream.Processed:
+			c.fail(diag.Conflict, path, "a route leads to one stream at most", "write a rule for each stream, or name sinks")
+		default:
+			out.topic = stream.Processed
+		}
+	}
+	return out
+}
+
+func (c *compiler) target(name, team string) (stream *policy.Stream, isSink bool) {
+	teams := slices.Clone(c.set.Teams)
+	rank := func(t policy.Team) int {
+		switch t.Name {
+		case team:
+			return 0
+		case platformTeam:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(teams, func(a, b policy.Team) int { return cmp.Compare(rank(a), rank(b)) })
+	for _, t := range teams {
+		if _, ok := t.Sink[name]; ok {
+			return nil, true
+		}
+		if s, ok := t.Stream[name]; ok {
+			return &s, false
+		}
+	}
+	return nil, false
+}
+
+// lookup returns the value of a word of a rule.
+func lookup[T any](c *compiler, word, path string, words map[string]T) T {
+	v, ok := words[word]
+	if !ok {
+		c.fail(diag.BadValue, path, fmt.Sprintf("%q is not one of the words allowed", word), "")
+	}
+	return v
+}
+
+func (c *compiler) duration(s, path string) time.Duration {
+	d, err := policy.ParseDuration(s)
+	if err != nil || d <= 0 {
+		c.fail(diag.BadQuantity, path, fmt.Sprintf("%q is not a duration above 0", s), `write a duration such as "30s" or "5m", the larger units first`)
+	}
+	return d
+}

@@ -1,0 +1,210 @@
+// Package program is a policy set in compiled form, and the one interpreter that
+// decides by it, explains by it and tests by it. It knows rules and series. It
+// does not know where samples come from or go to, keeps no state between two
+// decisions, and sees single samples only through the steps that its callers
+// keep (Step, Window, Bucket).
+package program
+
+import (
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// Program is a compiled policy set. It is immutable and safe for concurrent use.
+// Holding one means that the set is valid.
+type Program struct {
+	rules    []rule // control rules, rewrites and entries of tasks, each in the order of evaluation
+	controls int    // how many are control rules
+	n        int    // how many are control rules or rewrites
+	tasks    tasks
+	from     policy.Provenance
+
+	live    bitset // rules in force
+	metrics *index
+	kinds   [metric.Histogram + 1]bitset
+	origins [metric.Event + 1]bitset
+	byTask  *index
+	teams   *index
+	labels  []fieldIndex
+	tags    []fieldIndex
+}
+
+// rule is a compiled rule. One of control and rewrite is set, by section.
+type rule struct {
+	Rule
+	team    string // the only team whose tasks it sees, "" for all tasks
+	match   selector
+	unless  *selector
+	control *control
+	rewrite rewrite
+}
+
+// mismatch says why a rule does not match, "" when it does.
+func (r *rule) mismatch(x *subject) string {
+	switch {
+	case r.Inert != "":
+		return r.Inert
+	case r.team != "" && x.task.tags.Get(teamTag) != r.team:
+		return "task of another team"
+	}
+	if why := r.match.mismatch(x); why != "" {
+		return why
+	}
+	if r.unless != nil && r.unless.mismatch(x) == "" {
+		return "unless"
+	}
+	return ""
+}
+
+// Rules lists the rules; Verdict.Rule and Event.Rule are indexes into the list.
+func (p *Program) Rules() []Rule {
+	out := make([]Rule, len(p.rules))
+	for i := range p.rules {
+		out[i] = p.rules[i].Rule
+	}
+	return out
+}
+
+// Filter is the set of rules that a part of a series' identity leaves possible.
+// It belongs to the program that made it. The zero Filter excludes nothing. It
+// takes a bit per rule.
+type Filter struct {
+	rules  bitset
+	task   *taskInfo
+	id     string   // torrent_task_id, with task
+	job    string   // job_name, with task
+	labels []string // values that rules were excluded for, in the order of Program.labels
+}
+
+// ByName returns the rules that a series of this name, kind and origin may match.
+func (p *Program) ByName(name string, kind metric.Kind, origin metric.Origin) Filter {
+	b, scratch := p.everyRule()
+	p.metrics.narrow(b, scratch, name)
+	if int(kind) < len(p.kinds) {
+		b.keep(p.kinds[kind])
+	}
+	if int(origin) < len(p.origins) {
+		b.keep(p.origins[origin])
+	}
+	return Filter{rules: b}
+}
+
+// BySource returns the rules that the series of a task may match, as far as
+// labels common to many of them tell. Series may have more labels, and other
+// values: Decide notices and goes without the filter then.
+func (p *Program) BySource(task string, common metric.Labels) Filter {
+	job := common.Get(jobLabel)
+	f := Filter{id: task, job: job, task: p.tasks.info(task, job)}
+	b, scratch := p.everyRule()
+	if job == "" || job == task {
+		p.byTask.narrow(b, scratch, task)
+	} else {
+		p.byTask.narrow(b, scratch, task, job)
+	}
+	p.teams.narrow(b, scratch, f.task.tags.Get(teamTag))
+	for _, x := range p.tags {
+		x.narrow(b, scratch, f.task.tags.Get(x.name))
+	}
+	if len(p.labels) > 0 {
+		f.labels = make([]string, len(p.labels))
+	}
+	for i, x := range p.labels {
+		f.labels[i] = common.Get(x.name)
+		x.narrow(b, scratch, f.labels[i])
+	}
+	f.rules = b
+	return f
+}
+
+func (p *Program) everyRule() (all, scratch bitset) {
+	two := make(bitset, 2*len(p.live))
+	copy(two, p.live)
+	return two[:len(p.live):len(p.live)], two[len(p.live):]
+}
+
+// about reports whether a filter of BySource holds for a series.
+func (p *Program) about(f *Filter, in *Input) bool {
+	if f.task == nil || f.id != in.Task || f.job != in.Labels.Get(jobLabel) {
+		return false
+	}
+	for i, x := range p.labels {
+		if f.labels[i] != in.Labels.Get(x.name) {
+			return false
+		}
+	}
+	return true
+}
+
+// Decide says what becomes of a series. byName must be of its name, kind and
+// origin, or zero; bySource of its task, or zero. It is called once per series,
+// not per sample.
+func (p *Program) Decide(in Input, byName, bySource Filter) Verdict {
+	if !p.about(&bySource, &in) {
+		bySource = p.BySource(in.Task, in.Labels)
+	}
+	x := subject{Input: in, job: bySource.job, task: bySource.task}
+	return p.run(&x, candidates{byName.rules, bySource.rules}, nil)
+}
+
+// run is the interpreter: it evaluates the candidates and, if rec is not nil,
+// notes each step.
+func (p *Program) run(x *subject, c candidates, rec *recorder) Verdict {
+	if by := x.task.disabled; by != NoRule {
+		rec.considered(by, "")
+		return Verdict{Disposition: ledger.Disabled, Rule: by}
+	}
+	v := Verdict{Rule: p.decide(x, &c, rec)}
+	var do *control
+	if v.Rule != NoRule {
+		do = p.rules[v.Rule].control
+		v.To, v.Topic, v.Step = do.sinks, do.topic, do.step
+		if do.drop {
+			return Verdict{Disposition: ledger.Dropped, Rule: v.Rule}
+		}
+	}
+	p.rewrite(x, &c, &v, rec)
+	if v.Step.Kind != SampleStep {
+		return v
+	}
+	// The series as it goes out: it stays the same when a task starts again.
+	v.Step.Seed = hashSeries(x.Task, v.Name, v.Labels)
+	if do.wholeSeries {
+		if v.Step.Seed >= v.Step.Share {
+			return Verdict{Disposition: ledger.Sampled, Rule: v.Rule}
+		}
+		v.Step = Step{}
+	}
+	return v
+}
+
+// decide returns the first control rule that matches, or NoRule.
+func (p *Program) decide(x *subject, c *candidates, rec *recorder) int32 {
+	for i := c.next(0, p.controls); i < p.controls; i = c.next(i+1, p.controls) {
+		why := p.rules[i].mismatch(x)
+		rec.considered(int32(i), why)
+		if why == "" {
+			return int32(i)
+		}
+	}
+	return NoRule
+}
+
+// rewrite sets what the series becomes: every rewrite that matches the series as
+// it was reported, each applied to the outcome of the one before.
+func (p *Program) rewrite(x *subject, c *candidates, v *Verdict, rec *recorder) {
+	d := draft{name: x.Name, labels: slices.Clone(x.Labels).Compact(), scale: 1}
+	for i := c.next(p.controls, p.n); i < p.n; i = c.next(i+1, p.n) {
+		r := &p.rules[i]
+		if why := r.mismatch(x); why != "" {
+			rec.considered(int32(i), why)
+			continue
+		}
+		rec.before(&d)
+		r.rewrite(&d)
+		rec.applied(int32(i), &d)
+	}
+	v.Name, v.Labels, v.Scale, v.Short = d.name, d.labels, d.scale, d.short
+}

@@ -1,0 +1,119 @@
+package program
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// subject is an input with what the program knows of its task.
+type subject struct {
+	Input
+	job  string // label job_name
+	task *taskInfo
+}
+
+// jobLabel is the label by which rules select tasks beside torrent_task_id.
+const jobLabel = "job_name"
+
+// selector is a compiled match: every condition that is set must hold.
+type selector struct {
+	metrics, tasks patterns
+	kinds, origins wordSet
+	labels, tags   []condition // by name
+}
+
+// condition asks for the value of a label or tag; an absent one is "".
+type condition struct {
+	name   string
+	values patterns
+}
+
+// wordSet is a set of kinds or origins; empty means all.
+type wordSet uint16
+
+func (s wordSet) has(i uint8) bool { return s == 0 || s&(1<<i) != 0 }
+
+// mismatch names the first condition that does not hold, "" when all do.
+func (s *selector) mismatch(x *subject) string {
+	switch {
+	case len(s.metrics) > 0 && !s.metrics.match(x.Name):
+		return "metrics"
+	case !s.kinds.has(uint8(x.Kind)):
+		return "kinds"
+	case !s.origins.has(uint8(x.Origin)):
+		return "origin"
+	case len(s.tasks) > 0 && !s.tasks.match(x.Task) && (x.job == "" || !s.tasks.match(x.job)):
+		return "tasks"
+	}
+	for i := range s.labels {
+		if c := &s.labels[i]; !c.values.match(x.Labels.Get(c.name)) {
+			return "labels." + c.name
+		}
+	}
+	for i := range s.tags {
+		if c := &s.tags[i]; !c.values.match(x.task.tags.Get(c.name)) {
+			return "tags." + c.name
+		}
+	}
+	return ""
+}
+
+// selector compiles a match; what is wrong with it is reported under path.
+func (c *compiler) selector(m *policy.Match, path string) selector {
+	return selector{
+		metrics: c.patterns(m.Metrics, path+".metrics"),
+		tasks:   c.patterns(m.Tasks, path+".tasks"),
+		kinds:   words(c, m.Kinds, metric.ParseKind, path+".kinds"),
+		origins: words(c, m.Origin, metric.ParseOrigin, path+".origin"),
+		labels:  c.conditions(m.Labels, path+".labels"),
+		tags:    c.conditions(m.Tags, path+".tags"),
+	}
+}
+
+func (c *compiler) patterns(list []string, path string) patterns {
+	if len(list) == 0 {
+		return nil
+	}
+	ps, err := newPatterns(list)
+	if err != nil {
+		c.fail(diag.BadPattern, path, err.Error(), "a pattern is a glob with * and ?, or re: and an RE2 expression; both match the whole value")
+	}
+	return ps
+}
+
+func (c *compiler) conditions(m map[string][]string, path string) []condition {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make([]condition, 0, len(m))
+	for _, name := range sortedKeys(m) {
+		out = append(out, condition{name, c.patterns(m[name], path+"."+name)})
+	}
+	return out
+}
+
+func words[T ~uint8](c *compiler, list []string, parse func(string) (T, bool), path string) wordSet {
+	var set wordSet
+	for _, s := range list {
+		v, ok := parse(s)
+		if !ok {
+			c.fail(diag.BadValue, path, fmt.Sprintf("%q is not one of the words allowed", s), "")
+			continue
+		}
+		set |= 1 << v
+	}
+	return set
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

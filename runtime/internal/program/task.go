@@ -1,0 +1,133 @@
+package program
+
+import (
+	"cmp"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// platformTeam is the team whose rules see all tasks in a set of several teams.
+const platformTeam = "platform"
+
+// teamTag is the tag that says whose task it is.
+const teamTag = "team"
+
+// taskInfo is what the entries of the task section say about one task.
+type taskInfo struct {
+	tags     metric.Labels
+	disabled int32 // position in Program.rules of the entry that switches it off, or NoRule
+}
+
+// taskEntry is an entry of the task section that holds today.
+type taskEntry struct {
+	team     string // "": of the platform, or of the only team
+	tags     metric.Labels
+	disabled bool
+	rule     int32
+}
+
+// tasks are the entries by precedence: the platform's first, then by name.
+type tasks struct {
+	entries []taskEntry
+	index   *index
+}
+
+// info gathers what the entries that match a task say. The first entry to give a
+// tag wins. An entry of a team counts only for tasks that are the team's: those
+// that no entry before gave to another one.
+func (t *tasks) info(task, job string) *taskInfo {
+	info := &taskInfo{disabled: NoRule}
+	if len(t.entries) == 0 {
+		return info
+	}
+	hits := newBitset(len(t.entries))
+	copy(hits, t.index.always)
+	t.index.mark(hits, task)
+	if job != "" {
+		t.index.mark(hits, job)
+	}
+	team := t.owner(hits)
+	for c, i := (candidates{hits}), 0; ; i++ {
+		if i = c.next(i, len(t.entries)); i == len(t.entries) {
+			return info
+		}
+		e := &t.entries[i]
+		if e.team != "" && e.team != team {
+			continue
+		}
+		for _, tag := range e.tags {
+			if info.tags.Get(tag.Name) == "" {
+				info.tags = info.tags.Set(tag.Name, tag.Value)
+			}
+		}
+		if e.disabled && info.disabled == NoRule {
+			info.disabled = e.rule
+		}
+	}
+}
+
+// owner is the team that the first of the entries gives the task to.
+func (t *tasks) owner(hits bitset) string {
+	c := candidates{hits}
+	for i := c.next(0, len(t.entries)); i < len(t.entries); i = c.next(i+1, len(t.entries)) {
+		if team := t.entries[i].tags.Get(teamTag); team != "" {
+			return team
+		}
+	}
+	return ""
+}
+
+// taskSection compiles the task sections of all teams.
+func (c *compiler) taskSection(set *policy.Set) tasks {
+	var t tasks
+	var found []patterns
+	for _, e := range inOrder(set, func(t *policy.Team) map[string]policy.Task { return t.Task }, c.compareTasks) {
+		path := c.path(e.team, SectionTask, e.name)
+		r := rule{Rule: c.describe(e.team, SectionTask, e.name, e.value.Description)}
+		r.Action = "tag"
+		if !e.value.Enabled {
+			r.Action = "disable"
+		}
+		if until := e.value.Until; until != "" && c.today > until {
+			r.Inert = "held until " + until
+		}
+		ps := c.patterns(e.value.Match.Tasks, path+".match.tasks")
+		if r.Inert == "" {
+			t.entries = append(t.entries, taskEntry{
+				team: c.scope(e.team), tags: c.tags(&e.value, e.team, path), disabled: !e.value.Enabled, rule: int32(len(c.rules)),
+			})
+			found = append(found, ps)
+		}
+		c.rules = append(c.rules, r)
+	}
+	t.index = newIndex(len(t.entries))
+	for i, ps := range found {
+		t.index.add(int32(i), ps)
+	}
+	return t
+}
+
+// compareTasks puts the platform's entries first, then goes by name.
+func (c *compiler) compareTasks(a, b *named[policy.Task]) int {
+	rank := func(team string) int { return min(len(c.scope(team)), 1) }
+	return cmp.Or(cmp.Compare(rank(a.team), rank(b.team)), cmp.Compare(a.name, b.name), cmp.Compare(a.team, b.team))
+}
+
+// tags are the tags of an entry. In a set of several teams, an entry gives its
+// tasks to its team, and only the platform may give them to another one.
+func (c *compiler) tags(t *policy.Task, team, path string) metric.Labels {
+	var tags metric.Labels
+	for name, value := range t.Tags {
+		tags = tags.Set(name, value)
+	}
+	if own := c.scope(team); own != "" {
+		if is := tags.Get(teamTag); is != "" && is != own {
+			c.fail(diag.WrongTeam, path+".tags."+teamTag, "an entry of team "+own+" cannot give tasks to team "+is,
+				"leave the tag out, or let team "+platformTeam+" write the entry")
+		}
+		tags = tags.Set(teamTag, own)
+	}
+	return tags
+}
