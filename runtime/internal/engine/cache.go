@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// cache remembers what a worker has seen, on two levels: a source is a task with
+// one set of labels, a name is a metric; a slot is where the two meet and holds
+// the series of its points. A hit compares bytes, never only a hash, so two
+// series cannot be taken for one.
+//
+// Reports repeat in order, so each slot and source remembers its follower: in
+// steady state a record is found by comparing it with a guess, without hashing.
+type cache struct {
+	seed    maphash.Seed
+	sources map[uint64]*source // chained
+	names   map[uint64]*name   // chained
+	oldest  *source            // least recently seen; newest.newer is nil
+	newest  *source
+	sweep   *source // where the next sweep goes on
+
+	last *slot // that the last record went to
+
+	size  int64 // estimated bytes
+	limit int64
+}
+
+// source is a task and one set of common labels.
+type source struct {
+	raw   []byte // labels, then task: as on the wire
+	cut   int    // where the labels end
+	slots map[*name]*slot
+	first *slot   // guess for the first record of a report
+	after *source // guess for the source after this one
+
+	filter       program.Filter // of generation gen
+	gen          uint32
+	head         []byte   // start of its processed records
+	encoded      [][]byte // label objects of its outputs, shared by its slots
+	hash         uint64
+	chain        *source
+	older, newer *source
+	seen         int64 // Unix ms of the last batch with a record of it
+	reported     int64 // report_timestamp of the last record
+	interval     int64 // ms between its last two reports
+	size         int64
+}
+
+// name is a metric with all that identifies it beside labels.
+type name struct {
+	metric, scope, typ, origin, to []byte // as on the wire
+	series                         string // Prometheus name
+	kind                           metric.Kind
+	from                           metric.Origin
+	sinks                          []string // that it is routed to
+
+	filter program.Filter // of generation gen
+	gen    uint32
+	slots  int // that use it
+	hash   uint64
+	chain  *name
+}
+
+// slot holds the series of one metric of one source.
+type slot struct {
+	source *source // nil once evicted
+	name   *name
+	series []*series          // in the order of the first report
+	index  map[uint64]*series // by point identity, for slots of many points
+	next   *slot              // guess for the record after this one
+}
+
+// Rough sizes for the byte cap: measured with runtime.MemStats over 200,000
+// series (BenchmarkMemoryPerSeries), rounded up.
+const (
+	sourceSize = 480
+	slotSize   = 140
+	seriesSize = 160
+	nameSize   = 240
+	indexFrom  = 8 // points above which a slot is indexed
+)
+
+func newCache(limit int64) *cache {
+	return &cache{
+		seed: maphash.MakeSeed(), limit: limit,
+		sources: map[uint64]*source{}, names: map[uint64]*name{},
+	}
+}
+
+func (s *source) is(v *record.View) bool {
+	return len(s.raw) == len(v.Labels)+len(v.Task) &&
+		string(s.raw[s.cut:]) == string(v.Task) && string(s.raw[:s.cut]) == string(v.Labels)
+}
+
+func (n *name) is(v *record.View) bool {
+	return string(n.metric) == string(v.Metric) && string(n.scope) == string(v.Scope) &&
+		string(n.typ) == string(v.Type) && string(n.origin) == string(v.Origin) && string(n.to) == string(v.To)
+}
+
+// find returns the slot of a record, or nil.
+func (c *cache) find(v *record.View) *slot {
+	src, guess := c.findSource(v)
+	if src == nil {
+		return nil
+	}
+	if guess != nil && guess.source == src && guess.name.is(v) {
+		c.last = guess
+		return guess
+	}
+	n := c.findName(v)
+	if n == nil {
+		return nil
+	}
+	sl := src.slots[n]
+	if sl != nil {
+		c.learn(src, sl)
+	}
+	return sl
+}
+
+// findSource returns the source of a record and a guess for its slot.
+func (c *cache) findSource(v *record.View) (*source, *slot) {
+	if c.last != nil && c.last.source != nil {
+		cur := c.last.source
+		if cur.is(v) {
+			return cur, c.last.next
+		}
+		if a := cur.after; a != nil && a.slots != nil && a.is(v) {
+			c.touch(a)
+			return a, a.first
+		}
+	}
+	for s := c.sources[c.hashSource(v)]; s != nil; s = s.chain {
+		if s.is(v) {
+			if c.last != nil && c.last.source != nil {
+				c.last.source.after = s
+			}
+			c.touch(s)
+			return s, s.first
+		}
+	}
+	return nil, nil
+}
+
+func (c *cache) findName(v *record.View) *name {
+	for n := c.names[c.hashName(v)]; n != nil; n = n.chain {
+		if n.is(v) {
+			return n
+		}
+	}
+	return nil
+}
+
+// learn remembers that sl came after the last slot.
+func (c *cache) learn(src *source, sl *slot) {
+	if c.last != nil && c.last.source == src {
+		c.last.next = sl
+	} else {
+		src.first = sl
+	}
+	c.last = sl
+}
+
+func (c *cache) hashSource(v *record.View) uint64 {
+	return maphash.Bytes(c.seed, v.Labels) ^ maphash.Bytes(c.seed, v.Task)*0x9e3779b97f4a7c15
+}
+
+func (c *cache) hashName(v *record.View) uint64 {
+	return maphash.Bytes(c.seed, v.Metric) ^ maphash.Bytes(c.seed, v.Scope)*0x9e3779b97f4a7c15
+}
+
+// add returns a new slot for a record that find did not know.
+func (c *cache) add(v *record.View, describe func(*name)) *slot {
+	src, _ := c.findSource(v)
+	if src == nil {
+		src = c.addSource(v)
+	}
+	n := c.findName(v)
+	if n == nil {
+		n = c.addName(v)
+		describe(n)
+	}
+	n.slots++
+	sl := &slot{source: src, name: n}
+	src.slots[n] = sl
+	c.grow(src, slotSize)
+	c.learn(src, sl)
+	return sl
+}
+
+func (c *cache) addSource(v *record.View) *source {
+	s := &source{
+		raw: bytes.Join([][]byte{v.Labels, v.Task}, nil), cut: len(v.Labels),
+		slots: map[*name]*slot{}, hash: c.hashSource(v),
+	}
+	s.chain = c.sources[s.hash]
+	c.sources[s.hash] = s
+	c.grow(s, sourceSize+int64(len(s.raw)))
+	c.pushNewest(s)
+	return s
+}
+
+func (c *cache) addName(v *record.View) *name {
+	n := &name{
+		metric: bytes.Clone(v.Metric), scope: bytes.Clone(v.Scope), typ: bytes.Clone(v.Type),
+		origin: bytes.Clone(v.Origin), to: bytes.Clone(v.To), kind: v.Kind, hash: c.hashName(v),
+	}
+	n.chain = c.names[n.hash]
+	c.names[n.hash] = n
+	c.size += nameSize
+	return n
+}
+
+func (c *cache) grow(s *source, n int64) {
+	s.size += n
+	c.size += n
+}
+
+// touch makes s the most recently seen source.
+func (c *cache) touch(s *source) {
+	if s.newer == nil {
+		return
+	}
+	c.unlink(s)
+	c.pushNewest(s)
+}
+
+func (c *cache) pushNewest(s *source) {
+	s.older, s.newer = c.newest, nil
+	if c.newest != nil {
+		c.newest.newer = s
+	} else {
+		c.oldest = s
+	}
+	c.newest = s
+}
+
+func (c *cache) unlink(s *source) {
+	if c.sweep == s {
+		c.sweep = s.newer
+	}
+	if s.older != nil {
+		s.older.newer = s.newer
+	} else {
+		c.oldest = s.newer
+	}
+	if s.newer != nil {
+		s.newer.older = s.older
+	} else {
+		c.newest = s.older
+	}
+	s.older, s.newer = nil, nil
+}
+
+// removeSource forgets s and hands each of its series to gone.
+func (c *cache) removeSource(s *source, gone func(*series)) {
+	for _, sl := range s.slots {
+		c.removeSlot(sl, gone)
+	}
+	c.unlink(s)
+	c.size -= s.size
+	unchain(c.sources, s.hash, s, func(x *source) **source { return &x.chain })
+	s.slots, s.first, s.after = nil, nil, nil
+}
+
+// removeSlot takes a slot apart; its source drops it from slots.
+func (c *cache) removeSlot(sl *slot, gone func(*series)) {
+	for _, e := range sl.series {
+		gone(e)
+	}
+	n := sl.name
+	if n.slots--; n.slots == 0 {
+		unchain(c.names, n.hash, n, func(x *name) **name { return &x.chain })
+		c.size -= nameSize
+	}
+	if c.last == sl {
+		c.last = nil
+	}
+	sl.source, sl.next, sl.series, sl.index = nil, nil, nil, nil
+}
+
+// unchain removes x from the chain of its hash.
+func unchain[T any](m map[uint64]*T, hash uint64, x *T, next func(*T) **T) {
+	if m[hash] == x {
+		if *next(x) == nil {
+			delete(m, hash)
+		} else {
+			m[hash] = *next(x)
+		}
+		return
+	}
+	for p := m[hash]; p != nil; p = *next(p) {
+		if *next(p) == x {
+			*next(p) = *next(x)
+			return
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"context"
+	"hash/maphash"
+	"strconv"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// describe fills in what a new name means.
+func (w *Worker) describe(n *name) {
+	scope, met := record.Unquote(n.scope), record.Unquote(n.metric)
+	n.series = metric.SeriesName(scope, met)
+	origin, ok := metric.ParseOrigin(string(n.origin))
+	if !ok {
+		origin = w.opts.Catalogue.Origin(scope, met)
+	}
+	n.from = origin
+	n.sinks, _ = record.AppendStrings(nil, n.to) // validated with the record
+}
+
+// decide runs the program for a series: once per series and generation.
+func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Point) error {
+	wasOut := e.gen != 0 && e.disposition == ledger.Out
+	labels, err := w.labels(sl.source, p)
+	if err != nil {
+		return err
+	}
+	v := w.verdict(sl, labels)
+	e.gen, e.rule, e.disposition, e.scale = w.cur.number, v.Rule, v.Disposition, v.Scale
+	isOut := v.Disposition == ledger.Out
+	w.series.out += delta(wasOut, isOut)
+	identity := w.identity(&v)
+	if wasOut && (!isOut || identity != e.identity) {
+		if err := w.finish(ctx, sl, e, w.view.Timestamp); err != nil {
+			return err
+		}
+	}
+	e.identity = identity
+	if len(v.Short) > 0 && w.opts.Learn != nil {
+		w.opts.Learn(v.Short)
+	}
+	w.setStep(sl, e, v.Step)
+	if isOut && w.records != nil {
+		w.output(sl, e, p, &v)
+	} else if isOut && e.form == record.None && p.Form != record.None {
+		w.bind(e, p, &v)
+	}
+	return nil
+}
+
+// verdict decides: by the program, with what it can know of the name and of the
+// source alone, or without one as the first hop has decided.
+func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
+	v := program.Verdict{Rule: program.NoRule, Name: sl.name.series, Labels: labels, Scale: 1, To: sl.name.sinks}
+	if w.cur.Program != nil {
+		v = w.ask(sl, labels)
+	}
+	if v.Disposition == ledger.Out && w.opts.Takes != nil && !w.opts.Takes(v.To) {
+		return program.Verdict{Rule: v.Rule, Disposition: ledger.NotRouted}
+	}
+	return v
+}
+
+func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
+	n, src, prog := sl.name, sl.source, w.cur.Program
+	if n.gen != w.cur.number {
+		n.filter, n.gen = prog.ByName(n.series, n.kind, n.from), w.cur.number
+	}
+	task := string(src.raw[src.cut:])
+	if src.gen != w.cur.number {
+		src.filter, src.gen = prog.BySource(task, w.decoded.labels), w.cur.number
+	}
+	return prog.Decide(program.Input{
+		Task: task, Name: n.series, Kind: n.kind, Origin: n.from, Labels: labels,
+	}, n.filter, src.filter)
+}
+
+// labels returns all labels of a point as reported, in a slice of its own. A
+// label that the record spells out wins over the field of the same meaning.
+func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
+	if w.decoded.source != src {
+		l, err := record.AppendLabels(nil, src.raw[:src.cut])
+		if err != nil {
+			return nil, err
+		}
+		task := record.Unquote(src.raw[src.cut:])
+		if _, ok := l.Lookup(metric.TaskLabel); !ok {
+			l = l.Set(metric.TaskLabel, task)
+		}
+		w.decoded = decoded{src, l}
+	}
+	l := make(metric.Labels, len(w.decoded.labels), len(w.decoded.labels)+2)
+	copy(l, w.decoded.labels)
+	l = setNumber(l, metric.SubtaskLabel, p.Subtask)
+	l = setNumber(l, metric.AttemptLabel, p.Attempt)
+	if len(p.Labels) == 0 {
+		return l.Compact(), nil
+	}
+	own, err := record.AppendLabels(nil, p.Labels)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range own {
+		l = l.Set(x.Name, x.Value)
+	}
+	return l.Compact(), nil
+}
+
+func setNumber(l metric.Labels, name string, n int32) metric.Labels {
+	if _, ok := l.Lookup(name); ok || n < 0 {
+		return l
+	}
+	return l.Set(name, strconv.Itoa(int(n)))
+}
+
+// identity tells whether a new verdict still means the same series.
+func (w *Worker) identity(v *program.Verdict) uint64 {
+	if v.Disposition != ledger.Out {
+		return 0
+	}
+	var h maphash.Hash
+	h.SetSeed(w.cache.seed)
+	part := func(s string) {
+		h.WriteString(s)
+		h.WriteByte(0)
+	}
+	part(v.Topic)
+	part(v.Name)
+	for _, l := range v.Labels {
+		part(l.Name)
+		part(l.Value)
+	}
+	for _, to := range v.To {
+		part(to)
+	}
+	return h.Sum64()
+}
+
+// finish ends what a series has been so far: its samples from at on go elsewhere
+// or nowhere.
+func (w *Worker) finish(ctx context.Context, sl *slot, e *series, at int64) error {
+	if w.records != nil {
+		return w.packOne(ctx, sl, e, nil, at)
+	}
+	w.unbind(e, at)
+	return nil
+}
+
+// gone forgets a series that leaves the cache. Of a series that has ended a sink
+// is told; one that only had to make room goes on when it is next seen.
+func (w *Worker) gone(e *series, ended bool) {
+	w.series.in--
+	if e.gen != 0 && e.disposition == ledger.Out {
+		w.series.out--
+	}
+	if e.step != nil && e.step.holding {
+		w.entry.By[ledger.Held]--
+		w.entry.By[ledger.Thinned]++
+		delete(w.held, e)
+	}
+	if w.lane != nil && ended {
+		w.unbind(e, e.seen+1)
+	} else if w.lane != nil {
+		w.releaseRefs(e)
+	}
+}
+
+func delta(was, is bool) int64 {
+	switch {
+	case was == is:
+		return 0
+	case is:
+		return 1
+	}
+	return -1
+}
+
+func msDuration(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }

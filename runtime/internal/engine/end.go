@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// endForms is what the series of a kind are bound as when their end is the first
+// that a worker sees of them. Texts and quantiles are not known then; the store
+// stops showing those after its lookback.
+var endForms = [...]record.Form{
+	metric.Counter: record.Count, metric.Gauge: record.Number,
+	metric.Meter: record.Rate, metric.Histogram: record.Statistic,
+}
+
+// end governs a record that says its series have ended.
+func (w *Worker) end(ctx context.Context, m *Message, sl *slot) error {
+	v := &w.view
+	if len(v.Points) == 0 {
+		w.hits = append(w.hits[:0], sl.series...)
+		for _, e := range sl.series {
+			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.labels})
+		}
+		if len(w.hits) == 0 {
+			w.entry.In++
+			w.entry.By[ledger.NoValue]++
+			return nil
+		}
+	}
+	ended, out := slices.Clone(w.hits), 0
+	w.entry.In += int64(len(w.hits))
+	for i, e := range w.hits {
+		goesOut, err := w.endOne(ctx, sl, e, &v.Points[i])
+		if err != nil {
+			return err
+		}
+		if goesOut {
+			out++
+			continue
+		}
+		w.hits[i] = nil
+		if e.attempt > v.Points[i].Attempt {
+			ended[i] = nil
+		}
+	}
+	w.sent(v.Timestamp, out)
+	if w.records != nil {
+		if err := w.packRecord(ctx, m, sl, packEnds); err != nil {
+			return err
+		}
+	}
+	sl.remove(w.cache, func(e *series) bool {
+		if !slices.Contains(ended, e) {
+			return false
+		}
+		w.gone(e, true)
+		return true
+	})
+	return nil
+}
+
+// endOne ends one series: true says that its end goes out.
+func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
+	if p.Attempt >= 0 && p.Attempt < e.attempt {
+		w.entry.By[ledger.Superseded]++
+		return false, nil
+	}
+	p.Form = endForms[sl.name.kind]
+	if e.gen != w.cur.number {
+		if err := w.decide(ctx, sl, e, p); err != nil {
+			return false, err
+		}
+	}
+	if e.disposition != ledger.Out {
+		w.count(e.rule, e.disposition)
+		return false, nil
+	}
+	if e.step != nil && e.step.holding {
+		delete(w.held, e)
+		e.step.window.Flush()
+		if err := w.letGo(ctx, sl, e); err != nil {
+			return false, err
+		}
+	}
+	if w.lane != nil {
+		w.unbind(e, w.view.Timestamp)
+	}
+	return true, nil
+}

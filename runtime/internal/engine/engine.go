@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// Catalogue is what the engine asks about metrics it has not seen yet: once per
+// metric and worker, never per sample.
+type Catalogue interface {
+	// Origin classifies a record that names no origin.
+	Origin(scope, metric string) metric.Origin
+
+	// Counts reports whether the series of this name only goes up, although Flink
+	// calls it a gauge.
+	Counts(series string) bool
+}
+
+// Options describe one engine: one hop, or one sink of the second hop.
+type Options struct {
+	Name string // of the hop or sink, for dead letters
+
+	// Exactly one of Samples and Records is set: series for a sink, or records
+	// for the processed topic.
+	Samples SampleSink
+	Records RecordSink
+
+	Topic       string     // processed topic, with Records
+	Letters     RecordSink // takes what cannot be read
+	LetterTopic string
+
+	// Takes reports whether a sample that a route sends to the sinks named (none:
+	// the default ones) is for this engine. Nil takes everything.
+	Takes func(to []string) bool
+
+	// Learn is told the short identifiers that verdicts put into labels, once per
+	// series, from the goroutines of the workers. Nil: nobody asks.
+	Learn func([]program.ShortID)
+
+	// Flushed is told how long a worker waited for its outputs to acknowledge, from
+	// the goroutines of the workers. Nil: nobody asks.
+	Flushed func(time.Duration)
+
+	Catalogue  Catalogue
+	CacheBytes int64 // most that the cache of one worker may hold, at least 1 MiB
+	Book       *ledger.Book
+	Now        func() time.Time
+}
+
+// Generation is a program in force. A nil Program leaves everything as it is:
+// the second hop, whose labels are final.
+type Generation struct {
+	Program  *program.Program
+	Revision string // digest of the policy set, a header of every record written
+
+	number uint32 // position in the engine's history; cache entries remember it
+	rules  []program.Rule
+}
+
+// Engine opens workers for partitions and gives them the generation in force.
+type Engine struct {
+	opts Options
+	gen  atomic.Pointer[Generation]
+	seq  atomic.Uint32
+}
+
+const minCacheBytes = 1 << 20
+
+// New returns an engine that runs gen.
+func New(opts Options, gen Generation) (*Engine, error) {
+	switch {
+	case (opts.Samples == nil) == (opts.Records == nil):
+		return nil, errors.New("an engine needs either a sample sink or a record sink")
+	case opts.Letters == nil || opts.Book == nil || opts.Catalogue == nil || opts.Now == nil:
+		return nil, errors.New("an engine needs dead letters, a book, a catalogue and a clock")
+	}
+	opts.CacheBytes = max(opts.CacheBytes, minCacheBytes)
+	e := &Engine{opts: opts}
+	e.Apply(gen)
+	return e, nil
+}
+
+// Apply puts gen in force: one pointer store that cannot fail. Every worker
+// takes it up with its next batch; cached series are decided again when they are
+// next seen, so nothing pauses.
+func (e *Engine) Apply(gen Generation) {
+	gen.number = e.seq.Add(1)
+	if gen.Program != nil {
+		gen.rules = gen.Program.Rules()
+	}
+	e.gen.Store(&gen)
+}
+
+// Open returns a worker for a partition.
+func (e *Engine) Open(p Partition) (*Worker, error) {
+	w := &Worker{opts: &e.opts, gen: &e.gen, partition: p, scanner: record.NewScanner(), next: -1, acked: -1}
+	var err error
+	if w.letters, err = e.opts.Letters.RecordLane(p); err != nil {
+		return nil, err
+	}
+	if e.opts.Records != nil {
+		w.records, err = e.opts.Records.RecordLane(p)
+	} else {
+		w.lane, err = e.opts.Samples.Lane(p)
+	}
+	if err != nil {
+		w.letters.Close()
+		return nil, err
+	}
+	w.cache = newCache(e.opts.CacheBytes)
+	w.buckets = map[bucketKey]*program.Bucket{}
+	w.held = map[*series]*slot{}
+	return w, nil
+}

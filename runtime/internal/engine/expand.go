@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"bytes"
+	"math"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// expand turns a point into samples of the Prometheus series it stands for.
+func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
+	if e.form != p.Form || e.more != nil && !e.more.fits(p) {
+		if err := w.rebind(sl, e, p, at); err != nil {
+			return err
+		}
+	}
+	switch p.Form {
+	case record.Count:
+		w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
+	case record.Number:
+		w.samples = append(w.samples, Sample{e.ref, at, p.Value * e.scale})
+	case record.Text:
+		w.samples = append(w.samples, Sample{e.ref, at, 1})
+	case record.Rate:
+		w.samples = append(w.samples, Sample{e.ref, at, p.Value}, Sample{e.more.refs[0], at, float64(p.Count)})
+	case record.Statistic:
+		w.expandHistogram(e, p, at)
+	}
+	return nil
+}
+
+func (w *Worker) expandHistogram(e *series, p *record.Point, at int64) {
+	h, refs := &p.Hist, e.more.refs
+	w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
+	for i, v := range [...]float64{h.Min, h.Max, h.Mean, h.Dev} {
+		if !math.IsNaN(v) {
+			w.samples = append(w.samples, Sample{refs[i], at, v * e.scale})
+		}
+	}
+	for i := range h.Quantiles {
+		w.samples = append(w.samples, Sample{refs[4+i], at, h.Quantiles[i].Value * e.scale})
+	}
+}
+
+// fits reports whether the refs are those that p needs.
+func (b *binding) fits(p *record.Point) bool {
+	switch p.Form {
+	case record.Text:
+		return string(b.text) == string(p.Text)
+	case record.Statistic:
+		return slices.EqualFunc(b.quantiles, p.Hist.Quantiles, func(q []byte, x record.Quantile) bool {
+			return string(q) == string(x.Q)
+		})
+	}
+	return true
+}
+
+// rebind gives a series new refs: its form, its text or its quantiles are not
+// those of the sample before.
+func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
+	w.unbind(e, at)
+	labels, err := w.labels(sl.source, p)
+	if err != nil {
+		return err
+	}
+	v := w.verdict(sl, labels)
+	w.bind(e, p, &v)
+	return nil
+}
+
+// bind asks the lane for the refs of a series.
+func (w *Worker) bind(e *series, p *record.Point, v *program.Verdict) {
+	e.form = p.Form
+	switch p.Form {
+	case record.Count:
+		e.ref = w.bindOne(v, "", v.Labels, TypeCounter)
+	case record.Number:
+		typ := TypeGauge
+		if w.opts.Catalogue.Counts(v.Name) {
+			typ = TypeCounter
+		}
+		e.ref = w.bindOne(v, "", v.Labels, typ)
+	case record.Text:
+		e.more = &binding{text: bytes.Clone(p.Text)}
+		e.ref = w.bindOne(v, "_info", with(v.Labels, "value", record.Unquote(p.Text)), TypeInfo)
+	case record.Rate:
+		e.ref = w.bindOne(v, "", v.Labels, TypeGauge)
+		e.more = &binding{refs: []Ref{w.bindOne(v, "_count", v.Labels, TypeCounter)}}
+	case record.Statistic:
+		w.bindHistogram(e, p, v)
+	}
+}
+
+// histogramParts are the statistics of a histogram, in the order of their refs.
+var histogramParts = [...]string{"_min", "_max", "_mean", "_stddev"}
+
+func (w *Worker) bindHistogram(e *series, p *record.Point, v *program.Verdict) {
+	e.ref = w.bindOne(v, "_count", v.Labels, TypeSummary)
+	b := &binding{}
+	for _, part := range histogramParts {
+		b.refs = append(b.refs, w.bindOne(v, part, v.Labels, TypeGauge))
+	}
+	for _, q := range p.Hist.Quantiles {
+		b.quantiles = append(b.quantiles, bytes.Clone(q.Q))
+		b.refs = append(b.refs, w.bindOne(v, "", with(v.Labels, "quantile", record.Unquote(q.Q)), TypeSummary))
+	}
+	e.more = b
+}
+
+func (w *Worker) bindOne(v *program.Verdict, suffix string, labels metric.Labels, typ Type) Ref {
+	return w.lane.Bind(Series{Name: v.Name + suffix, Labels: labels, Type: typ, To: v.To})
+}
+
+// with returns a copy of labels with one more.
+func with(labels metric.Labels, name, value string) metric.Labels {
+	return slices.Clone(labels).Set(name, value)
+}
+
+// unbind ends the series behind the refs at a time, and gives the refs back.
+func (w *Worker) unbind(e *series, at int64) {
+	e.eachRef(func(r Ref) { w.samples = append(w.samples, Sample{r, at, Stale()}) })
+	w.releaseRefs(e)
+}
+
+func (w *Worker) releaseRefs(e *series) {
+	e.eachRef(func(r Ref) { w.released = append(w.released, r) })
+	e.form, e.more = record.None, nil
+}
+
+func (e *series) eachRef(f func(Ref)) {
+	if e.form == record.None {
+		return
+	}
+	f(e.ref)
+	if e.more != nil {
+		for _, r := range e.more.refs {
+			f(r)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"strconv"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// output is what one or more series of a slot become: everything of a processed
+// record that does not change from report to report, encoded once.
+type output struct {
+	head   []byte // origin, metric and type
+	labels []byte // labels and sinks, up to the points
+	metric string
+	topic  string
+}
+
+// packer builds records for Kafka in memory that lives until the next flush.
+type packer struct {
+	revision []byte
+	buf      arena
+	headers  []Header
+}
+
+func (k *packer) reset() {
+	k.buf.reset()
+	clear(k.headers) // the values belong to the arena
+	k.headers = k.headers[:0]
+}
+
+// header gives a record its revision and the place it was made from.
+func (k *packer) header(p Partition, offset int64) []Header {
+	src := k.buf.begin(len(p.Topic) + 32)
+	src = append(append(src, p.Topic...), '/')
+	src = append(strconv.AppendInt(src, int64(p.ID), 10), '/')
+	src = k.buf.end(strconv.AppendInt(src, offset, 10))
+	n := len(k.headers)
+	k.headers = append(k.headers, Header{"sluice-src", src})
+	if len(k.revision) > 0 {
+		k.headers = append(k.headers, Header{"sluice-rev", k.revision})
+	}
+	return k.headers[n:len(k.headers):len(k.headers)]
+}
+
+// output works out where the points of a series go: the labels that differ by
+// point stand in the point, the others with the record.
+func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict) {
+	src := sl.source
+	task := record.Unquote(src.raw[src.cut:])
+	if src.head == nil {
+		src.head = record.AppendHead(nil, task)
+	}
+	var own, common, point metric.Labels
+	if len(p.Labels) > 0 {
+		own, _ = record.AppendLabels(nil, p.Labels) // decoded before, in labels
+	}
+	if _, ok := v.Labels.Lookup(metric.TaskLabel); !ok {
+		common = append(common, metric.Label{Name: metric.TaskLabel})
+	}
+	subtask, attempt := int32(-1), int32(-1)
+	for _, l := range v.Labels {
+		_, isOwn := own.Lookup(l.Name)
+		switch {
+		case l.Name == metric.TaskLabel && l.Value == task:
+		case l.Name == metric.SubtaskLabel && isNumber(l.Value, p.Subtask):
+			subtask = p.Subtask
+		case l.Name == metric.AttemptLabel && isNumber(l.Value, p.Attempt):
+			attempt = p.Attempt
+		case isOwn:
+			point = append(point, l)
+		default:
+			common = append(common, l)
+		}
+	}
+	e.prefix = record.AppendPointKey(nil, subtask, attempt, point)
+	e.out = w.share(sl, v, common.Sort())
+}
+
+func isNumber(s string, n int32) bool { return n >= 0 && s == strconv.Itoa(int(n)) }
+
+// share returns the output for a verdict, the one of a neighbour when it is the same.
+func (w *Worker) share(sl *slot, v *program.Verdict, common metric.Labels) *output {
+	head := record.AppendName(nil, sl.name.from.String(), "", v.Name, sl.name.kind)
+	labels := append(record.AppendLists(nil, common, v.To), record.PartPoints...)
+	topic := cmp.Or(v.Topic, w.opts.Topic)
+	for _, other := range sl.series {
+		if o := other.out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
+			return o
+		}
+	}
+	return &output{head: w.intern(sl.source, head), labels: w.intern(sl.source, labels), metric: v.Name, topic: topic}
+}
+
+// intern returns an equal slice that the source already has, so that its slots share it.
+func (w *Worker) intern(src *source, b []byte) []byte {
+	for _, have := range src.encoded {
+		if bytes.Equal(have, b) {
+			return have
+		}
+	}
+	b = bytes.Clone(b)
+	if len(src.encoded) < maxEncoded {
+		src.encoded = append(src.encoded, b)
+	}
+	w.cache.grow(src, int64(len(b)))
+	return b
+}
+
+// maxEncoded bounds the search for an equal encoding; a source rarely has more
+// than one set of labels.
+const maxEncoded = 8
+
+// packing says what is written of the points at hand.
+type packing bool
+
+const (
+	packPoints packing = false
+	packEnds   packing = true
+)
+
+// packRecord writes the points whose hits are set: one record per output, which
+// is one record unless a policy tears points of a metric apart.
+func (w *Worker) packRecord(ctx context.Context, m *Message, sl *slot, what packing) error {
+	var headers []Header
+	for i, e := range w.hits {
+		if e == nil {
+			continue
+		}
+		if headers == nil {
+			headers = w.pack.header(w.partition, m.Offset)
+		}
+		if err := w.packOutput(ctx, sl, i, e.out, headers, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// packOutput writes the points from i on that go into out, and clears their hits.
+func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, headers []Header, what packing) error {
+	v, kind := &w.view, sl.name.kind
+	buf := w.pack.buf.begin(len(out.head) + len(out.labels) + 48*len(v.Points) + 256)
+	buf = record.AppendStamp(append(buf, sl.source.head...), v.Timestamp, v.RID, v.Seq, v.CV)
+	buf = out.append(buf, what)
+	for first := true; i < len(w.hits); i++ {
+		e := w.hits[i]
+		if e == nil || e.out != out {
+			continue
+		}
+		w.hits[i] = nil
+		if !first {
+			buf = append(buf, ',')
+		}
+		first = false
+		if what == packEnds {
+			buf = record.AppendPoint(buf, e.prefix, kind, nil)
+		} else {
+			buf = record.AppendPoint(buf, e.prefix, kind, scaled(&v.Points[i], e.scale))
+		}
+	}
+	return w.writeRecord(ctx, sl.source, out, buf, headers)
+}
+
+// append writes what stands between the stamp of a record and its points.
+func (o *output) append(buf []byte, what packing) []byte {
+	if what == packEnds {
+		buf = append(buf, record.PartEnd...)
+	}
+	return append(append(buf, o.head...), o.labels...)
+}
+
+// scaled returns p with the factor on what has a unit: the number of a gauge and
+// the statistics of a histogram. Counts are exact and stay as they are.
+func scaled(p *record.Point, factor float64) *record.Point {
+	if p == nil || factor == 1 || p.Form != record.Number && p.Form != record.Statistic {
+		return p
+	}
+	q := *p
+	q.Values = nil
+	q.Value *= factor
+	q.Hist.Min, q.Hist.Max = p.Hist.Min*factor, p.Hist.Max*factor
+	q.Hist.Mean, q.Hist.Dev = p.Hist.Mean*factor, p.Hist.Dev*factor
+	q.Hist.Quantiles = append([]record.Quantile(nil), p.Hist.Quantiles...)
+	for i := range q.Hist.Quantiles {
+		q.Hist.Quantiles[i].Value *= factor
+	}
+	return &q
+}
+
+// packOne writes a record of one point that belongs to no report at hand: an end
+// that a policy caused, or a sample that was held. A nil p is an end.
+func (w *Worker) packOne(ctx context.Context, sl *slot, e *series, p *record.Point, at int64) error {
+	what := packPoints
+	if p == nil {
+		what = packEnds
+	}
+	headers := w.pack.header(w.partition, w.next)
+	buf := w.pack.buf.begin(len(e.out.head) + len(e.out.labels) + len(e.prefix) + 512)
+	buf = e.out.append(record.AppendStamp(append(buf, sl.source.head...), at, nil, -1, -1), what)
+	buf = record.AppendPoint(buf, e.prefix, sl.name.kind, scaled(p, e.scale))
+	return w.writeRecord(ctx, sl.source, e.out, buf, headers)
+}
+
+// writeRecord closes the record in buf and hands it to the lane.
+func (w *Worker) writeRecord(ctx context.Context, src *source, out *output, buf []byte, headers []Header) error {
+	value := w.pack.buf.end(append(buf, record.PartClose...))
+	w.entry.BytesOut += uint64(len(value))
+	key := w.pack.buf.begin(len(src.raw) - src.cut + 1 + len(out.metric))
+	key = append(append(key, src.raw[src.cut:]...), 0)
+	return w.records.Write(ctx, Outgoing{
+		Topic: out.topic, Partition: w.partition.ID, Headers: headers,
+		Key: w.pack.buf.end(append(key, out.metric...)), Value: value,
+	})
+}

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+)
+
+// post hands the counts since the last one to the book.
+func (w *Worker) post() {
+	w.postRules()
+	w.entry.FastScans, w.entry.SlowScans = w.scanner.Fast, w.scanner.Slow
+	w.scanner.Fast, w.scanner.Slow = 0, 0
+	w.series.bytes = w.cache.size
+	w.entry.SeriesIn = w.series.in - w.posted.in
+	w.entry.SeriesOut = w.series.out - w.posted.out
+	w.entry.CacheBytes = w.series.bytes - w.posted.bytes
+	w.posted = w.series
+	w.opts.Book.Post(&w.entry)
+	w.entry.Clear()
+}
+
+// postRules puts the tallies into the entry, by the names that rules have in the
+// generation that counted them.
+func (w *Worker) postRules() {
+	if len(w.touched) == 0 {
+		return
+	}
+	if w.entry.Rules == nil {
+		w.entry.Rules = map[ledger.Rule]uint64{}
+	}
+	for _, i := range w.touched {
+		t := &w.rules[i]
+		w.entry.Rules[ledger.Rule{ID: string(w.cur.rules[i].ID), Disposition: t.disposition}] += t.n
+		t.n = 0
+	}
+	w.touched = w.touched[:0]
+}
+
+// tooLarge makes a dead letter of a message whose processed record is larger
+// than Kafka takes, because a policy made its labels longer. Any other cause is
+// passed on.
+func (w *Worker) tooLarge(ctx context.Context, m *Message, samples int, cause error) error {
+	var large interface{ TooLarge() bool }
+	if !errors.As(cause, &large) || !large.TooLarge() {
+		return cause
+	}
+	n := int64(samples)
+	w.entry.In -= n
+	w.entry.By[ledger.InFlight] -= n
+	w.unacked[ledger.Out] -= n
+	w.pending -= samples
+	w.lags[len(w.lags)-1].n -= uint64(samples)
+	return w.deadLetter(ctx, m, &record.Error{Reason: record.TooLarge, Detail: cause.Error()})
+}
+
+// maxLetter is the most of an unreadable record that its dead letter keeps, below
+// the limit that brokers set by default.
+const maxLetter = 1<<20 - 16<<10
+
+// deadLetter puts a message that cannot be read aside, with the reason.
+func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error {
+	var bad *record.Error
+	if !errors.As(cause, &bad) {
+		return cause
+	}
+	if w.entry.DeadLetters == nil {
+		w.entry.DeadLetters = map[string]uint64{}
+	}
+	w.entry.DeadLetters[string(bad.Reason)]++
+	w.entry.In++
+	w.entry.By[ledger.InFlight]++
+	w.unacked[ledger.DeadLetter]++
+	w.pending++
+	k := &w.pack
+	value := m.Value
+	headers := append([]Header{
+		{"sluice-reason", []byte(bad.Reason)},
+		{"sluice-stage", []byte(w.opts.Name)},
+		{"sluice-detail", []byte(bad.Detail)},
+		{"sluice-position", strconv.AppendInt(nil, int64(bad.Offset), 10)},
+	}, k.header(w.partition, m.Offset)...)
+	if len(value) > maxLetter {
+		value = value[:maxLetter]
+		headers = append(headers, Header{"sluice-truncated", strconv.AppendInt(nil, int64(len(m.Value)), 10)})
+	}
+	return w.letters.Write(ctx, Outgoing{
+		Topic: w.opts.LetterTopic, Partition: w.partition.ID, Headers: headers,
+		Key:   k.buf.end(append(k.buf.begin(len(m.Key)), m.Key...)),
+		Value: k.buf.end(append(k.buf.begin(len(value)), value...)),
+	})
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"bytes"
+	"hash/maphash"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+)
+
+// series is one series as reported and what becomes of it: the verdict of the
+// generation gen and, once a sample went on, where it goes. There are as many of
+// these as cached series, so its size counts.
+type series struct {
+	subtask, attempt int32
+	gen              uint32
+	rule             int32
+	disposition      ledger.Disposition
+	form             record.Form // that the refs are bound for; None: not bound
+	ref              Ref         // the first; the others are in more
+	seen             int64       // report_timestamp of the last sample
+	identity         uint64      // hash of name and labels that go out
+	scale            float64
+	labels           []byte   // of the point, as on the wire
+	prefix           []byte   // how its points begin, with a record sink
+	out              *output  // record it goes into, with a record sink
+	step             *step    // what is left to decide per sample
+	more             *binding // refs of a metric that becomes several series
+}
+
+// binding is what the series of a meter, a histogram or a text gauge need beside
+// their first ref.
+type binding struct {
+	refs      []Ref
+	text      []byte   // of a text gauge, as on the wire
+	quantiles [][]byte // of a histogram, as on the wire
+}
+
+func (e *series) is(p *record.Point) bool {
+	return e.subtask == p.Subtask && string(e.labels) == string(p.Labels)
+}
+
+// find returns the series of point i of a record, or nil.
+func (sl *slot) find(c *cache, i int, p *record.Point) *series {
+	if i < len(sl.series) && sl.series[i].is(p) {
+		return sl.series[i]
+	}
+	if sl.index != nil {
+		if e := sl.index[c.hashPoint(p)]; e == nil || e.is(p) {
+			return e
+		}
+	}
+	for _, e := range sl.series { // few, or two hashes have met
+		if e.is(p) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (sl *slot) add(c *cache, p *record.Point) *series {
+	e := &series{subtask: p.Subtask, attempt: p.Attempt, labels: bytes.Clone(p.Labels), rule: -1}
+	sl.series = append(sl.series, e)
+	if len(sl.series) > indexFrom {
+		sl.reindex(c)
+	}
+	c.grow(sl.source, seriesSize+int64(len(p.Labels)))
+	return e
+}
+
+// reindex puts what the index lacks into it.
+func (sl *slot) reindex(c *cache) {
+	if sl.index == nil {
+		sl.index = make(map[uint64]*series, 2*len(sl.series))
+		for _, e := range sl.series {
+			sl.index[c.hashSeries(e)] = e
+		}
+		return
+	}
+	e := sl.series[len(sl.series)-1]
+	sl.index[c.hashSeries(e)] = e
+}
+
+// remove forgets the series for which drop says so.
+func (sl *slot) remove(c *cache, drop func(*series) bool) {
+	sl.series = slices.DeleteFunc(sl.series, func(e *series) bool {
+		if !drop(e) {
+			return false
+		}
+		if sl.index != nil {
+			delete(sl.index, c.hashSeries(e))
+		}
+		c.grow(sl.source, -seriesSize-int64(len(e.labels)))
+		return true
+	})
+}
+
+func (c *cache) hashPoint(p *record.Point) uint64 {
+	return maphash.Bytes(c.seed, p.Labels) ^ (uint64(uint32(p.Subtask))+1)*0x9e3779b97f4a7c15
+}
+
+func (c *cache) hashSeries(e *series) uint64 {
+	return maphash.Bytes(c.seed, e.labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
+}

@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+)
+
+// step is what a rule remembers of a series to decide about each sample.
+type step struct {
+	spec   program.Step
+	window program.Window  // thin
+	bucket *program.Bucket // limit
+
+	// The sample that a thin rule holds, in memory of its own.
+	holding bool
+	at      int64
+	point   record.Point
+}
+
+// bucketKey is what a limit counts together: one rule, and the task or "".
+type bucketKey struct {
+	rule int32
+	task string
+}
+
+// setStep gives a series the step of a new verdict. The clocks of a rule that
+// has not changed run on.
+func (w *Worker) setStep(sl *slot, e *series, spec program.Step) {
+	spec = spec.Split(int(w.partition.Count))
+	switch {
+	case spec.Kind == program.NoStep:
+		if e.step != nil && e.step.holding {
+			w.drop(e)
+		}
+		e.step = nil
+		return
+	case e.step != nil && e.step.spec.Kind == spec.Kind:
+		e.step.spec = spec
+	default:
+		e.step = &step{spec: spec}
+	}
+	if spec.Kind != program.LimitStep {
+		return
+	}
+	key := bucketKey{rule: e.rule}
+	switch spec.Per {
+	case program.PerSeries:
+		if e.step.bucket == nil {
+			e.step.bucket = &program.Bucket{}
+		}
+		return
+	case program.PerTask:
+		key.task = string(sl.source.raw[sl.source.cut:])
+	}
+	if w.buckets[key] == nil {
+		w.buckets[key] = &program.Bucket{}
+	}
+	e.step.bucket = w.buckets[key]
+}
+
+// step decides about one sample: true says that it goes out now.
+func (w *Worker) step(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
+	s, at := e.step, w.view.Timestamp
+	passes := false
+	switch s.spec.Kind {
+	case program.SampleStep:
+		passes = s.spec.Passes(at)
+	case program.LimitStep:
+		passes = s.bucket.Take(&s.spec, at)
+	case program.ThinStep:
+		return w.thin(ctx, sl, e, p)
+	}
+	if !passes {
+		w.count(e.rule, s.spec.Kind.Disposition())
+		return false, nil
+	}
+	if w.lane != nil {
+		return true, w.expand(sl, e, p, at)
+	}
+	return true, nil
+}
+
+func (w *Worker) thin(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
+	s, at := e.step, w.view.Timestamp
+	switch s.window.Offer(&s.spec, at, p.Main()) {
+	case program.Pass:
+		if w.lane != nil {
+			return true, w.expand(sl, e, p, at)
+		}
+		return true, nil
+	case program.Stop:
+		w.count(e.rule, ledger.Thinned)
+		return false, nil
+	case program.Replace:
+		w.count(e.rule, ledger.Thinned)
+	case program.Rotate:
+		if err := w.letGo(ctx, sl, e); err != nil {
+			return false, err
+		}
+		w.entry.By[ledger.Held]++
+	case program.Hold:
+		w.entry.By[ledger.Held]++
+	}
+	s.hold(p, at)
+	w.held[e] = sl
+	return false, nil
+}
+
+// hold keeps a copy of p.
+func (s *step) hold(p *record.Point, at int64) {
+	values, text, q := s.point.Values[:0], s.point.Text[:0], s.point.Hist.Quantiles[:0]
+	s.point, s.at, s.holding = *p, at, true
+	if p.Values != nil {
+		s.point.Values = append(values, p.Values...)
+	}
+	s.point.Text = append(text, p.Text...)
+	for _, x := range p.Hist.Quantiles {
+		q = append(q, record.Quantile{Q: bytes.Clone(x.Q), Value: x.Value})
+	}
+	s.point.Hist.Quantiles = q
+}
+
+// letGo sends the sample that a step holds on its way.
+func (w *Worker) letGo(ctx context.Context, sl *slot, e *series) error {
+	s := e.step
+	s.holding = false
+	w.entry.By[ledger.Held]--
+	w.sent(s.at, 1)
+	if w.lane != nil {
+		return w.expand(sl, e, &s.point, s.at)
+	}
+	return w.packOne(ctx, sl, e, &s.point, s.at)
+}
+
+// drop gives up the sample that a step holds: its rule is gone.
+func (w *Worker) drop(e *series) {
+	e.step.holding = false
+	e.step.window.Flush()
+	delete(w.held, e)
+	w.entry.By[ledger.Held]--
+	w.entry.By[ledger.Thinned]++
+}
+
+// releaseEnded lets the held samples go on whose interval has been over for as
+// long as it lasted: no later sample is coming to push them out.
+func (w *Worker) releaseEnded(ctx context.Context) error {
+	return w.release(ctx, func(s *step) bool {
+		return s.window.Ends(&s.spec)+s.spec.Every.Milliseconds() <= w.now
+	})
+}
+
+// release sends the held samples on their way for which due says so.
+func (w *Worker) release(ctx context.Context, due func(*step) bool) error {
+	for e, sl := range w.held {
+		if !due(e.step) {
+			continue
+		}
+		delete(w.held, e)
+		e.step.window.Flush()
+		if err := w.letGo(ctx, sl, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

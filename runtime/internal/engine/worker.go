@@ -1,0 +1,354 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// Worker governs one partition. It is used from one goroutine.
+type Worker struct {
+	opts      *Options
+	gen       *atomic.Pointer[Generation]
+	cur       *Generation
+	partition Partition
+	cache     *cache
+	scanner   *record.Scanner
+	view      record.View
+	now       int64 // Unix ms of the batch
+
+	lane    Lane       // one of lane and records is set
+	records RecordLane //
+	letters RecordLane
+
+	hits     []*series // of the record at hand, by point
+	samples  []Sample  // not yet written to the lane
+	released []Ref     // to be released once the samples are written
+	pack     packer
+	decoded  decoded
+	buckets  map[bucketKey]*program.Bucket
+	held     map[*series]*slot // series whose step holds a sample
+
+	next    int64 // offset after the last message
+	acked   int64
+	pending int // samples since the last flush
+	unacked [ledger.Count]int64
+	lags    []lagRun
+	entry   ledger.Entry
+	rules   []tally
+	touched []int32 // indexes of rules with a tally
+	series  population
+	posted  population // what the book knows
+	swept   int64      // Unix ms of the last sweep
+}
+
+// population is how many series a worker's cache holds.
+type population struct {
+	in, out int64 // all; those that go on
+	bytes   int64
+}
+
+// lagRun is a run of samples with one report_timestamp.
+type lagRun struct {
+	reported int64
+	n        uint64
+}
+
+// tally counts what a rule did since the last post.
+type tally struct {
+	n           uint64
+	disposition ledger.Disposition
+}
+
+// decoded is the label set of the source that missed last.
+type decoded struct {
+	source *source
+	labels metric.Labels
+}
+
+const (
+	maxAhead   = 24 * 3600 * 1000 // ms that a report_timestamp may lie in the future
+	writeEvery = 2048             // samples handed to the lane at once
+)
+
+// Process governs a batch: afterwards every message is with the lanes, but not
+// acknowledged. An error is final; the worker must then be closed, and the
+// partition read again from Acked.
+func (w *Worker) Process(ctx context.Context, batch []Message) error {
+	w.takeGeneration()
+	w.now = w.opts.Now().UnixMilli()
+	for i := range batch {
+		m := &batch[i]
+		if err := w.message(ctx, m); err != nil {
+			return fmt.Errorf("%s[%d] offset %d: %w", w.partition.Topic, w.partition.ID, m.Offset, err)
+		}
+		w.next = m.Offset + 1
+	}
+	if err := w.writeSamples(ctx); err != nil {
+		return err
+	}
+	if err := w.expire(ctx); err != nil {
+		return err
+	}
+	w.post()
+	return nil
+}
+
+// takeGeneration goes over to the generation in force, between two batches.
+func (w *Worker) takeGeneration() {
+	gen := w.gen.Load()
+	if gen == w.cur {
+		return
+	}
+	w.postRules()
+	w.cur = gen
+	w.pack.revision = []byte(gen.Revision)
+	w.rules, w.touched = make([]tally, len(gen.rules)), nil
+}
+
+// message governs one message.
+func (w *Worker) message(ctx context.Context, m *Message) error {
+	v := &w.view
+	w.entry.Records++
+	w.entry.BytesIn += uint64(len(m.Value))
+	if err := w.scanner.Scan(m.Value, v); err != nil {
+		return w.deadLetter(ctx, m, err)
+	}
+	if v.Timestamp > w.now+maxAhead {
+		return w.deadLetter(ctx, m, &record.Error{Reason: record.FutureTime,
+			Detail: fmt.Sprintf("report_timestamp %d is more than a day ahead of the clock", v.Timestamp)})
+	}
+	if v.Kind == 0 {
+		w.entry.Reports++
+		return nil
+	}
+	sl := w.resolve()
+	w.observe(sl.source)
+	if v.End {
+		return w.end(ctx, m, sl)
+	}
+	return w.points(ctx, m, sl)
+}
+
+// resolve finds or makes the slot of the scanned record and the series of its points.
+func (w *Worker) resolve() *slot {
+	v := &w.view
+	sl := w.cache.find(v)
+	if sl == nil {
+		sl = w.cache.add(v, w.describe)
+	}
+	w.hits = w.hits[:0]
+	for i := range v.Points {
+		e := sl.find(w.cache, i, &v.Points[i])
+		if e == nil {
+			e = sl.add(w.cache, &v.Points[i])
+			w.series.in++
+		}
+		w.hits = append(w.hits, e)
+	}
+	return sl
+}
+
+// observe notes that a source has reported.
+func (w *Worker) observe(s *source) {
+	s.seen = w.now
+	if ts := w.view.Timestamp; ts != s.reported {
+		if d := ts - s.reported; s.reported > 0 && d > 0 {
+			s.interval = d
+		}
+		s.reported = max(ts, s.reported)
+	}
+}
+
+// points governs the points of a record.
+func (w *Worker) points(ctx context.Context, m *Message, sl *slot) error {
+	v, out := &w.view, 0
+	w.entry.In += int64(len(v.Points))
+	for i := range v.Points {
+		goesOut, err := w.point(ctx, sl, w.hits[i], &v.Points[i])
+		if err != nil {
+			return err
+		}
+		if goesOut {
+			out++
+		} else {
+			w.hits[i] = nil
+		}
+	}
+	if out == 0 {
+		return nil
+	}
+	w.sent(v.Timestamp, out)
+	if w.records != nil {
+		if err := w.packRecord(ctx, m, sl, packPoints); err != nil {
+			return w.tooLarge(ctx, m, out, err)
+		}
+		return nil
+	}
+	if len(w.samples) >= writeEvery {
+		return w.writeSamples(ctx)
+	}
+	return nil
+}
+
+// point decides about one sample: true says that it goes out now.
+func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
+	v := &w.view
+	if p.Attempt != e.attempt {
+		if w.supersedes(e, p.Attempt) {
+			w.entry.By[ledger.Superseded]++
+			return false, nil
+		}
+		e.attempt, e.gen = p.Attempt, 0
+	}
+	if e.gen != w.cur.number {
+		if err := w.decide(ctx, sl, e, p); err != nil {
+			return false, err
+		}
+	}
+	e.seen = v.Timestamp
+	switch {
+	case e.disposition != ledger.Out:
+		w.count(e.rule, e.disposition)
+		return false, nil
+	case p.Form == record.None:
+		w.entry.By[ledger.NoValue]++
+		return false, nil
+	case e.step != nil:
+		return w.step(ctx, sl, e, p)
+	}
+	if w.lane != nil {
+		return true, w.expand(sl, e, p, v.Timestamp)
+	}
+	return true, nil
+}
+
+// attemptGrace is how long the attempts of one subtask may report side by side
+// after a failover: more than a report interval. A lower attempt number that
+// comes later than that is a new incarnation of the job, not a straggler.
+const attemptGrace = 30_000 // ms
+
+// supersedes reports whether the attempt that e last saw has replaced attempt.
+func (w *Worker) supersedes(e *series, attempt int32) bool {
+	return attempt >= 0 && attempt < e.attempt && w.view.Timestamp < e.seen+attemptGrace
+}
+
+// sent notes that n samples of one time are on their way.
+func (w *Worker) sent(reported int64, n int) {
+	w.pending += n
+	w.unacked[ledger.Out] += int64(n)
+	w.entry.By[ledger.InFlight] += int64(n)
+	if k := len(w.lags); k > 0 && w.lags[k-1].reported == reported {
+		w.lags[k-1].n += uint64(n)
+		return
+	}
+	w.lags = append(w.lags, lagRun{reported, uint64(n)})
+}
+
+// count notes that a rule ended a sample.
+func (w *Worker) count(rule int32, d ledger.Disposition) {
+	w.entry.By[d]++
+	if rule < 0 || int(rule) >= len(w.rules) {
+		return
+	}
+	t := &w.rules[rule]
+	if t.n == 0 {
+		w.touched = append(w.touched, rule)
+	}
+	t.n++
+	t.disposition = d
+}
+
+func (w *Worker) writeSamples(ctx context.Context) error {
+	if len(w.samples) == 0 && len(w.released) == 0 {
+		return nil
+	}
+	err := w.lane.Write(ctx, w.samples)
+	w.samples = w.samples[:0]
+	for _, r := range w.released {
+		w.lane.Release(r)
+	}
+	w.released = w.released[:0]
+	return err
+}
+
+// Flush returns when everything processed is acknowledged: Acked is then the
+// offset after the last message. An error is final.
+func (w *Worker) Flush(ctx context.Context) error {
+	began := w.opts.Now()
+	if err := w.flushLanes(ctx); err != nil {
+		return err
+	}
+	ended := w.opts.Now()
+	if w.opts.Flushed != nil && w.pending > 0 {
+		w.opts.Flushed(ended.Sub(began))
+	}
+	now := ended.UnixMilli()
+	for _, r := range w.lags {
+		w.entry.Lag.Observe(msDuration(now-r.reported), r.n)
+	}
+	for d, n := range w.unacked {
+		w.entry.By[d] += n
+		w.entry.By[ledger.InFlight] -= n
+	}
+	w.lags, w.pending, w.acked = w.lags[:0], 0, w.next
+	clear(w.unacked[:])
+	w.pack.reset()
+	w.post()
+	return nil
+}
+
+func (w *Worker) flushLanes(ctx context.Context) error {
+	if err := w.letters.Flush(ctx); err != nil {
+		return fmt.Errorf("dead letters: %w", err)
+	}
+	if w.records != nil {
+		return w.records.Flush(ctx)
+	}
+	if err := w.writeSamples(ctx); err != nil {
+		return err
+	}
+	return w.lane.Flush(ctx)
+}
+
+// Drain ends the worker's part in the partition: samples that steps hold go out,
+// and everything is acknowledged.
+func (w *Worker) Drain(ctx context.Context) error {
+	if w.cur == nil {
+		return nil
+	}
+	err := w.release(ctx, func(*step) bool { return true })
+	return errors.Join(err, w.Flush(ctx))
+}
+
+// Acked is the offset that may be committed: the first one that is not
+// acknowledged. It is -1 before the first Flush.
+func (w *Worker) Acked() int64 { return w.acked }
+
+// Pending is how many samples and dead letters wait for a Flush.
+func (w *Worker) Pending() int { return w.pending }
+
+// Close lets go of everything. What was not acknowledged is taken out of the
+// ledger: the next owner of the partition reads it again.
+func (w *Worker) Close() {
+	for _, n := range w.unacked {
+		w.entry.In -= n
+		w.entry.By[ledger.InFlight] -= n
+	}
+	w.entry.In -= int64(len(w.held))
+	w.entry.By[ledger.Held] -= int64(len(w.held))
+	w.series, w.cache.size = population{}, 0
+	w.post()
+	w.letters.Close()
+	if w.records != nil {
+		w.records.Close()
+	} else {
+		w.lane.Close()
+	}
+}
