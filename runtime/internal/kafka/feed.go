@@ -1,0 +1,133 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+)
+
+// feed hands the records of a partition to one worker.
+type feed struct {
+	p     *partition
+	w     Worker
+	msgs  []engine.Message
+	timer *time.Timer // fires when the oldest unflushed record has waited long enough
+	since time.Time   // when that was processed; zero: everything is flushed
+	next  int64       // offset after the newest record processed
+}
+
+// take processes the oldest batch of the queue, if there is one.
+func (f *feed) take() error {
+	b, ok := f.p.queue.pop()
+	if !ok {
+		return nil
+	}
+	f.p.relieve(f.p.src.share())
+	if b.fault != nil {
+		if err := f.flush(); err != nil {
+			return err
+		}
+		return f.p.mend(b.fault)
+	}
+	if at := f.p.position(); at >= 0 && b.records[0].Offset < at {
+		return f.wentBack(b, at)
+	}
+	return f.process(b.records)
+}
+
+// wentBack deals with records that come again. It happens when a log lost its
+// end: the client begins at what is left of it.
+func (f *feed) wentBack(b batch, at int64) error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	to := b.records[0].Offset
+	f.p.declare(Gap{From: to, To: at, Reason: "the log lost its end"}, to)
+	f.p.hold(holdFault)
+	f.p.queue.drop(true)
+	f.p.moveOn(to, b.records[0].LeaderEpoch)
+	return errReopen
+}
+
+func (f *feed) process(all []*kgo.Record) error {
+	for records := all; len(records) > 0; {
+		if f.p.stopping.Load() {
+			return nil // what was not processed is read again by the next owner
+		}
+		n := min(chunk, len(records))
+		f.msgs = f.msgs[:0]
+		for _, r := range records[:n] {
+			f.msgs = append(f.msgs, engine.Message{Key: r.Key, Value: r.Value, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()})
+		}
+		if f.since.IsZero() {
+			f.since = time.Now()
+			f.timer.Reset(f.p.src.opts.FlushEvery)
+		}
+		if err := f.w.Process(f.p.ctx, f.msgs); err != nil {
+			return fmt.Errorf("processing offsets %d to %d: %w", records[0].Offset, records[n-1].Offset, err)
+		}
+		last := records[n-1]
+		f.next = last.Offset + 1
+		f.p.processed(f.next, last.LeaderEpoch)
+		records = records[n:]
+		if f.w.Pending() >= f.p.src.opts.FlushPending || time.Since(f.since) >= f.p.src.opts.FlushEvery {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	recycle(all)
+	clear(f.msgs) // so that what was fetched is not kept until the next batch
+	return nil
+}
+
+// flush has the worker acknowledge what it processed and lets it be committed.
+func (f *feed) flush() error {
+	if f.since.IsZero() {
+		return nil
+	}
+	f.p.flushing.Store(time.Now().UnixNano())
+	err := f.w.Flush(f.p.ctx)
+	f.p.flushing.Store(0)
+	if err != nil {
+		return fmt.Errorf("flushing up to offset %d: %w", f.next, err)
+	}
+	f.since = time.Time{}
+	f.timer.Stop()
+	if acked := f.w.Acked(); acked >= 0 {
+		f.p.ack(min(acked, f.next))
+	}
+	return nil
+}
+
+// mend deals with a fault that came out of a fetch. A gap moves the partition on;
+// any other fault is the caller's.
+func (p *partition) mend(fault error) error {
+	var lost *kgo.ErrDataLoss
+	var large *kgo.ErrDecompressTooLarge
+	switch {
+	case errors.Is(fault, kerr.OffsetOutOfRange):
+		return p.outOfRange()
+	case errors.As(fault, &lost):
+		if at := p.position(); at <= lost.ResetTo { // seen by wentBack already
+			p.src.post(func() { p.moveTo(at) })
+			return nil
+		}
+		p.declare(Gap{From: lost.ResetTo, To: lost.ConsumedTo, Reason: "the log lost its end"}, lost.ResetTo)
+		p.moveOn(lost.ResetTo, lost.ResetToEpoch)
+		return errReopen
+	case errors.As(fault, &large):
+		from := max(large.Offset, p.position())
+		p.declare(Gap{From: from, To: large.NextOffset, Reason: "a batch decompresses to more than the limit"}, large.NextOffset)
+		p.moveOn(large.NextOffset, large.Epoch)
+		return nil
+	case errors.Is(fault, kerr.UnknownTopicID):
+		return p.recreated()
+	}
+	return fault
+}

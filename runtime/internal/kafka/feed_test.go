@@ -1,0 +1,100 @@
+package kafka
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+)
+
+// idle is a worker that does nothing.
+type idle struct{ at int64 }
+
+func (w *idle) Process(_ context.Context, msgs []engine.Message) error {
+	w.at = msgs[len(msgs)-1].Offset + 1
+	return nil
+}
+func (w *idle) Flush(context.Context) error { return nil }
+func (w *idle) Acked() int64                { return w.at }
+func (w *idle) Pending() int                { return 0 }
+func (w *idle) Close()                      {}
+
+func TestFeedDoesNotAllocatePerRecord(t *testing.T) {
+	src, err := NewSource(Config{Brokers: []string{"127.0.0.1:1"}}, SourceOptions{Group: "g", Topics: []string{"t"}, FlushEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.ctx = t.Context()
+	p := newPartition(src, engine.Partition{Topic: "t"})
+	defer p.cancel()
+	f := feed{p: p, w: &idle{}, timer: time.NewTimer(time.Hour)}
+	defer f.timer.Stop()
+	records := make([]*kgo.Record, 5000)
+	for i := range records {
+		records[i] = &kgo.Record{Offset: int64(i), Value: []byte("x"), Timestamp: time.Unix(1, 0)}
+	}
+	allocs := testing.AllocsPerRun(20, func() {
+		p.queue.push(batch{records: records, bytes: size(records)})
+		b, _ := p.queue.pop()
+		if err := f.process(b.records); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations for %d records", allocs, len(records))
+	}
+}
+
+func TestQueueCountsBytesAndForgetsWhenShut(t *testing.T) {
+	q := newQueue()
+	for i := range 5 {
+		if got := q.push(batch{bytes: 10, records: []*kgo.Record{{Offset: int64(i)}}}); got != int64(10*(i+1)) {
+			t.Fatalf("push %d: %d bytes", i, got)
+		}
+	}
+	for i := range 2 {
+		if b, ok := q.pop(); !ok || b.records[0].Offset != int64(i) {
+			t.Fatalf("pop %d: %+v, %v", i, b, ok)
+		}
+	}
+	if q.size() != 30 {
+		t.Errorf("%d bytes, want 30", q.size())
+	}
+	q.drop(true)
+	q.push(batch{bytes: 10})
+	if _, ok := q.pop(); ok || q.size() != 0 {
+		t.Error("a shut queue took a batch")
+	}
+	q.drop(false)
+	q.push(batch{bytes: 10})
+	if _, ok := q.pop(); !ok {
+		t.Error("an open queue took none")
+	}
+	if _, ok := q.pop(); ok {
+		t.Error("an empty queue gave one")
+	}
+}
+
+func TestRatioShrinksAndGrowsFetches(t *testing.T) {
+	var r ratio
+	for _, tt := range []struct {
+		fetched, inflated int
+		want              float64
+		changed           bool
+	}{
+		{50, 500, 0, false},    // not enough seen
+		{50, 500, 10, true},    // with the ones before
+		{100, 1100, 10, false}, // about the same
+		{100, 300, 3, true},
+		{100, 100, 1, true},
+		{100, 90, 1, false}, // not compressed at all
+	} {
+		r.OnFetchBatchRead(kgo.BrokerMetadata{}, "t", 0, kgo.FetchBatchMetrics{CompressedBytes: tt.fetched, UncompressedBytes: tt.inflated})
+		if got, changed := r.next(100); got != tt.want || changed != tt.changed {
+			t.Errorf("%d bytes from %d: ratio %v, changed %v; want %v, %v", tt.inflated, tt.fetched, got, changed, tt.want, tt.changed)
+		}
+	}
+}

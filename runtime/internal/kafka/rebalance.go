@@ -1,0 +1,170 @@
+package kafka
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+)
+
+// assigned starts a goroutine for every partition that came. No poll runs
+// meanwhile.
+func (s *Source) assigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = nil
+	for topic, ids := range added {
+		for _, id := range ids {
+			key := topicPartition{topic, id}
+			if s.parts[key] != nil {
+				continue
+			}
+			p := newPartition(s, engine.Partition{Topic: topic, ID: id})
+			s.parts[key] = p
+			s.wg.Go(p.run)
+		}
+	}
+}
+
+// starting learns where the partitions assigned begin.
+func (s *Source) starting(_ context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	for topic, ids := range at {
+		for id, offset := range ids {
+			if p := s.lookup(topic, id); p != nil {
+				p.begin(offset.EpochOffset())
+			}
+		}
+	}
+	return at, nil
+}
+
+// revoked gives partitions up: each stops after the batch in hand, flushes, and
+// its acknowledged offset is committed.
+func (s *Source) revoked(ctx context.Context, cl *kgo.Client, lost map[string][]int32) {
+	parts := s.take(lost)
+	if len(parts) == 0 {
+		return
+	}
+	deadline := time.Now().Add(s.opts.DrainTimeout)
+	s.drain(parts, s.opts.DrainTimeout)
+
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	for _, p := range parts {
+		if at, ok := p.release(); ok {
+			if offsets[p.id.Topic] == nil {
+				offsets[p.id.Topic] = map[int32]kgo.EpochOffset{}
+			}
+			offsets[p.id.Topic][p.id.ID] = at
+		}
+	}
+	// At least two seconds, so that a drain that took all its time can still commit.
+	ctx, cancel := context.WithDeadline(ctx, deadline.Add(2*time.Second))
+	defer cancel()
+	cl.CommitOffsetsSync(ctx, offsets, s.committed)
+}
+
+// lostAll gives partitions up that somebody else may own already: no flush, no
+// commit.
+func (s *Source) lostAll(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	parts := s.take(lost)
+	for _, p := range parts {
+		p.release()
+		p.cancel()
+	}
+	s.drain(parts, s.opts.DrainTimeout)
+}
+
+// take removes partitions from the set that is polled for.
+func (s *Source) take(lost map[string][]int32) []*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var parts []*partition
+	for topic, ids := range lost {
+		for _, id := range ids {
+			key := topicPartition{topic, id}
+			if p := s.parts[key]; p != nil {
+				parts = append(parts, p)
+				delete(s.parts, key)
+			}
+		}
+	}
+	return parts
+}
+
+// drain stops partitions and waits until they have flushed and closed their
+// workers, all at the same time. What takes longer than timeout is cancelled and
+// gets a second to notice; nothing it says counts afterwards.
+func (s *Source) drain(parts []*partition, timeout time.Duration) {
+	var waiting sync.WaitGroup
+	for _, p := range parts {
+		p.stopping.Store(true)
+		close(p.stop)
+		waiting.Go(func() {
+			timer := time.NewTimer(timeout)
+			defer timer.Stop()
+			select {
+			case <-p.done:
+				return
+			case <-timer.C:
+			}
+			p.cancel()
+			timer.Reset(time.Second)
+			select {
+			case <-p.done:
+			case <-timer.C:
+			}
+			s.config.logger().Warn("partition not drained in time: what was not acknowledged will be read again",
+				"group", s.opts.Group, "topic", p.id.Topic, "partition", p.id.ID, "timeout", timeout)
+		})
+	}
+	waiting.Wait()
+}
+
+// committed hears the outcome of every commit.
+func (s *Source) committed(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	if err == nil && resp != nil {
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if e := kerr.ErrorForCode(p.ErrorCode); e != nil {
+					err = e
+				}
+			}
+		}
+	}
+	s.mu.Lock()
+	was := s.commitErr
+	s.commitErr = err
+	s.mu.Unlock()
+	if err != nil && was == nil {
+		s.config.logger().Warn("committing offsets", "group", s.opts.Group, "error", err)
+	}
+}
+
+// watchEnds keeps the log ends known of partitions that are not being fetched, so
+// that their lag is seen to grow.
+func (s *Source) watchEnds(ctx context.Context) {
+	tick := time.NewTicker(lagEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ends, err := s.adm.ListCommittedOffsets(ctx, s.opts.Topics...)
+		if err != nil {
+			continue // the poll loop and the next tick will tell
+		}
+		ends.Each(func(o kadm.ListedOffset) {
+			if p := s.lookup(o.Topic, o.Partition); p != nil && o.Err == nil {
+				p.end.Store(max(p.end.Load(), o.Offset))
+			}
+		})
+	}
+}
