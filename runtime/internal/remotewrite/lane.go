@@ -1,0 +1,180 @@
+package remotewrite
+
+import (
+	"context"
+	"math"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+)
+
+// lane collects samples and sends them as one request when there are enough of
+// them. It has at most one request under way, which keeps every series in order.
+//
+// A request holds each series once with all its samples, as protocol 2.0 asks:
+// Write chains the samples of a series, and the encoder walks the chains. A
+// series that has samples waiting carries the lane's present epoch.
+type lane struct {
+	sink   *Sink
+	series []series // by Ref
+	refs   map[identity]engine.Ref
+	free   []engine.Ref
+	labels interner
+
+	epoch   uint32 // of the request being filled
+	points  []point
+	touched []engine.Ref // with samples in this request, in order of the first
+	leaving []engine.Ref // released while their samples wait
+	size    int          // of the request before compression, at most
+
+	payload *payload
+}
+
+// identity is what makes two series the same.
+type identity struct {
+	name  *symbol
+	block *block
+}
+
+// series is a bound series. Binding it again gives the same Ref, so that its
+// samples stay in one chain. It is small, since there are many.
+type series struct {
+	identity
+	epoch       uint32 // of the request that its chain is for
+	first, last int32  // of the chain in points
+	refs        int32  // how often it is bound
+	typ         engine.Type
+}
+
+// point is a sample in a chain.
+type point struct {
+	time  int64
+	value float64
+	next  int32
+}
+
+const end = math.MaxInt32 // of a chain
+
+func newLane(s *Sink) *lane {
+	return &lane{
+		sink: s, refs: map[identity]engine.Ref{}, labels: newInterner(s.opts.Protocol == V2),
+		epoch: 1, payload: new(payload),
+	}
+}
+
+// Bind implements engine.Lane.
+func (l *lane) Bind(s engine.Series) engine.Ref {
+	id := identity{l.labels.symbol(valid(s.Name)), l.labels.block(s.Labels)}
+	ref, bound := l.refs[id]
+	if bound {
+		l.labels.release(id)
+		l.series[ref].refs++
+		return ref
+	}
+	if n := len(l.free); n > 0 {
+		ref = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		ref = engine.Ref(len(l.series))
+		l.series = append(l.series, series{})
+	}
+	l.series[ref] = series{identity: id, refs: 1, typ: s.Type}
+	l.refs[id] = ref
+	return ref
+}
+
+// Release implements engine.Lane. A series with samples waiting goes with them.
+func (l *lane) Release(ref engine.Ref) {
+	x := &l.series[ref]
+	switch x.refs--; {
+	case x.refs > 0:
+	case x.epoch == l.epoch:
+		l.leaving = append(l.leaving, ref)
+	default:
+		l.forget(ref)
+	}
+}
+
+func (l *lane) forget(ref engine.Ref) {
+	x := &l.series[ref]
+	delete(l.refs, x.identity)
+	l.labels.release(x.identity)
+	*x = series{}
+	l.free = append(l.free, ref)
+}
+
+// Write implements engine.Lane. It blocks while a full request is sent.
+func (l *lane) Write(ctx context.Context, samples []engine.Sample) error {
+	for len(samples) > 0 {
+		if l.full() { // left by a Write whose context ended
+			if err := l.send(ctx); err != nil {
+				return err
+			}
+		}
+		samples = samples[l.take(samples):]
+		if l.full() {
+			if err := l.send(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *lane) full() bool {
+	return len(l.points) >= l.sink.opts.MaxSamples || l.size >= l.sink.opts.MaxBytes
+}
+
+// take puts samples into the request until it is full and returns how many.
+func (l *lane) take(samples []engine.Sample) int {
+	for i := range samples {
+		s := &samples[i]
+		x := &l.series[s.Ref]
+		at := int32(len(l.points))
+		if x.epoch == l.epoch {
+			l.points[x.last].next = at
+		} else {
+			x.epoch, x.first = l.epoch, at
+			l.touched = append(l.touched, s.Ref)
+			l.size += x.block.size + len(x.name.text) + seriesOverhead
+		}
+		x.last = at
+		l.points = append(l.points, point{s.Time, s.Value, end})
+		l.size += sampleSize
+		if l.full() {
+			return i + 1
+		}
+	}
+	return len(samples)
+}
+
+// Flush implements engine.Lane.
+func (l *lane) Flush(ctx context.Context) error {
+	if len(l.points) == 0 {
+		return nil
+	}
+	return l.send(ctx)
+}
+
+// send delivers the request and begins the next one. On an error, which is that
+// of ctx, the request stays as it is.
+func (l *lane) send(ctx context.Context) error {
+	if l.payload.inUse() { // an attempt that was given up may still be read from
+		l.payload = new(payload)
+	}
+	l.payload.bytes = l.encode(l.payload.bytes[:0])
+	if err := l.sink.deliver(ctx, l.payload, len(l.points)); err != nil {
+		return err
+	}
+	l.epoch++
+	l.points, l.touched, l.size = l.points[:0], l.touched[:0], 0
+	for _, ref := range l.leaving { // it may have been bound again, or be here twice
+		if x := &l.series[ref]; x.refs == 0 && x.block != nil {
+			l.forget(ref)
+		}
+	}
+	l.leaving = l.leaving[:0]
+	return nil
+}
+
+// Close implements engine.Lane.
+func (l *lane) Close() { *l = lane{sink: l.sink, payload: new(payload)} }

@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+)
+
+// batch is how many samples wait for a commit at most.
+const batch = 5000
+
+// lane writes the series of one worker. The database decides what is out of
+// order, but it does not tell a sample that is written again from one that has
+// another value, except for the newest of a series. So a lane remembers the
+// newest of each series, and looks up the few samples that are not newer.
+type lane struct {
+	store   *Store
+	series  []series              // by Ref
+	refs    map[uint64]engine.Ref // by hash of the labels
+	free    []engine.Ref          // to use again
+	leaving []engine.Ref          // released, perhaps with samples in late
+	builder labels.ScratchBuilder // of Bind
+	late    []engine.Sample       // not newer than their series
+	app     storage.Appender      // nil: nothing waits
+	pending uint64                // samples in app
+}
+
+// series is a bound series. Binding it again gives the same Ref.
+type series struct {
+	labels   labels.Labels
+	ref      storage.SeriesRef // 0: the database had no such series
+	newest   int64             // no sample of it in the database is newer
+	value    float64           // of the sample at newest, when there is one
+	refs     int32             // how often it is bound
+	resolved bool              // newest means something
+	known    bool              // value means something
+}
+
+func newLane(s *Store) *lane {
+	return &lane{store: s, refs: map[uint64]engine.Ref{}, builder: labels.NewScratchBuilder(16)}
+}
+
+// Bind implements engine.Lane.
+func (l *lane) Bind(s engine.Series) engine.Ref {
+	l.store.meta.add(s)
+	l.builder.Reset()
+	l.builder.Add(labels.MetricName, valid(s.Name))
+	for _, x := range s.Labels {
+		if x.Value != "" && x.Name != labels.MetricName {
+			l.builder.Add(valid(x.Name), valid(x.Value))
+		}
+	}
+	l.builder.Sort()
+	lset := l.builder.Labels()
+	hash := lset.Hash()
+	ref, taken := l.refs[hash]
+	if taken && labels.Equal(l.series[ref].labels, lset) {
+		l.series[ref].refs++
+		return ref
+	}
+	if n := len(l.free); n > 0 {
+		ref = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		ref = engine.Ref(len(l.series))
+		l.series = append(l.series, series{})
+	}
+	l.series[ref] = series{labels: lset, refs: 1}
+	if !taken { // two label sets with one hash: the second is found by its Ref only
+		l.refs[hash] = ref
+	}
+	return ref
+}
+
+// Release implements engine.Lane.
+func (l *lane) Release(ref engine.Ref) {
+	x := &l.series[ref]
+	switch x.refs--; {
+	case x.refs > 0:
+	case len(l.late) > 0:
+		l.leaving = append(l.leaving, ref)
+	default:
+		l.forget(ref)
+	}
+}
+
+func (l *lane) forget(ref engine.Ref) {
+	if hash := l.series[ref].labels.Hash(); l.refs[hash] == ref {
+		delete(l.refs, hash)
+	}
+	l.series[ref] = series{}
+	l.free = append(l.free, ref)
+}
+
+// Write implements engine.Lane.
+func (l *lane) Write(ctx context.Context, samples []engine.Sample) error {
+	limit := time.Now().Add(MaxAhead).UnixMilli()
+	for i := range samples {
+		s := &samples[i]
+		x := &l.series[s.Ref]
+		if !x.resolved {
+			l.resolve(x)
+		}
+		switch {
+		case s.Time > limit:
+			l.store.ahead.Add(1)
+		case s.Time > x.newest:
+			if err := l.append(x, s.Time, canonical(s.Value)); err != nil {
+				return err
+			}
+		case s.Time == x.newest && x.known:
+			l.again(canonical(s.Value), x.value)
+		default:
+			l.late = append(l.late, *s)
+		}
+	}
+	if l.pending >= batch || len(l.late) >= batch {
+		return l.commit(ctx)
+	}
+	return nil
+}
+
+// Flush implements engine.Lane: what is written survives the death of the
+// process when it returns.
+func (l *lane) Flush(ctx context.Context) error { return l.commit(ctx) }
+
+// Close implements engine.Lane.
+func (l *lane) Close() {
+	if l.app != nil {
+		l.app.Rollback() // nothing was promised, nothing can be done about an error
+	}
+	*l = *newLane(l.store)
+}
+
+// resolve finds out whether the database has the series. One that it has may
+// have any sample up to the newest of all.
+func (l *lane) resolve(x *series) {
+	x.resolved, x.newest = true, math.MinInt64
+	if g, ok := l.appender().(storage.GetRef); ok {
+		if ref, lset := g.GetRef(x.labels, x.labels.Hash()); ref != 0 {
+			x.ref, x.labels, x.newest = ref, lset, l.store.db.Head().MaxTime()
+		}
+	}
+}
+
+func (l *lane) appender() storage.Appender {
+	if l.app == nil {
+		l.app = l.store.db.Appender(context.Background())
+	}
+	return l.app
+}
+
+// append hands a sample to the database; what the database refuses is counted.
+// The labels go with the reference, since the database may have dropped a series
+// that was silent and makes it anew then.
+func (l *lane) append(x *series, at int64, v float64) error {
+	ref, err := l.appender().Append(x.ref, x.labels, at, v)
+	switch {
+	case err == nil:
+		l.pending++
+		x.ref = ref
+		if at > x.newest {
+			x.newest, x.value, x.known = at, v, true
+		}
+	case errors.Is(err, storage.ErrDuplicateSampleForTimestamp): // another lane was first
+		l.store.conflicts.Add(1)
+	case errors.Is(err, storage.ErrOutOfOrderSample), errors.Is(err, storage.ErrTooOldSample), errors.Is(err, storage.ErrOutOfBounds):
+		l.store.late.Add(1)
+	case errors.Is(err, tsdb.ErrInvalidSample):
+		l.store.invalid.Add(1)
+	default:
+		return fmt.Errorf("store: append: %w", err)
+	}
+	return nil
+}
+
+// again counts a sample for whose time its series already has the value old.
+func (l *lane) again(v, old float64) {
+	if math.Float64bits(v) == math.Float64bits(old) {
+		l.store.duplicates.Add(1)
+	} else {
+		l.store.conflicts.Add(1)
+	}
+}
+
+// commit writes everything that waits to the database's log, and then what was
+// late, which can only be judged after that.
+func (l *lane) commit(ctx context.Context) error {
+	if err := l.commitAppender(); err != nil {
+		return err
+	}
+	if len(l.late) == 0 {
+		return nil
+	}
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	l.late = l.late[:0]
+	for _, ref := range l.leaving { // it may have been bound again, or be here twice
+		if x := &l.series[ref]; x.refs == 0 && !x.labels.IsEmpty() {
+			l.forget(ref)
+		}
+	}
+	l.leaving = l.leaving[:0]
+	return l.commitAppender()
+}
+
+func (l *lane) commitAppender() error {
+	if l.app == nil {
+		return nil
+	}
+	app, n := l.app, l.pending
+	l.app, l.pending = nil, 0
+	if err := app.Commit(); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	l.store.written.Add(n)
+	return nil
+}
+
+// canonical returns v with the one NaN that the query language knows; the marker
+// of the end stays as it is.
+func canonical(v float64) float64 {
+	if v != v && !engine.IsStale(v) {
+		return math.Float64frombits(value.NormalNaN)
+	}
+	return v
+}
+
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
