@@ -1,0 +1,99 @@
+package self
+
+// Row describes one metric.
+type Row struct {
+	Name    string
+	Type    Type
+	Unit    string   // of a value: "samples", "seconds", "1" for a constant
+	Help    string   // one sentence
+	Labels  []string // keys of the table of labels
+	Buckets []float64
+}
+
+// Type is the Prometheus type of a metric.
+type Type string
+
+// The types in use.
+const (
+	CounterType   Type = "counter"
+	GaugeType     Type = "gauge"
+	HistogramType Type = "histogram"
+)
+
+type row struct {
+	handle handle
+	Row
+}
+
+// table is the whole list of own metrics: adding one is adding a field to
+// Metrics and a line here.
+func (m *Metrics) table() []row {
+	lag := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
+	request := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+	return []row{
+		{&m.Records, Row{Name: "sluice_records_total", Unit: "records", Labels: []string{"stream"},
+			Help: "Kafka records read from the input topics of a stream."}},
+		{&m.Samples, Row{Name: "sluice_samples_total", Unit: "samples", Labels: []string{"hop", "disposition"},
+			Help: "Samples by what became of them; the sum over dispositions is what came in."}},
+		{&m.RuleSamples, Row{Name: "sluice_rule_samples_total", Unit: "samples", Labels: []string{"rule", "disposition"},
+			Help: "Samples that a rule of the policy set decided, by what became of them."}},
+		{&m.LedgerImbalance, Row{Name: "sluice_ledger_imbalance", Unit: "samples", Labels: []string{"hop"},
+			Help: "Samples in, less samples accounted for; anything but 0 is a fault of Sluice."}},
+		{&m.DeadLetters, Row{Name: "sluice_dead_letters_total", Unit: "records", Labels: []string{"reason"},
+			Help: "Records that could not be read and went to the dead-letter topic."}},
+		{&m.Scans, Row{Name: "sluice_scan_total", Unit: "records", Labels: []string{"path"},
+			Help: "Records scanned by their learned layout (fast) or field by field (slow)."}},
+		{&m.CachedSeries, Row{Name: "sluice_cached_series", Unit: "series",
+			Help: "Input series whose verdict is cached."}},
+		{&m.CacheBytes, Row{Name: "sluice_cache_bytes", Unit: "bytes",
+			Help: "Memory that the series caches of all partitions account for."}},
+		{&m.CacheEvictions, Row{Name: "sluice_cache_evictions_total", Unit: "series", Labels: []string{"reason"},
+			Help: "Series that left the cache: not seen for the TTL, or pushed out by the byte cap."}},
+		{&m.EventLag, Row{Name: "sluice_event_lag_seconds", Unit: "seconds", Labels: []string{"sink"}, Buckets: lag,
+			Help: "Time from the report of a sample to its acknowledgement by the output."}},
+		{&m.ConsumerLag, Row{Name: "sluice_consumer_lag_records", Unit: "records", Labels: []string{"group", "topic", "partition"},
+			Help: "Records of a partition that the consumer group has not committed yet."}},
+		{&m.GapRecords, Row{Name: "sluice_gap_records_total", Unit: "records", Labels: []string{"topic", "partition"},
+			Help: "Records that the broker had deleted before they were read."}},
+		{&m.PartitionState, Row{Name: "sluice_partition_state", Unit: "1", Labels: []string{"group", "topic", "partition", "state"},
+			Help: "1 for the state that the worker of a partition is in."}},
+		{&m.PolicyInfo, Row{Name: "sluice_policy_info", Unit: "1", Labels: []string{"revision"},
+			Help: "1 for the revision of the policy set that runs."}},
+		{&m.PolicyLoads, Row{Name: "sluice_policy_loads_total", Unit: "loads", Labels: []string{"result"},
+			Help: "Policy sets loaded, by whether they were applied, unchanged or refused."}},
+		{&m.SinkSamples, Row{Name: "sluice_sink_samples_total", Unit: "samples", Labels: []string{"sink", "result"},
+			Help: "Samples that a sink acknowledged, refused or dropped."}},
+		{&m.SinkRetries, Row{Name: "sluice_sink_retries_total", Unit: "requests", Labels: []string{"sink"},
+			Help: "Requests to a sink that were sent again after a fault."}},
+		{&m.SinkSeconds, Row{Name: "sluice_sink_seconds", Unit: "seconds", Labels: []string{"sink"}, Buckets: request,
+			Help: "Time that one batch took from hand-over to the acknowledgement of the sink."}},
+		{&m.StoreHeadSeries, Row{Name: "sluice_store_head_series", Unit: "series",
+			Help: "Series in the head of the embedded store."}},
+		{&m.ScrapeSeries, Row{Name: "sluice_scrape_series", Unit: "series",
+			Help: "Series that the scrape endpoint exposes."}},
+		{&m.BuildInfo, Row{Name: "sluice_build_info", Unit: "1", Labels: []string{"version", "goversion"},
+			Help: "1 for the version of Sluice and of the Go toolchain that built it."}},
+	}
+}
+
+// Bounds says, for every label name that a row may use, what bounds the number
+// of its values. A label that nothing bounds has no place here.
+func Bounds() map[string]string {
+	return map[string]string{
+		"stream":      "streams of the policy set",
+		"hop":         "one per stream and one per sink",
+		"disposition": "the dispositions of the ledger",
+		"rule":        "rules of the policy set",
+		"reason":      "the reasons of the wire contract and of the cache",
+		"path":        "fast and slow",
+		"group":       "one for the input and one per sink",
+		"topic":       "topics that the streams name",
+		"partition":   "partitions of those topics",
+		"state":       "the states of a partition worker",
+		"revision":    "one at a time",
+		"result":      "the outcomes of a load or a request",
+		"sink":        "sinks of the policy set",
+		"version":     "one per process",
+		"goversion":   "one per process",
+	}
+}
