@@ -1,0 +1,169 @@
+// Package cli is the command line: it turns words into calls of package runtime
+// and what comes back into text for people or JSON for programs. It decides
+// nothing itself.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// Exit codes: what a script can rely on.
+const (
+	exitOK       = 0
+	exitFault    = 1 // Sluice could not do what was asked
+	exitRejected = 2 // the policy set or the input is wrong
+	exitEnv      = 3 // something around Sluice is: a flag, a file, an address, a broker
+)
+
+// exitError carries an exit code. A nil err has been told to the user already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func rejected() error { return &exitError{code: exitRejected} }
+
+func environment(err error) error { return &exitError{exitEnv, err} }
+
+// terminal is what a command reads and writes.
+type terminal struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Main runs one command and returns the exit code of the process. SIGINT and
+// SIGTERM stop it cleanly; a second one kills it.
+func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	if runtime.IsPolicyChild(args) {
+		return runtime.PolicyChild(in, out, errOut)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the second signal finds the default handler
+
+	root := newRoot(terminal{in, out, errOut})
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	return exitCode(root.ExecuteContext(ctx), errOut)
+}
+
+func exitCode(err error, errOut io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	code := exitFault
+	switch {
+	case errors.As(err, &exit):
+		code = exit.code
+	case errors.Is(err, runtime.ErrConfig), errors.Is(err, runtime.ErrUnreachable):
+		code = exitEnv
+	case errors.Is(err, runtime.ErrRejected):
+		code = exitRejected
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(errOut, "sluice:", text)
+	}
+	return code
+}
+
+func newRoot(t terminal) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sluice",
+		Short: "Govern the metrics of Apache Flink fleets",
+		Long: `Sluice sits between the metrics that Flink jobs send to Kafka and the monitoring
+stack. Policies written in CUE say what is kept, dropped, sampled, rewritten and
+where it goes; Sluice runs them and can prove what became of every sample.
+
+Start here:
+  sluice demo                 see it work: a broker, a simulated fleet, the default policies
+  sluice check policies/      find every mistake in a policy set, with its line and column
+  sluice run --policies DIR   run an instance with your own policies
+
+Exit codes: 0 fine, 1 fault, 2 policy or input rejected, 3 something around Sluice.`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return environment(fmt.Errorf("%w\nSee '%s --help'.", err, c.CommandPath()))
+	})
+	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newReplay(t), newVersion(t))
+	root.SetHelpCommand(newHelp(t, root))
+	return root
+}
+
+func newVersion(t terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(t.out, "sluice", version())
+			return err
+		},
+	}
+}
+
+// version is what the build says of itself: a release, or the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return "devel-" + s.Value[:12]
+		}
+	}
+	return "devel"
+}
+
+// childCommand starts this binary to evaluate one policy set; nothing when the
+// binary cannot be found any more.
+func childCommand() []string {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return append([]string{exe}, runtime.PolicyChildArgs()...)
+}
+
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return environment(fmt.Errorf("%s takes no arguments, but got %q", c.CommandPath(), args[0]))
+}
+
+func atMostOneArg(c *cobra.Command, args []string) error {
+	if len(args) <= 1 {
+		return nil
+	}
+	return environment(fmt.Errorf("%s takes one argument, but got %d", c.CommandPath(), len(args)))
+}

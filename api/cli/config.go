@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/diag"
+)
+
+// settings collects an instance's configuration: defaults, then the file, then
+// SLUICE_* variables, then flags.
+type settings struct {
+	file  string
+	flags *pflag.FlagSet
+	apply []func(*runtime.Config) // one per flag; sets the field when the flag was given
+}
+
+// defaultConfigFile is read when it is there and --config names no other.
+const defaultConfigFile = "sluice.cue"
+
+func newSettings(flags *pflag.FlagSet) *settings {
+	s := &settings{flags: flags}
+	flags.StringVar(&s.file, "config", "", "configuration file (default \"sluice.cue\" where there is one)")
+	s.text("data-dir", "directory for everything that is kept; without it, what is stored is gone at the end", func(c *runtime.Config) *string { return &c.DataDir })
+	s.text("listen", "address of the HTTP endpoints (default \"127.0.0.1:7070\")", func(c *runtime.Config) *string { return &c.Listen })
+	s.text("listen-token", "reference to the bearer token that requests must carry, such as env://SLUICE_TOKEN; needed to listen beyond loopback", func(c *runtime.Config) *string { return &c.ListenToken })
+	s.text("policies", "directory of the policy set; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
+	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })
+	s.text("cache-bytes", "bound on the memory for series, over all partitions (default \"256MiB\")", func(c *runtime.Config) *string { return &c.CacheBytes })
+	s.list("egress-allow", "networks that remote write may reach besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })
+	s.text("log-format", "text or json", func(c *runtime.Config) *string { return &c.Log.Format })
+	s.text("log-level", "debug, info, warn or error", func(c *runtime.Config) *string { return &c.Log.Level })
+	return s
+}
+
+// kafka adds what only an instance on a real Kafka needs.
+func (s *settings) kafka() {
+	s.list("brokers", "Kafka brokers, host:port; without any, a broker runs inside the process", func(c *runtime.Config) *[]string { return &c.Brokers })
+	s.text("group", "consumer group, and the first part of those of the sinks (default \"sluice\")", func(c *runtime.Config) *string { return &c.Group })
+	s.text("instance-id", "name of this instance; a fixed one makes restarts cheap for the group", func(c *runtime.Config) *string { return &c.InstanceID })
+	s.number("broker-port", "port of the broker inside the process (default any free one)", func(c *runtime.Config) *int { return &c.BrokerPort })
+	s.number("partitions", "partitions of topics that have to be made (default twice the processors, at least 4)", func(c *runtime.Config) *int { return &c.Partitions })
+	s.list("roles", "what to do: hop1, sinks; without any, everything", func(c *runtime.Config) *[]string { return &c.Roles })
+
+	tls := func(c *runtime.Config) *runtime.TLS {
+		if c.TLS == nil {
+			c.TLS = &runtime.TLS{Enabled: true}
+		}
+		return c.TLS
+	}
+	s.yes("tls", "encrypt the connections to the brokers", func(c *runtime.Config) *bool { return &tls(c).Enabled })
+	s.text("tls-ca", "file of the certificates to trust", func(c *runtime.Config) *string { return &tls(c).CA })
+	s.text("tls-cert", "file of the client certificate", func(c *runtime.Config) *string { return &tls(c).Cert })
+	s.text("tls-key", "file of its key", func(c *runtime.Config) *string { return &tls(c).Key })
+	s.text("tls-server-name", "name to expect in the broker's certificate", func(c *runtime.Config) *string { return &tls(c).ServerName })
+
+	sasl := func(c *runtime.Config) *runtime.SASL {
+		if c.SASL == nil {
+			c.SASL = &runtime.SASL{Mechanism: "scram-sha-512"}
+		}
+		return c.SASL
+	}
+	s.text("sasl-mechanism", "scram-sha-512, scram-sha-256 or plain", func(c *runtime.Config) *string { return &sasl(c).Mechanism })
+	s.text("sasl-user", "name to authenticate as", func(c *runtime.Config) *string { return &sasl(c).User })
+	s.text("sasl-password", "reference to the password: env://NAME or file:///path", func(c *runtime.Config) *string { return &sasl(c).Password })
+}
+
+func (s *settings) text(name, usage string, field func(*runtime.Config) *string) {
+	v := s.flags.String(name, "", usage)
+	s.set(name, func(c *runtime.Config) { *field(c) = *v })
+}
+
+func (s *settings) list(name, usage string, field func(*runtime.Config) *[]string) {
+	v := s.flags.StringSlice(name, nil, usage)
+	s.set(name, func(c *runtime.Config) { *field(c) = *v })
+}
+
+func (s *settings) number(name, usage string, field func(*runtime.Config) *int) {
+	v := s.flags.Int(name, 0, usage)
+	s.set(name, func(c *runtime.Config) { *field(c) = *v })
+}
+
+func (s *settings) yes(name, usage string, field func(*runtime.Config) *bool) {
+	v := s.flags.Bool(name, false, usage)
+	s.set(name, func(c *runtime.Config) { *field(c) = *v })
+}
+
+func (s *settings) set(name string, apply func(*runtime.Config)) {
+	s.apply = append(s.apply, func(c *runtime.Config) {
+		if s.flags.Changed(name) {
+			apply(c)
+		}
+	})
+}
+
+// load returns the configuration that is in force. Findings about the file and
+// about values are written to the terminal.
+func (s *settings) load(c *cobra.Command, t terminal) (runtime.Config, error) {
+	if err := s.fromEnvironment(); err != nil {
+		return runtime.Config{}, environment(err)
+	}
+	file := s.file
+	if file == "" {
+		if _, err := os.Stat(defaultConfigFile); err == nil {
+			file = defaultConfigFile
+		}
+	}
+	cfg, found, err := runtime.LoadConfig(c.Context(), file)
+	if err == nil && !diag.Refused(found) {
+		for _, apply := range s.apply {
+			apply(&cfg)
+		}
+		found, err = cfg.Check(c.Context())
+	}
+	if err != nil {
+		return cfg, environment(err)
+	}
+	if err := renderFindings(t.err, found, os.ReadFile); err != nil {
+		return cfg, err
+	}
+	if diag.Refused(found) {
+		return cfg, &exitError{code: exitEnv}
+	}
+	return cfg, nil
+}
+
+// fromEnvironment gives each flag that was not set the value of its variable:
+// --data-dir has SLUICE_DATA_DIR.
+func (s *settings) fromEnvironment() error {
+	var err error
+	s.flags.VisitAll(func(f *pflag.Flag) {
+		name := "SLUICE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		v, ok := os.LookupEnv(name)
+		if !ok || f.Changed || err != nil {
+			return
+		}
+		if e := s.flags.Set(f.Name, v); e != nil {
+			err = fmt.Errorf("variable %s: %w", name, e)
+		}
+	})
+	return err
+}

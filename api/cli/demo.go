@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"github.com/sluice-metrics/sluice/api/rest"
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// demo is what the flags of the command ask for.
+type demo struct {
+	last   time.Duration
+	json   bool
+	fleet  runtime.FleetOptions
+	listen string
+	in     int64 // most series seen at once: a stopped instance has none
+	out    int64
+}
+
+func newDemo(t terminal) *cobra.Command {
+	d := demo{}
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "See Sluice work: a simulated fleet, the default policies, a store",
+		Long: `Run everything in this one process: a broker, a simulated fleet of Flink jobs that
+report real metric names, the default policies, the embedded store and the HTTP
+endpoints. Nothing else is needed, and nothing is left behind.
+
+The fleet restarts jobs, and every few minutes one of them falls behind and
+catches up, so that there is something to see. Query it while it runs:
+
+  curl 'http://127.0.0.1:7070/prometheus/api/v1/query?query=count(flink_jobmanager_job_uptime)'
+
+or point Grafana's Prometheus data source at http://127.0.0.1:7070/prometheus.
+Ctrl-C ends it. On a terminal the summary is updated in place, elsewhere there is
+a line every 5 seconds. --json prints one object at the end, and nothing before it.`,
+		Example: `  sluice demo
+  sluice demo --for 15s --json
+  sluice demo --jobs 200 --rate 20000 --policies ./my-policies`,
+		Args: noArgs,
+	}
+	s := newSettings(c.Flags())
+	c.Flags().DurationVar(&d.last, "for", 0, "end after this time, 0 runs until Ctrl-C")
+	c.Flags().BoolVar(&d.json, "json", false, "print one JSON object at the end instead of a summary")
+	c.Flags().IntVar(&d.fleet.Jobs, "jobs", 40, "Flink jobs to simulate")
+	c.Flags().IntVar(&d.fleet.Rate, "rate", 0, "records per second; 0 is what that many jobs send")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if d.fleet.Jobs < 1 || d.fleet.Rate < 0 || d.last < 0 {
+			return environment(errors.New("--jobs must be at least 1, --rate and --for not negative"))
+		}
+		cfg, err := s.load(c, t)
+		if err != nil {
+			return err
+		}
+		return d.run(c.Context(), cfg, t)
+	}
+	return c
+}
+
+func (d *demo) run(ctx context.Context, cfg runtime.Config, t terminal) error {
+	log := slog.New(slog.NewTextHandler(t.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	r, err := newRuntime(ctx, cfg, runtime.Options{Log: log, Fleet: &d.fleet}, t)
+	if err != nil {
+		return err
+	}
+	server, err := rest.New(r, rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Log: log})
+	if err != nil {
+		return environment(err)
+	}
+	d.listen = server.URL()
+	if d.last > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.last)
+		defer cancel()
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error { return r.Run(ctx) })
+	g.Go(func() error { return d.show(ctx, r, t.out) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return d.final(r.Status(), t.out)
+}
+
+// show keeps the user informed until ctx ends.
+func (d *demo) show(ctx context.Context, r *runtime.Runtime, out io.Writer) error {
+	v := view{url: d.listen, started: time.Now()}
+	draw, every := v.line, 5
+	switch {
+	case d.json:
+		draw = func(runtime.Status, time.Time, int) string { return "" }
+	case isTerminal(out):
+		draw, every = v.screen, 1
+	}
+	if !d.json {
+		if _, err := fmt.Fprintf(out, "Sluice demo: %d simulated Flink jobs, listening on %s\n", d.fleet.Jobs, d.listen); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		s := r.Status()
+		hop := runtime.Total(s.Streams)
+		d.in, d.out = max(d.in, hop.SeriesIn), max(d.out, hop.SeriesOut)
+		if n%every != 0 {
+			continue
+		}
+		if _, err := io.WriteString(out, draw(s, time.Now(), width(out))); err != nil {
+			return err
+		}
+	}
+}
+
+// result is what --json prints. Names are part of the contract.
+type result struct {
+	RecordsIn       uint64            `json:"records_in"`
+	SamplesIn       int64             `json:"samples_in"`
+	SamplesOut      int64             `json:"samples_out"`
+	SeriesIn        int64             `json:"series_in"` // most at once
+	SeriesOut       int64             `json:"series_out"`
+	BytesIn         uint64            `json:"bytes_in"`
+	BytesOut        uint64            `json:"bytes_out"`
+	DroppedByRule   map[string]uint64 `json:"dropped_by_rule"`
+	DeadLetters     uint64            `json:"dead_letters"`
+	LedgerImbalance int64             `json:"ledger_imbalance"`
+	EventLagP99     float64           `json:"event_lag_seconds_p99"` // report to the store's acknowledgement
+}
+
+func (d *demo) result(s runtime.Status) result {
+	in, out := runtime.Total(s.Streams), runtime.Total(s.Sinks)
+	res := result{
+		RecordsIn: in.Records, SamplesIn: in.SamplesIn, SamplesOut: in.Dispositions["out"],
+		SeriesIn: d.in, SeriesOut: d.out, BytesIn: in.BytesIn, BytesOut: in.BytesOut,
+		DroppedByRule: map[string]uint64{}, LedgerImbalance: in.Imbalance + out.Imbalance,
+		EventLagP99: out.EventLag.P99,
+	}
+	for _, n := range in.DeadLetters {
+		res.DeadLetters += n
+	}
+	for _, r := range in.Rules {
+		res.DroppedByRule[r.Rule] += r.Samples
+	}
+	return res
+}
+
+func (d *demo) final(s runtime.Status, out io.Writer) error {
+	res := d.result(s)
+	if d.json {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(res)
+	}
+	_, err := fmt.Fprintf(out, "\n%s records in, %s of %s samples out, ledger imbalance %d\n",
+		countText(float64(res.RecordsIn)), countText(float64(res.SamplesOut)), countText(float64(res.SamplesIn)), res.LedgerImbalance)
+	return err
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// width is how many columns w has, 80 where it is no terminal.
+func width(w any) int {
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 80
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-metrics/sluice/api/rest"
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+func newRun(t terminal) *cobra.Command {
+	var printConfig bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run an instance",
+		Long: `Run one instance: it reads the input topics, governs what it reads by the policy
+set, writes the processed topic and feeds the sinks.
+
+Without --brokers a broker runs inside the process, which is enough for one
+machine: it survives a kill of the process, not the loss of the disk. With
+--brokers, start as many instances as you like; they share the partitions.
+
+The configuration comes from sluice.cue (or --config), from variables
+(--data-dir is SLUICE_DATA_DIR) and from flags; later ones win. --print-config
+shows the result. Secrets are given by reference only: env://NAME or
+file:///path.`,
+		Example: `  sluice run --policies ./policies --data-dir /var/lib/sluice
+  sluice run --brokers kafka-1:9092,kafka-2:9092 --tls --sasl-user sluice --sasl-password env://KAFKA_PASSWORD
+  SLUICE_LISTEN=127.0.0.1:7171 sluice run --print-config`,
+		Args: noArgs,
+	}
+	s := newSettings(c.Flags())
+	s.kafka()
+	c.Flags().BoolVar(&printConfig, "print-config", false, "print the configuration in force and exit")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := s.load(c, t)
+		if err != nil {
+			return err
+		}
+		if printConfig {
+			enc := json.NewEncoder(t.out)
+			enc.SetIndent("", "  ")
+			return enc.Encode(cfg)
+		}
+		log := newLogger(cfg.Log, t.err)
+		r, err := newRuntime(c.Context(), cfg, runtime.Options{Log: log}, t)
+		if err != nil {
+			return err
+		}
+		return serve(c.Context(), r, cfg, log)
+	}
+	return c
+}
+
+// newRuntime makes a runtime and shows the findings of its policy set.
+func newRuntime(ctx context.Context, cfg runtime.Config, opts runtime.Options, t terminal) (*runtime.Runtime, error) {
+	opts.Version, opts.Child = version(), childCommand()
+	r, report, err := runtime.New(ctx, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := renderReport(t.err, report); err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, rejected()
+	}
+	return r, nil
+}
+
+// serve runs the runtime and its HTTP endpoints until ctx ends or one of them fails.
+func serve(ctx context.Context, r *runtime.Runtime, cfg runtime.Config, log *slog.Logger) error {
+	server, err := rest.New(r, rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Log: log})
+	if err != nil {
+		return environment(err)
+	}
+	log.Info("listening", "url", server.URL())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error { return r.Run(ctx) })
+	return g.Wait()
+}
+
+func newLogger(c runtime.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		panic(fmt.Sprintf("log level %q passed the check of the configuration", c.Level))
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

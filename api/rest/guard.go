@@ -1,0 +1,82 @@
+package rest
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// onLoopback reports whether only this machine can reach an address.
+func onLoopback(address string) (bool, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, fmt.Errorf("%q is not host:port", address)
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback(), nil
+}
+
+// localHost refuses requests whose Host is not this machine. A page in a
+// browser may have any name resolve to 127.0.0.1 and would then read what it
+// asks for; it cannot change the Host that its requests carry.
+func localHost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		host := c.Request().Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return echo.NewHTTPError(http.StatusForbidden, "this instance answers requests to 127.0.0.1 or localhost only")
+		}
+		return next(c)
+	}
+}
+
+// secure sets the headers that keep a browser from making more of an answer
+// than it is.
+func secure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		return next(c)
+	}
+}
+
+// open are the paths that a probe may ask without a token: they tell nothing.
+var open = map[string]bool{"/healthz": true, "/readyz": true}
+
+// bearer refuses requests without the token. The reference is resolved for each
+// request, so a changed token holds at once; the comparison takes the same time
+// wherever the two differ.
+func bearer(reference string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if open[c.Request().URL.Path] {
+				return next(c)
+			}
+			want, err := runtime.Secret(reference)
+			if err != nil {
+				return echo.NewHTTPError(http.StatusServiceUnavailable, "the token to compare with cannot be read").SetInternal(err)
+			}
+			got, ok := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
+			a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+			if !ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
+				c.Response().Header().Set("WWW-Authenticate", "Bearer")
+				return echo.NewHTTPError(http.StatusUnauthorized, "a bearer token is needed")
+			}
+			return next(c)
+		}
+	}
+}

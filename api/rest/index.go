@@ -1,0 +1,50 @@
+package rest
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// index is the page at /: what there is to ask, and how the instance is.
+func index(r *runtime.Runtime) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		s := r.Status()
+		in, out := runtime.Total(s.Streams), runtime.Total(s.Sinks)
+		state := "ready"
+		if !s.Ready {
+			state = s.Waiting
+		}
+		rows := [][2]string{
+			{"state", state}, {"version", s.Version}, {"policies", s.Policies}, {"revision", s.Revision},
+			{"records in", fmt.Sprint(in.Records)},
+			{"samples in", fmt.Sprint(in.SamplesIn)}, {"samples out", fmt.Sprint(in.Dispositions["out"])},
+			{"series in", fmt.Sprint(in.SeriesIn)}, {"series out", fmt.Sprint(in.SeriesOut)},
+			{"ledger imbalance", fmt.Sprint(in.Imbalance + out.Imbalance)},
+		}
+		var b strings.Builder
+		b.WriteString(pageHead)
+		for _, row := range rows {
+			fmt.Fprintf(&b, "<tr><th scope=row>%s<td>%s", html.EscapeString(row[0]), html.EscapeString(row[1]))
+		}
+		b.WriteString("</table><h2>Ask</h2><ul>")
+		links := append([]string{"/metrics", "/healthz", "/readyz", "/api/v1/status"}, r.ScrapePaths()...)
+		for _, l := range append(links, "/prometheus/api/v1/labels") {
+			fmt.Fprintf(&b, `<li><a href="%[1]s">%[1]s</a>`, html.EscapeString(l))
+		}
+		b.WriteString("</ul><p>Grafana: a Prometheus data source with the URL of this page and /prometheus.")
+		return c.HTML(http.StatusOK, b.String())
+	}
+}
+
+const pageHead = `<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
+<title>Sluice</title><style>
+:root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:46rem;margin:3rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem}
+td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}a{color:inherit}</style>
+<h1>Sluice</h1><p>governs the metrics of Apache Flink fleets.<table>`

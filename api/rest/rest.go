@@ -1,0 +1,124 @@
+// Package rest is the HTTP door of an instance: metrics, health, status and a
+// query API that Grafana takes for a Prometheus. It translates between HTTP and
+// package runtime and knows nothing of what lies behind that.
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// Options say where the server listens and whom it answers.
+type Options struct {
+	Listen string // host:port; port 0 picks a free one
+	Token  string // reference to the bearer token that requests must carry; "": none, loopback only
+	Log    *slog.Logger
+}
+
+// Server answers HTTP requests about one instance.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+	log      *slog.Logger
+}
+
+// Bounds on a request: nobody needs more, and nobody can hold a connection for ever.
+const (
+	maxBody       = "1M"
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	writeTimeout  = 3 * time.Minute // above the time that a query may take
+	stopTimeout   = 2 * time.Second
+)
+
+// New binds the address, so that a wrong one is told before anything starts.
+func New(r *runtime.Runtime, o Options) (*Server, error) {
+	loopback, err := onLoopback(o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if !loopback && o.Token == "" {
+		return nil, fmt.Errorf("listen: %s can be reached from other machines, and nothing would check who asks: "+
+			"give --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	e := echo.New()
+	e.HTTPErrorHandler = problem(o.Log)
+	e.Use(middleware.Recover(), middleware.BodyLimit(maxBody), secure)
+	if loopback {
+		e.Use(localHost)
+	}
+	if o.Token != "" {
+		e.Use(bearer(o.Token))
+	}
+	routes(e, r)
+	return &Server{listener: l, log: o.Log, http: &http.Server{
+		Handler: e, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}}, nil
+}
+
+func routes(e *echo.Echo, r *runtime.Runtime) {
+	e.GET("/", index(r))
+	e.GET("/metrics", echo.WrapHandler(r.Metrics()))
+	for _, path := range r.ScrapePaths() {
+		e.GET(path, echo.WrapHandler(r.Scrape(path)))
+	}
+	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	e.GET("/readyz", func(c echo.Context) error {
+		if err := r.Ready(); err != nil {
+			return c.String(http.StatusServiceUnavailable, err.Error()+"\n")
+		}
+		return c.String(http.StatusOK, "ready\n")
+	})
+	e.GET("/api/v1/status", func(c echo.Context) error { return c.JSON(http.StatusOK, r.Status()) })
+	e.GET("/api/v1/short-ids/:id", shortID(r))
+	query(e.Group("/prometheus/api/v1"), r)
+}
+
+func shortID(r *runtime.Runtime) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		value, ok := r.ShortID(c.Param("id"))
+		if !ok {
+			return echo.NewHTTPError(http.StatusNotFound, "this instance has given out no such identifier")
+		}
+		return c.JSON(http.StatusOK, map[string]string{"id": c.Param("id"), "value": value})
+	}
+}
+
+// URL is where the server is reached.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Run answers requests until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(s.listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("http: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := s.http.Shutdown(stop)
+	if errors.Is(err, context.DeadlineExceeded) { // a client holds on: it has had its time
+		err = s.http.Close()
+	}
+	if end := <-failed; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+// Package examples has a folder per promise. Each is a page for users and,
+// through its run.txtar, a test.
+package examples
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sluice-metrics/sluice/api/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"sluice": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+func TestExamples(t *testing.T) {
+	scripts, err := filepath.Glob("*/run.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files:               scripts,
+		RequireExplicitExec: true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await-ready": awaitReady, "promql": promql, "status": status,
+		},
+	})
+}
+
+// setup gives a script the example folders and an address of its own, ADDR.
+func setup(env *testscript.Env) error {
+	if err := copyFolders(env.WorkDir); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("ADDR", l.Addr().String())
+	return l.Close()
+}
+
+func copyFolders(to string) error {
+	return filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == "." {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, path), 0o755)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, path), b, 0o644)
+	})
+}
+
+// patience bounds every wait; what is waited for comes in a second or two.
+const patience = 30 * time.Second
+
+// await repeats try until it succeeds.
+func await(ts *testscript.TestScript, try func() error) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			ts.Fatalf("after %s: %v", patience, err)
+		}
+	}
+}
+
+func get(ts *testscript.TestScript, path string) ([]byte, error) {
+	resp, err := http.Get("http://" + ts.Getenv("ADDR") + path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return body, err
+}
+
+func awaitReady(ts *testscript.TestScript, _ bool, _ []string) {
+	await(ts, func() error {
+		_, err := get(ts, "/readyz")
+		return err
+	})
+}
+
+// promql EXPR VALUE waits until the expression has one result with the value.
+func promql(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: promql EXPR VALUE")
+	}
+	await(ts, func() error {
+		body, err := get(ts, "/prometheus/api/v1/query?query="+url.QueryEscape(args[0]))
+		if err != nil {
+			return err
+		}
+		var answer struct {
+			Data struct {
+				Result []struct{ Value [2]any }
+			}
+		}
+		if err := json.Unmarshal(body, &answer); err != nil {
+			return err
+		}
+		if r := answer.Data.Result; len(r) != 1 || r[0].Value[1] != args[1] {
+			return fmt.Errorf("%s: %s, want one result with value %s", args[0], body, args[1])
+		}
+		return nil
+	})
+}
+
+// status REGEXP waits until the status of the instance matches.
+func status(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[0])
+	await(ts, func() error {
+		body, err := get(ts, "/api/v1/status")
+		if err == nil && !want.Match(body) {
+			err = errors.New(string(body) + "\ndoes not match " + args[0])
+		}
+		return err
+	})
+}

@@ -1,0 +1,119 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	goruntime "runtime"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/secret"
+)
+
+// Config is the configuration of one instance: what a sluice.cue may say, see
+// #Instance of the schema.
+type Config struct{ policy.Instance }
+
+// Parts of a Config.
+type (
+	TLS  = policy.TLS
+	SASL = policy.SASL
+	Log  = policy.Log
+)
+
+// LoadConfig reads a configuration file; "" gives the defaults. Findings name
+// the file; with an error among them the configuration is of no use.
+func LoadConfig(_ context.Context, file string) (Config, []diag.Diagnostic, error) {
+	if file == "" {
+		in, err := policy.DefaultInstance()
+		return Config{in}, nil, err
+	}
+	in, found, err := policy.LoadInstance(file)
+	return Config{in}, found, err
+}
+
+// Check validates a configuration that was changed after it was loaded, by the
+// same schema. Findings name the fields.
+func (c *Config) Check(context.Context) ([]diag.Diagnostic, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	in, found, err := policy.ReadInstance("flags and variables", text)
+	if err == nil && !diag.Refused(found) {
+		c.Instance = in
+	}
+	return found, err
+}
+
+// Roles of an instance.
+const (
+	roleHop1  = "hop1"
+	roleSinks = "sinks"
+)
+
+func (c *Config) does(role string) bool {
+	return len(c.Roles) == 0 || slices.Contains(c.Roles, role)
+}
+
+// kafka returns how to reach the configured brokers.
+func (c *Config) kafka(log *slog.Logger) (kafka.Config, error) {
+	k := kafka.Config{Brokers: c.Brokers, InstanceID: c.InstanceID, Log: log}
+	if t := c.TLS; t != nil {
+		k.TLS = kafka.TLS{Enabled: t.Enabled, CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+	}
+	if s := c.SASL; s != nil {
+		k.SASL = kafka.SASL{Mechanism: s.Mechanism, User: s.User, Password: func() (string, error) { return secret.Resolve(s.Password) }}
+	}
+	if err := k.Validate(); err != nil {
+		return k, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return k, nil
+}
+
+// Secret returns what a reference to a secret refers to now.
+func Secret(reference string) (string, error) { return secret.Resolve(reference) }
+
+// partitions is how many partitions topics get that have to be made.
+func (r *Runtime) partitions() int32 {
+	if r.cfg.Partitions > 0 {
+		return int32(r.cfg.Partitions)
+	}
+	return int32(max(2*goruntime.NumCPU(), 4))
+}
+
+// cacheBytesPerWorker shares the bound out evenly over what may run at once:
+// every partition of every hop.
+func (r *Runtime) cacheBytesPerWorker() int64 {
+	total, err := policy.ParseSize(r.cfg.CacheBytes)
+	if err != nil { // the schema has checked it
+		panic(err)
+	}
+	hops := len(r.set.streams()) + len(r.set.sinks())
+	return total / int64(hops) / int64(r.partitions())
+}
+
+// childArgument makes the binary evaluate one policy set and exit: CUE cannot be
+// cancelled, but a process can.
+const childArgument = "internal-compile"
+
+// IsPolicyChild reports whether the arguments of the process ask for that.
+func IsPolicyChild(args []string) bool { return len(args) == 1 && args[0] == childArgument }
+
+// PolicyChildArgs is what to start this program with for one evaluation.
+func PolicyChildArgs() []string { return []string{childArgument} }
+
+// PolicyChild is such a process: it reads one request, answers it and returns
+// the exit code.
+func PolicyChild(in io.Reader, out, errOut io.Writer) int {
+	if err := policy.ServeChild(in, out); err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,74 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/fleet"
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+)
+
+// FleetOptions describe the simulated fleet of the demo.
+type FleetOptions struct {
+	Jobs int // Flink jobs, at least 1
+	Rate int // records per second of all of them; 0: one report per job in ten seconds
+}
+
+// runFleet lets a simulated fleet report to the input topics.
+func (r *Runtime) runFleet(ctx context.Context, ready func()) error {
+	p, err := kafka.NewPublisher(r.kafka, kafka.ProducerOptions{})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	native, custom := r.set.inputTopics()
+	f, err := fleet.New(fleet.Options{
+		Jobs: r.opts.Fleet.Jobs, Rate: float64(r.opts.Fleet.Rate), Metrics: r.set.known.Entries(), Native: native, Custom: custom,
+	}, p)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	ready()
+	if err := r.awaitReady(ctx); err != nil {
+		return nil // stopped before it began
+	}
+	return f.Run(ctx)
+}
+
+// awaitReady returns when the instance does all it is there for.
+func (r *Runtime) awaitReady(ctx context.Context) error {
+	const often = 20 * time.Millisecond
+	tick := time.NewTicker(often)
+	defer tick.Stop()
+	for r.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// inputTopics are the topics that the fleet reports to: those of the default set
+// where the set in force reads them, else the first that it reads.
+func (l *loadedSet) inputTopics() (native, custom string) {
+	read := map[string]bool{}
+	first := ""
+	for _, s := range l.streams() {
+		for _, t := range s.Topics {
+			read[t] = true
+			if first == "" || t < first {
+				first = t
+			}
+		}
+	}
+	pick := func(topic string) string {
+		if read[topic] {
+			return topic
+		}
+		return first
+	}
+	return pick("flink.native"), pick("flink.custom")
+}

@@ -1,0 +1,100 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+)
+
+// hop is one consumer group and what it drives: the first hop of a stream, or a sink.
+type hop struct {
+	name   string
+	engine *engine.Engine
+	source *kafka.Source
+	book   *ledger.Book
+}
+
+// newHop opens nothing yet. The options' book and clock are set here.
+func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, gen engine.Generation) (*hop, error) {
+	h := &hop{name: name, book: &ledger.Book{}}
+	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.set.known
+	opts.CacheBytes = r.cacheBytesPerWorker()
+	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }
+	var err error
+	if h.engine, err = engine.New(opts, gen); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	h.source, err = kafka.NewSource(r.kafka, kafka.SourceOptions{
+		Group: r.cfg.Group + "." + group, Topics: topics,
+		OnGap: func(g kafka.Gap) {
+			r.log.Error("records were lost before they could be read", "of", name, "topic", g.Topic,
+				"partition", g.Partition, "from", g.From, "to", g.To, "reason", g.Reason)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return h, nil
+}
+
+// part runs the hop. It is ready at once: what it waits for is in its status.
+func (h *hop) part() lifecycle.Part {
+	return lifecycle.Part{Name: h.name, Run: func(ctx context.Context, ready func()) error {
+		ready()
+		return h.source.Run(ctx, func(p engine.Partition) (kafka.Worker, error) { return h.engine.Open(p) })
+	}}
+}
+
+// waiting says what keeps the hop from being ready, "" when nothing does.
+func (h *hop) waiting() string {
+	s := h.source.Status()
+	switch {
+	case s.Err != nil:
+		return h.name + ": " + s.Err.Error()
+	case len(s.Partitions) == 0:
+		return h.name + ": waits for its partitions"
+	}
+	for _, p := range s.Partitions {
+		if p.State == kafka.StateAssigned || p.State == kafka.StateFailed {
+			return fmt.Sprintf("%s: %s[%d] is %s", h.name, p.Topic, p.ID, p.State)
+		}
+	}
+	return ""
+}
+
+func (h *hop) status() Hop { return hopStatus(h.book, h.source.Status()) }
+
+// consumer adds where the partitions of the input stand.
+func (h *Hop) consumer(s kafka.Status) {
+	h.Gaps = s.GapRecords
+	if s.Err != nil {
+		h.Error = s.Err.Error()
+	}
+	for _, p := range s.Partitions {
+		out := Partition{Topic: p.Topic, ID: p.ID, State: string(p.State), Offset: p.Acked, Lag: p.Lag}
+		if p.Err != nil {
+			out.Error = p.Err.Error()
+		}
+		h.Partitions = append(h.Partitions, out)
+	}
+}
+
+// takes returns which samples are for a sink.
+func takes(name string, sink policy.Sink) func([]string) bool {
+	return func(to []string) bool {
+		if len(to) == 0 {
+			return sink.Default
+		}
+		return slices.Contains(to, name)
+	}
+}
+
+// holds reports whether a level never sheds.
+func holds(level string) bool { return level == "no-loss" || level == "exactly-once" }

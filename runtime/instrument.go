@@ -1,0 +1,142 @@
+package runtime
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/remotewrite"
+)
+
+// instrument feeds Sluice's own metrics from the books, which the workers keep
+// anyway: nothing is counted twice.
+func (r *Runtime) instrument() {
+	m := r.metrics
+	m.PolicyInfo.Set(1, r.set.bundle.Digest)
+	m.PolicyLoads.Add(1, "applied")
+	m.Records.Collect(func(emit func(uint64, ...string)) {
+		for _, h := range r.hops(&r.streams) {
+			emit(h.book.Sum().Records, h.name)
+		}
+	})
+	m.Samples.Collect(func(emit func(uint64, ...string)) {
+		r.eachHop(func(label string, h Hop) {
+			for d, n := range h.Dispositions {
+				if d != ledger.InFlight.String() && d != ledger.Held.String() { // not final: they go down again
+					emit(uint64(n), label, d)
+				}
+			}
+		})
+	})
+	m.RuleSamples.Collect(func(emit func(uint64, ...string)) {
+		r.eachHop(func(_ string, h Hop) {
+			for _, c := range h.Rules {
+				emit(c.Samples, c.Rule, c.Disposition)
+			}
+		})
+	})
+	m.DeadLetters.Collect(func(emit func(uint64, ...string)) {
+		r.eachHop(func(_ string, h Hop) {
+			for reason, n := range h.DeadLetters {
+				emit(n, reason)
+			}
+		})
+	})
+	m.Scans.Collect(func(emit func(uint64, ...string)) {
+		r.eachHop(func(_ string, h Hop) {
+			emit(h.FastScans, "fast")
+			emit(h.SlowScans, "slow")
+		})
+	})
+	m.CacheEvictions.Collect(func(emit func(uint64, ...string)) {
+		r.eachHop(func(_ string, h Hop) {
+			for reason, n := range h.Evicted {
+				emit(n, reason)
+			}
+		})
+	})
+	r.instrumentGauges()
+	r.instrumentSinks()
+}
+
+func (r *Runtime) instrumentGauges() {
+	m := r.metrics
+	m.LedgerImbalance.Collect(func(emit func(float64, ...string)) {
+		r.eachHop(func(label string, h Hop) { emit(float64(h.Imbalance), label) })
+	})
+	m.CachedSeries.Collect(func(emit func(float64, ...string)) {
+		r.eachHop(func(_ string, h Hop) { emit(float64(h.SeriesIn)) })
+	})
+	m.CacheBytes.Collect(func(emit func(float64, ...string)) {
+		r.eachHop(func(_ string, h Hop) { emit(float64(h.CacheBytes)) })
+	})
+	m.ConsumerLag.Collect(func(emit func(float64, ...string)) {
+		r.eachHop(func(label string, h Hop) {
+			for _, p := range h.Partitions {
+				emit(float64(p.Lag), label, p.Topic, strconv.Itoa(int(p.ID)))
+			}
+		})
+	})
+	m.PartitionState.Collect(func(emit func(float64, ...string)) {
+		r.eachHop(func(label string, h Hop) {
+			for _, p := range h.Partitions {
+				emit(1, label, p.Topic, strconv.Itoa(int(p.ID)), p.State)
+			}
+		})
+	})
+	m.StoreHeadSeries.Collect(func(emit func(float64, ...string)) {
+		if s := r.Status().Store; s != nil {
+			emit(float64(s.Series))
+		}
+	})
+	m.ScrapeSeries.Collect(func(emit func(float64, ...string)) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		for _, e := range r.scrapes {
+			emit(float64(e.Series()))
+		}
+	})
+}
+
+func (r *Runtime) instrumentSinks() {
+	m := r.metrics
+	m.EventLag.Collect(func(emit func(count uint64, below func(time.Duration) uint64, sum float64, labels ...string)) {
+		for _, h := range r.hops(&r.sinks) {
+			lag := h.book.Sum().Lag
+			emit(lag.Count(), lag.Below, lag.Sum(), h.name)
+		}
+	})
+	m.SinkSamples.Collect(func(emit func(uint64, ...string)) {
+		for _, h := range r.hops(&r.sinks) {
+			s := h.status()
+			emit(uint64(s.Dispositions["out"]), h.name, "acknowledged")
+		}
+		r.eachWriter(func(name string, s remotewrite.Stats) {
+			emit(s.Dropped, name, "dropped")
+			for reason, n := range s.Rejected {
+				emit(n, name, reason)
+			}
+		})
+	})
+	m.SinkRetries.Collect(func(emit func(uint64, ...string)) {
+		r.eachWriter(func(name string, s remotewrite.Stats) { emit(s.Retries, name) })
+	})
+}
+
+func (r *Runtime) eachWriter(f func(name string, s remotewrite.Stats)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for name, w := range r.writers {
+		f(name, w.Stats())
+	}
+}
+
+// eachHop visits all hops by the label they have in metrics.
+func (r *Runtime) eachHop(f func(label string, h Hop)) {
+	for _, h := range r.hops(&r.streams) {
+		f("stream."+h.name, h.status())
+	}
+	for _, h := range r.hops(&r.sinks) {
+		f("sink."+h.name, h.status())
+	}
+}

@@ -1,0 +1,180 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sluice-metrics/sluice/policies"
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+)
+
+// Sentinels that callers tell apart; each is wrapped with what happened.
+var (
+	ErrConfig      = errors.New("configuration")          // a setting is wrong
+	ErrUnreachable = errors.New("not reachable")          // a broker or an address
+	ErrRejected    = errors.New("rejected")               // input that is wrong
+	ErrNotReady    = errors.New("not ready")              // still starting
+	ErrNoStore     = errors.New("no sink of type store")  // nothing to query
+	errStopped     = errors.New("the instance has ended") //
+)
+
+// Report is the outcome of checking a policy set.
+type Report struct {
+	Findings []diag.Diagnostic `json:"findings"`
+	Revision string            `json:"revision,omitempty"` // digest of the set; "" when it is refused
+	Teams    int               `json:"teams"`
+	Rules    int               `json:"rules"`
+	Tests    int               `json:"tests"`
+
+	source func(file string) []byte
+	took   time.Duration
+}
+
+// Refused reports whether a finding keeps the set from running.
+func (r Report) Refused() bool { return diag.Refused(r.Findings) }
+
+// Source returns the text of a file of the set, nil when there is none.
+func (r Report) Source(file string) []byte {
+	if r.source == nil {
+		return nil
+	}
+	return r.source(file)
+}
+
+// Summary is one line for people.
+func (r Report) Summary() string {
+	nerr, nwarn := diag.Count(r.Findings)
+	if r.Refused() {
+		return fmt.Sprintf("%s, %s (%.2f s)", count(nerr, "error"), count(nwarn, "warning"), r.took.Seconds())
+	}
+	return fmt.Sprintf("ok: %s, %s, %s, %s, revision %.12s (%.2f s)", count(r.Teams, "team"), count(r.Rules, "rule"),
+		count(r.Tests, "test"), count(nwarn, "warning"), r.Revision, r.took.Seconds())
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Loading says how a policy set is evaluated.
+type Loading struct {
+	Env string // value of its @tag(env), "" for none
+
+	// Child is the command line of a process that calls PolicyChild: a set that
+	// takes too long or too much memory ends that process. Without it the set is
+	// evaluated here, where nothing bounds it.
+	Child []string
+}
+
+// Check loads the policy set in dir and says everything that is wrong with it,
+// its own tests included. The error is about reading the directory, or about
+// Sluice itself.
+func Check(ctx context.Context, dir string, how Loading) (Report, error) {
+	if info, err := os.Stat(dir); err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	} else if !info.IsDir() {
+		return Report{}, fmt.Errorf("%w: %s is not a directory", ErrConfig, dir)
+	}
+	loaded, err := loadSet(ctx, os.DirFS(dir), how, dir)
+	if err != nil {
+		return Report{}, err
+	}
+	return loaded.report, nil
+}
+
+// loadedSet is a policy set, compiled when the report does not refuse it.
+type loadedSet struct {
+	report  Report
+	bundle  *policy.Bundle
+	program *program.Program
+	known   *catalogue.Catalogue
+}
+
+// loadSet loads, compiles and tests a set. dir is put before file names.
+func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSet, error) {
+	began := time.Now()
+	known, err := catalogue.Load(policies.FS, policies.Catalogue)
+	if err != nil {
+		return loadedSet{}, err
+	}
+	opts := policy.Options{Today: began}
+	if how.Env != "" {
+		opts.Tags = []string{"env=" + how.Env}
+	}
+	if len(how.Child) > 0 {
+		opts.Child = &policy.Child{Command: how.Child}
+	}
+	bundle, found, err := policy.Load(ctx, fsys, opts)
+	if err != nil {
+		return loadedSet{}, fmt.Errorf("policy set: %w", err)
+	}
+	l := loadedSet{bundle: bundle, known: known}
+	if bundle != nil {
+		var more []diag.Diagnostic
+		l.program, more = program.Compile(&bundle.Set, program.Options{Today: began, Provenance: bundle.Provenance})
+		found = append(found, more...)
+	}
+	if l.program != nil {
+		results := program.RunTests(l.program, &bundle.Set, known.Origin)
+		found = append(found, failedTests(results)...)
+		l.report.Revision, l.report.Teams, l.report.Tests = bundle.Digest, len(bundle.Set.Teams), len(results)
+		l.report.Rules = len(l.program.Rules())
+	}
+	l.report.Findings = diag.Rebase(found, dir)
+	l.report.source = sources(fsys, dir)
+	l.report.took = time.Since(began)
+	return l, nil
+}
+
+const testFailed diag.Code = "P214"
+
+// failedTests makes a finding of each test that fails.
+func failedTests(results []program.TestResult) []diag.Diagnostic {
+	var found []diag.Diagnostic
+	for _, r := range results {
+		for _, f := range r.Failures {
+			found = append(found, diag.Diagnostic{
+				Code: testFailed, Pos: r.Pos, Path: string(r.ID), Message: fmt.Sprintf("test %s fails: %s", r.ID, f),
+			})
+		}
+	}
+	return found
+}
+
+// sources reads the files that findings are about, by the names they give them.
+func sources(fsys fs.FS, dir string) func(string) []byte {
+	return func(file string) []byte {
+		b, err := fs.ReadFile(fsys, strings.TrimPrefix(file, path.Clean(filepath.ToSlash(dir))+"/"))
+		if err != nil {
+			return nil // the finding stands without its line
+		}
+		return b
+	}
+}
+
+// load loads the set that the configuration names, or the default one, which
+// needs no bounds.
+func (c *Config) load(ctx context.Context, child []string) (loadedSet, error) {
+	if c.Policies == "" {
+		return loadSet(ctx, policies.FS, Loading{Env: c.Env}, defaultSet)
+	}
+	if _, err := os.Stat(c.Policies); err != nil {
+		return loadedSet{}, fmt.Errorf("%w: policies: %w", ErrConfig, err)
+	}
+	return loadSet(ctx, os.DirFS(c.Policies), Loading{Env: c.Env, Child: child}, c.Policies)
+}
+
+// defaultSet is what status and findings call the set that is built in.
+const defaultSet = "built-in"

@@ -1,0 +1,235 @@
+package runtime
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+)
+
+// ReplayOptions say how records are fed into a topic.
+type ReplayOptions struct {
+	Topic string
+
+	// Speed paces records by their report_timestamp: 1 as they were recorded, 10
+	// ten times as fast, 0 without pause.
+	Speed float64
+
+	// Now moves every report_timestamp by the same time, so that the latest one is
+	// the present. The input is read twice and must be an io.Seeker.
+	Now bool
+}
+
+// Replayed counts what was fed.
+type Replayed struct {
+	Records, Bytes uint64
+	Took           time.Duration
+}
+
+// maxLine bounds a line: longer ones are no record for any reader, but a replay
+// passes on what is wrong as well as what is right.
+const maxLine = 16 << 20
+
+// Replay feeds the records of in, one JSON object a line, plain or compressed by
+// gzip or zstd, into a topic. It returns when all of them are acknowledged. Empty
+// lines are skipped; everything else is sent as it is.
+func Replay(ctx context.Context, cfg Config, in io.Reader, opts ReplayOptions) (Replayed, error) {
+	began := time.Now()
+	if opts.Speed < 0 {
+		return Replayed{}, fmt.Errorf("%w: speed %g is negative", ErrConfig, opts.Speed)
+	}
+	shift := int64(0)
+	if opts.Now {
+		var err error
+		if shift, err = shiftToNow(in, began); err != nil {
+			return Replayed{}, err
+		}
+	}
+	to, err := newReplayTarget(ctx, cfg, opts.Topic)
+	if err != nil {
+		return Replayed{}, err
+	}
+	defer to.Close()
+	pace := pacer{speed: opts.Speed}
+	done := Replayed{}
+	err = eachLine(in, func(line []byte) error {
+		if err := pace.wait(ctx, line); err != nil {
+			return err
+		}
+		value := moved(line, shift)
+		done.Records++
+		done.Bytes += uint64(len(value))
+		err := to.Publish(ctx, opts.Topic, replayKey(value), value)
+		if tooLarge := (*kafka.TooLargeError)(nil); errors.As(err, &tooLarge) {
+			return fmt.Errorf("%w: line %d: %w", ErrRejected, done.Records, err)
+		}
+		return err
+	})
+	if err == nil {
+		err = to.Flush(ctx)
+	}
+	done.Took = time.Since(began)
+	return done, err
+}
+
+func newReplayTarget(ctx context.Context, cfg Config, topic string) (*kafka.Publisher, error) {
+	if len(cfg.Brokers) == 0 {
+		return nil, fmt.Errorf("%w: brokers: missing, and no instance answers that could tell them", ErrConfig)
+	}
+	conf, err := cfg.kafka(nil)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := kafka.NewAdmin(conf)
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	topics, err := admin.Topics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if _, ok := topics[topic]; !ok {
+		return nil, fmt.Errorf("%w: there is no topic %s; an instance that reads it makes it", ErrConfig, topic)
+	}
+	return kafka.NewPublisher(conf, kafka.ProducerOptions{RecordBytes: maxLine})
+}
+
+// eachLine decompresses in, if need be, and calls f for every line that is not
+// empty. A line stays valid after the call.
+func eachLine(in io.Reader, f func([]byte) error) error {
+	plain, err := decompress(in)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	lines := bufio.NewScanner(plain)
+	lines.Buffer(make([]byte, 64<<10), maxLine)
+	n := 0
+	for lines.Scan() {
+		n++
+		if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
+			if err := f(bytes.Clone(line)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%w: line %d: %w", ErrRejected, n+1, err)
+	}
+	return nil
+}
+
+// decompress looks at the first bytes of in.
+func decompress(in io.Reader) (io.ReadCloser, error) {
+	b := bufio.NewReaderSize(in, 1<<20)
+	magic, err := b.Peek(4)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, fmt.Errorf("%w: gzip: %w", ErrRejected, err)
+		}
+		return z, nil
+	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(b)
+		if err != nil {
+			return nil, fmt.Errorf("%w: zstd: %w", ErrRejected, err)
+		}
+		return z.IOReadCloser(), nil
+	}
+	return io.NopCloser(b), nil
+}
+
+var timestampField = regexp.MustCompile(`"report_timestamp"\s*:\s*(-?\d{1,18})\b`)
+
+// timestamp returns where a line has its report_timestamp and what it is. A line
+// without one is sent all the same.
+func timestamp(line []byte) (from, to int, ms int64, ok bool) {
+	at := timestampField.FindSubmatchIndex(line)
+	if at == nil {
+		return 0, 0, 0, false
+	}
+	ms, err := strconv.ParseInt(string(line[at[2]:at[3]]), 10, 64)
+	return at[2], at[3], ms, err == nil
+}
+
+// shiftToNow reads in once and works out by how much its latest timestamp is past.
+func shiftToNow(in io.Reader, now time.Time) (int64, error) {
+	seeker, ok := in.(io.Seeker)
+	if !ok {
+		return 0, fmt.Errorf("%w: moving timestamps to the present needs a file, which can be read twice", ErrConfig)
+	}
+	latest := int64(0)
+	err := eachLine(in, func(line []byte) error {
+		if _, _, ms, ok := timestamp(line); ok {
+			latest = max(latest, ms)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := seeker.Seek(0, io.SeekStart); err != nil {
+		return 0, fmt.Errorf("%w: reading a second time: %w", ErrConfig, err)
+	}
+	return now.UnixMilli() - latest, nil
+}
+
+// moved returns the line with its timestamp moved by shift milliseconds.
+func moved(line []byte, shift int64) []byte {
+	from, to, ms, ok := timestamp(line)
+	if shift == 0 || !ok {
+		return line
+	}
+	out := strconv.AppendInt(append(make([]byte, 0, len(line)+4), line[:from]...), ms+shift, 10)
+	return append(out, line[to:]...)
+}
+
+// replayKey is the key that the reporter would have given a record; none when
+// the record cannot be read.
+func replayKey(line []byte) []byte {
+	var v record.View
+	if err := record.NewScanner().Strict(line, &v); err != nil {
+		return nil
+	}
+	return append(append(bytes.Clone(v.Task), 0), v.Metric...)
+}
+
+// pacer waits until the time of a record has come.
+type pacer struct {
+	speed float64
+	began time.Time
+	first int64
+}
+
+func (p *pacer) wait(ctx context.Context, line []byte) error {
+	_, _, ms, ok := timestamp(line)
+	if p.speed == 0 || !ok {
+		return ctx.Err()
+	}
+	if p.began.IsZero() {
+		p.began, p.first = time.Now(), ms
+	}
+	due := p.began.Add(time.Duration(float64(ms-p.first) / p.speed * float64(time.Millisecond)))
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(due)):
+		return nil
+	}
+}

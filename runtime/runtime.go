@@ -1,0 +1,345 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
+	"github.com/sluice-metrics/sluice/runtime/internal/remotewrite"
+	"github.com/sluice-metrics/sluice/runtime/internal/scrape"
+	"github.com/sluice-metrics/sluice/runtime/internal/self"
+	"github.com/sluice-metrics/sluice/runtime/internal/store"
+)
+
+// Options are what an instance needs beside its configuration.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+
+	// Child is how to evaluate a policy set within bounds, see Loading.
+	Child []string
+
+	// Fleet, when set, simulates a fleet of Flink jobs that report to this instance.
+	Fleet *FleetOptions
+}
+
+// Runtime is one instance. Its methods may be called from any goroutine, before
+// and while Run runs.
+type Runtime struct {
+	cfg     Config
+	opts    Options
+	log     *slog.Logger
+	set     loadedSet
+	metrics *self.Metrics
+
+	dictionary *dictionary
+	started    time.Time
+	dir        string       // of the data; set by Run
+	kafka      kafka.Config // set by Run
+	producer   *kafka.Sink  // set by Run
+
+	mu      sync.RWMutex // guards what Run opens and others look at
+	brokers []string
+	streams []*hop
+	sinks   []*hop
+	store   *store.Store
+	scrapes map[string]*scrape.Endpoint
+	writers map[string]*remotewrite.Sink
+	ended   bool
+}
+
+// New loads the policy set and returns an instance that is ready to run. It
+// opens no connection and no file beside the set's. The report tells what was
+// found; without a runtime and an error, it refuses the set.
+func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error) {
+	set, err := cfg.load(ctx, opts.Child)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	if set.report.Refused() {
+		return nil, set.report, nil
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Runtime{
+		cfg: cfg, opts: opts, log: opts.Log, set: set, started: time.Now(),
+		metrics: self.New(opts.Version), dictionary: newDictionary(),
+		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
+	}
+	if err := r.set.checkTopology(cfg); err != nil {
+		return nil, set.report, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if len(cfg.Brokers) > 0 {
+		if r.kafka, err = cfg.kafka(opts.Log); err != nil {
+			return nil, set.report, err
+		}
+	}
+	r.instrument()
+	return r, set.report, nil
+}
+
+// stopTimeout bounds an orderly end: longer than a worker may take to drain.
+const stopTimeout = 15 * time.Second
+
+// Run runs the instance until ctx ends, which is no error, or until a part
+// fails. It is called once.
+func (r *Runtime) Run(ctx context.Context) error {
+	remove, err := r.openDir()
+	if err != nil {
+		return err
+	}
+	parts := []lifecycle.Part{r.brokerPart(), {Name: "wiring", Run: r.wire}}
+	for _, s := range r.wanted() {
+		parts = append(parts, s)
+	}
+	if r.opts.Fleet != nil {
+		parts = append(parts, lifecycle.Part{Name: "fleet", Run: r.runFleet})
+	}
+	err = lifecycle.Run(ctx, stopTimeout, parts...)
+	return errors.Join(err, remove())
+}
+
+// openDir makes the directory for data: the one configured, or one that is
+// removed at the end.
+func (r *Runtime) openDir() (remove func() error, err error) {
+	if r.dir = r.cfg.DataDir; r.dir != "" {
+		if err := os.MkdirAll(r.dir, 0o700); err != nil {
+			return nil, fmt.Errorf("%w: dataDir: %w", ErrConfig, err)
+		}
+		return func() error { return nil }, nil
+	}
+	if r.dir, err = os.MkdirTemp("", "sluice-"); err != nil {
+		return nil, fmt.Errorf("%w: no room for data: %w", ErrConfig, err)
+	}
+	return func() error { return os.RemoveAll(r.dir) }, nil
+}
+
+// brokerPart is the broker inside the process, or a part that does nothing when
+// brokers are configured.
+func (r *Runtime) brokerPart() lifecycle.Part {
+	return lifecycle.Part{Name: "broker", Run: func(ctx context.Context, ready func()) error {
+		if len(r.cfg.Brokers) > 0 {
+			r.setBrokers(r.cfg.Brokers)
+			ready()
+			<-ctx.Done()
+			return nil
+		}
+		b, err := kafka.OpenEmbedded(kafka.EmbeddedOptions{
+			Dir: filepath.Join(r.dir, "broker"), Port: r.cfg.BrokerPort, Topics: r.set.topics(r.partitions()), Log: r.log,
+		})
+		if err != nil {
+			return err
+		}
+		r.kafka = b.Config()
+		r.kafka.Log = r.log
+		r.setBrokers([]string{b.Addr()})
+		r.log.Info("embedded broker", "address", b.Addr())
+		ready()
+		<-ctx.Done()
+		return b.Close()
+	}}
+}
+
+// wire makes topics, producer, sinks and hops. It is ready when all of them can
+// run, and closes what it has opened when the hops have ended.
+func (r *Runtime) wire(ctx context.Context, ready func()) error {
+	err := r.open(ctx)
+	if err == nil {
+		ready()
+		<-ctx.Done()
+	}
+	return errors.Join(err, r.close())
+}
+
+func (r *Runtime) open(ctx context.Context) error {
+	if err := r.ensureTopics(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	var err error
+	if r.producer, err = kafka.NewSink(r.kafka, kafka.ProducerOptions{}); err != nil {
+		return err
+	}
+	for name, s := range r.set.sinks() {
+		if r.set.allDirect() || !r.cfg.does(roleSinks) {
+			break
+		}
+		h, err := r.sinkHop(name, s)
+		if err != nil {
+			return err
+		}
+		r.addHop(&r.sinks, h)
+	}
+	for name, s := range r.set.streams() {
+		if !r.cfg.does(roleHop1) {
+			break
+		}
+		h, err := r.streamHop(name, s)
+		if err != nil {
+			return err
+		}
+		r.addHop(&r.streams, h)
+	}
+	return nil
+}
+
+func (r *Runtime) addHop(to *[]*hop, h *hop) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*to = append(*to, h)
+}
+
+// wanted returns the parts that run the hops, the sinks before the streams that
+// feed them. The hops themselves exist only once wire is ready.
+func (r *Runtime) wanted() []lifecycle.Part {
+	group := func(name string, hops func() []*hop) lifecycle.Part {
+		return lifecycle.Part{Name: name, Run: func(ctx context.Context, ready func()) error {
+			var parts []lifecycle.Part
+			for _, h := range hops() {
+				parts = append(parts, h.part())
+			}
+			ready()
+			return lifecycle.Run(ctx, stopTimeout, append(parts, idle)...)
+		}}
+	}
+	return []lifecycle.Part{
+		group("sinks", func() []*hop { return r.hops(&r.sinks) }),
+		group("streams", func() []*hop { return r.hops(&r.streams) }),
+	}
+}
+
+// idle is a part that does nothing.
+var idle = lifecycle.Part{Name: "idle", Run: func(ctx context.Context, ready func()) error {
+	ready()
+	<-ctx.Done()
+	return nil
+}}
+
+func (r *Runtime) hops(of *[]*hop) []*hop {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(*of)
+}
+
+func (r *Runtime) ensureTopics(ctx context.Context) error {
+	admin, err := kafka.NewAdmin(r.kafka)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	existing, err := admin.Topics(ctx)
+	if err != nil {
+		return err
+	}
+	partitions := r.partitions()
+	for _, s := range r.set.streams() {
+		for _, topic := range s.Topics {
+			partitions = max(partitions, existing[topic])
+		}
+	}
+	return admin.EnsureTopics(ctx, r.set.topics(partitions)...)
+}
+
+// close lets go of what open opened. The hops have ended.
+func (r *Runtime) close() error {
+	if r.producer != nil {
+		r.producer.Close()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	if r.store == nil {
+		return nil
+	}
+	return r.store.Close()
+}
+
+func (r *Runtime) setBrokers(b []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.brokers = b
+}
+
+// Metrics serves Sluice's own metrics.
+func (r *Runtime) Metrics() http.Handler { return r.metrics.Handler() }
+
+// ScrapePaths lists the paths that the set's sinks of type scrape want to be served at.
+func (r *Runtime) ScrapePaths() []string {
+	var paths []string
+	for _, s := range r.set.sinks() {
+		if s.Type == "scrape" {
+			paths = append(paths, s.Path)
+		}
+	}
+	return slices.Sorted(slices.Values(paths))
+}
+
+// Scrape serves the business metrics of the sink with this path.
+func (r *Runtime) Scrape(path string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.RLock()
+		e := r.scrapes[path]
+		r.mu.RUnlock()
+		if e == nil {
+			http.Error(w, "the sink is not open yet", http.StatusServiceUnavailable)
+			return
+		}
+		e.Handler().ServeHTTP(w, req)
+	})
+}
+
+// Ready returns nil when the instance does all it is there for, or what it waits for.
+func (r *Runtime) Ready() error {
+	r.mu.RLock()
+	hops, ended := slices.Concat(r.streams, r.sinks), r.ended
+	r.mu.RUnlock()
+	switch {
+	case ended:
+		return errStopped
+	case len(hops) == 0:
+		return fmt.Errorf("%w: waits for the broker", ErrNotReady)
+	}
+	for _, h := range hops {
+		if why := h.waiting(); why != "" {
+			return fmt.Errorf("%w: %s", ErrNotReady, why)
+		}
+	}
+	return nil
+}
+
+// Status returns what the instance does.
+func (r *Runtime) Status() Status {
+	s := Status{
+		Version: r.opts.Version, Revision: r.set.bundle.Digest, Policies: r.cfg.Policies, Started: r.started,
+		Embedded: len(r.cfg.Brokers) == 0, Streams: map[string]Hop{}, Sinks: map[string]Hop{},
+	}
+	if s.Policies == "" {
+		s.Policies = defaultSet
+	}
+	if err := r.Ready(); err != nil {
+		s.Waiting = err.Error()
+	}
+	s.Ready = s.Waiting == ""
+	for _, h := range r.hops(&r.streams) {
+		s.Streams[h.name] = h.status()
+	}
+	for _, h := range r.hops(&r.sinks) {
+		s.Sinks[h.name] = h.status()
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s.Brokers = r.brokers
+	if r.store != nil {
+		s.Store = storeStatus(r.store.Stats())
+	}
+	return s
+}

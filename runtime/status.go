@@ -1,0 +1,158 @@
+package runtime
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/store"
+)
+
+// Status is what an instance does at a moment: the JSON of /api/v1/status.
+type Status struct {
+	Version  string         `json:"version"`
+	Revision string         `json:"revision"` // of the policy set
+	Policies string         `json:"policies"` // where it came from
+	Started  time.Time      `json:"started"`
+	Ready    bool           `json:"ready"`
+	Waiting  string         `json:"waiting,omitempty"` // for what, while not ready
+	Brokers  []string       `json:"brokers"`
+	Embedded bool           `json:"embedded"` // the broker runs inside this process
+	Streams  map[string]Hop `json:"streams,omitempty"`
+	Sinks    map[string]Hop `json:"sinks,omitempty"`
+	Store    *StoreStatus   `json:"store,omitempty"`
+}
+
+// Hop is the ledger of one stream or one sink, and where its partitions stand.
+type Hop struct {
+	Records      uint64            `json:"records"` // read, closing records among them
+	Reports      uint64            `json:"reports"` // closing records
+	SamplesIn    int64             `json:"samples_in"`
+	Dispositions map[string]int64  `json:"dispositions"` // what became of them
+	Imbalance    int64             `json:"imbalance"`    // samples in less samples accounted for; not 0 is a fault
+	Rules        []RuleCount       `json:"rules,omitempty"`
+	DeadLetters  map[string]uint64 `json:"dead_letters,omitempty"` // by reason
+	BytesIn      uint64            `json:"bytes_in"`               // of record values
+	BytesOut     uint64            `json:"bytes_out"`
+	SeriesIn     int64             `json:"series_in"` // cached now
+	SeriesOut    int64             `json:"series_out"`
+	CacheBytes   int64             `json:"cache_bytes"`
+	Evicted      map[string]uint64 `json:"evicted,omitempty"` // series that left the cache, by reason
+	FastScans    uint64            `json:"fast_scans"`
+	SlowScans    uint64            `json:"slow_scans"`
+	EventLag     Lag               `json:"event_lag_seconds"`
+	Partitions   []Partition       `json:"partitions"`
+	Gaps         int64             `json:"gap_records"` // lost before they could be read
+	Error        string            `json:"error,omitempty"`
+}
+
+// RuleCount is what one rule did.
+type RuleCount struct {
+	Rule        string `json:"rule"`
+	Disposition string `json:"disposition"`
+	Samples     uint64 `json:"samples"`
+}
+
+// Lag summarises seconds from report_timestamp to acknowledgement.
+type Lag struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+}
+
+// Partition is where one partition of an input stands.
+type Partition struct {
+	Topic  string `json:"topic"`
+	ID     int32  `json:"partition"`
+	State  string `json:"state"`
+	Offset int64  `json:"offset"` // acknowledged up to here
+	Lag    int64  `json:"lag"`    // records behind it
+	Error  string `json:"error,omitempty"`
+}
+
+// StoreStatus is what the embedded store holds, and what became of the samples
+// it was given since it was opened.
+type StoreStatus struct {
+	Series     uint64 `json:"series"` // in memory
+	Written    uint64 `json:"written"`
+	Duplicates uint64 `json:"duplicates"` // there already, with the same value
+	Conflicts  uint64 `json:"conflicts"`  // there already, with another value, which stays
+	Late       uint64 `json:"late"`       // older than its out-of-order window
+	Ahead      uint64 `json:"ahead"`      // too far in the future
+	Invalid    uint64 `json:"invalid"`    // of a series whose labels cannot be
+}
+
+func storeStatus(s store.Stats) *StoreStatus {
+	return &StoreStatus{
+		Series: s.HeadSeries, Written: s.Written, Duplicates: s.Duplicates, Conflicts: s.Conflicts,
+		Late: s.Late, Ahead: s.Ahead, Invalid: s.Invalid,
+	}
+}
+
+// Total sums hops. Quantiles of lag do not add up, so they are taken from the
+// hop where they are worst.
+func Total(hops map[string]Hop) Hop {
+	t := Hop{Dispositions: map[string]int64{}, DeadLetters: map[string]uint64{}}
+	for _, h := range hops {
+		t.Records += h.Records
+		t.Reports += h.Reports
+		t.SamplesIn += h.SamplesIn
+		t.Imbalance += h.Imbalance
+		t.BytesIn += h.BytesIn
+		t.BytesOut += h.BytesOut
+		t.SeriesIn += h.SeriesIn
+		t.SeriesOut += h.SeriesOut
+		t.CacheBytes += h.CacheBytes
+		t.FastScans += h.FastScans
+		t.SlowScans += h.SlowScans
+		t.Gaps += h.Gaps
+		for d, n := range h.Dispositions {
+			t.Dispositions[d] += n
+		}
+		for r, n := range h.DeadLetters {
+			t.DeadLetters[r] += n
+		}
+		t.Rules = append(t.Rules, h.Rules...)
+		t.Partitions = append(t.Partitions, h.Partitions...)
+		t.EventLag = Lag{P50: max(t.EventLag.P50, h.EventLag.P50), P99: max(t.EventLag.P99, h.EventLag.P99)}
+	}
+	return t
+}
+
+// hopStatus puts what the ledger, and the consumer behind it, say into words.
+func hopStatus(book *ledger.Book, src kafka.Status) Hop {
+	s := book.Sum()
+	h := Hop{
+		Records: s.Records, Reports: s.Reports, SamplesIn: s.In, Imbalance: s.Imbalance(),
+		Dispositions: map[string]int64{}, DeadLetters: s.DeadLetters, Evicted: s.Evicted,
+		BytesIn: s.BytesIn, BytesOut: s.BytesOut, SeriesIn: s.SeriesIn, SeriesOut: s.SeriesOut,
+		CacheBytes: s.CacheBytes, FastScans: s.FastScans, SlowScans: s.SlowScans,
+		EventLag: Lag{P50: number(s.Lag.Quantile(0.5)), P99: number(s.Lag.Quantile(0.99))},
+	}
+	for d := range ledger.Count {
+		if n := s.By[d]; n != 0 {
+			h.Dispositions[d.String()] = n
+		}
+	}
+	for r, n := range s.Rules {
+		h.Rules = append(h.Rules, RuleCount{r.ID, r.Disposition.String(), n})
+	}
+	slices.SortFunc(h.Rules, func(a, b RuleCount) int {
+		if a.Samples != b.Samples {
+			return int(min(max(int64(b.Samples)-int64(a.Samples), -1), 1))
+		}
+		return strings.Compare(a.Rule, b.Rule)
+	})
+	h.consumer(src)
+	return h
+}
+
+// number makes a quantile of nothing 0: JSON has no NaN.
+func number(v float64) float64 {
+	if math.IsNaN(v) {
+		return 0
+	}
+	return v
+}

@@ -1,0 +1,127 @@
+package runtime
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+)
+
+// streams returns the streams of all teams by name.
+func (l *loadedSet) streams() map[string]policy.Stream {
+	all := map[string]policy.Stream{}
+	for _, t := range l.bundle.Set.Teams {
+		for name, s := range t.Stream {
+			all[name] = s
+		}
+	}
+	return all
+}
+
+// sinks returns the sinks of all teams by name.
+func (l *loadedSet) sinks() map[string]policy.Sink {
+	all := map[string]policy.Sink{}
+	for _, t := range l.bundle.Set.Teams {
+		for name, s := range t.Sink {
+			all[name] = s
+		}
+	}
+	return all
+}
+
+// checkTopology refuses what the schema cannot see: nothing to read, nowhere to
+// write, two of a kind, promises that this version does not keep.
+func (l *loadedSet) checkTopology(cfg Config) error {
+	var errs []error
+	streams, sinks := map[string]string{}, map[string]string{}
+	twice := func(seen map[string]string, what, name, team string) {
+		if other, ok := seen[name]; ok {
+			errs = append(errs, fmt.Errorf("teams %s and %s both have a %s %q", other, team, what, name))
+		}
+		seen[name] = team
+	}
+	direct := 0
+	for _, t := range l.bundle.Set.Teams {
+		for name, s := range t.Stream {
+			twice(streams, "stream", name, t.Name)
+			if s.Level == "no-duplicate" || s.Level == "exactly-once" {
+				errs = append(errs, fmt.Errorf("stream %q: level %s is not available yet; write none or no-loss", name, s.Level))
+			}
+			if s.Direct {
+				direct++
+			}
+		}
+		for name := range t.Sink {
+			twice(sinks, "sink", name, t.Name)
+		}
+	}
+	switch {
+	case len(streams) == 0:
+		errs = append(errs, errors.New("the policy set has no stream, so there is nothing to read"))
+	case len(sinks) == 0:
+		errs = append(errs, errors.New("the policy set has no sink, so there is nowhere to write"))
+	case direct > 0 && direct < len(streams):
+		errs = append(errs, errors.New("either all streams are direct or none: the sinks are fed in one way"))
+	case direct > 0 && !(cfg.does(roleHop1) && cfg.does(roleSinks)):
+		errs = append(errs, errors.New("with direct streams an instance needs both roles, hop1 and sinks"))
+	}
+	return errors.Join(errs...)
+}
+
+// allDirect reports whether the streams feed the sinks without a processed topic.
+func (l *loadedSet) allDirect() bool {
+	for _, s := range l.streams() {
+		if !s.Direct {
+			return false
+		}
+	}
+	return true
+}
+
+// processedTopics returns what the sinks read.
+func (l *loadedSet) processedTopics() []string {
+	var topics []string
+	for _, s := range l.streams() {
+		topics = append(topics, s.Processed)
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
+// letterTopic is where sinks put what they cannot read: the dead letters of the
+// first stream by name.
+func (l *loadedSet) letterTopic() string {
+	first, topic := "", ""
+	for name, s := range l.streams() {
+		if first == "" || name < first {
+			first, topic = name, s.DeadLetter
+		}
+	}
+	return topic
+}
+
+// topics returns every topic that the set reads or writes. Inputs are among
+// them, so that an instance can start before the first job reports.
+func (l *loadedSet) topics(partitions int32) []kafka.Topic {
+	wanted := map[string]int32{}
+	for _, s := range l.streams() {
+		n := cmp.Or(int32(s.Partitions), partitions)
+		for _, name := range append([]string{s.Processed, s.DeadLetter}, s.Topics...) {
+			wanted[name] = max(wanted[name], n)
+		}
+	}
+	for _, s := range l.sinks() {
+		if s.Type == "kafka" {
+			wanted[s.Topic] = max(wanted[s.Topic], partitions)
+		}
+	}
+	var out []kafka.Topic
+	for name, n := range wanted {
+		out = append(out, kafka.Topic{Name: name, Partitions: n})
+	}
+	slices.SortFunc(out, func(a, b kafka.Topic) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
