@@ -52,6 +52,7 @@ var may = map[string]string{
 	"runtime/internal/lifecycle":   "",
 	"runtime/internal/self":        "",
 	"runtime/internal/fleet":       "runtime/metric internal/record internal/catalogue",
+	"runtime/internal/testkit":     "internal/policy",
 }
 
 // Tests may also import every package that neither wires nor adapts, to build
@@ -67,7 +68,7 @@ var (
 // allows the tests of every package, "tests-of-X" those of X.
 var owners = map[string]string{
 	"cuelang.org/go":                      "runtime/internal/policy",
-	"github.com/twmb/franz-go":            "runtime/internal/kafka",
+	"github.com/twmb/franz-go":            "runtime/internal/kafka tests-of-runtime", // a benchmark compares with the bare client
 	"github.com/prometheus/prometheus":    "runtime/internal/store tests-of-runtime/internal/remotewrite",
 	"github.com/prometheus/common":        "runtime tests",
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/testkit"
 )
 
 // null is a sink of both kinds that takes everything and keeps nothing.
@@ -27,39 +27,21 @@ func (nullRecords) Write(context.Context, Outgoing) error { return nil }
 func (nullRecords) Flush(context.Context) error           { return nil }
 func (nullRecords) Close()                                {}
 
-// workload is one report of tasks × 100 metrics in the shape of a production
-// fleet: flat records of about 600 bytes with ten labels, in the order in which
-// they lie in a partition.
-func workload(tasks int) []Message {
-	var out []Message
-	for t := range tasks {
-		for m := range 100 {
-			value := fmt.Sprintf(`{"torrent_task_id":"t-%06d","report_timestamp":%d,"metric":"flink_taskmanager_job_task_operator_metricNumber%02dPerSecond","type":"gauge","value":%d.25,"labels":{`+
-				`"host":"node-%04d","tm_id":"container_1763_%04d_01_%06d","job_id":"%032x","job_name":"rt_orders_%04d","task_id":"%032x",`+
-				`"task_name":"Source: kafka_orders[1] -> Calc[2] -> WatermarkAssigner[3] -> Calc[4]","task_attempt_num":"0","operator_id":"%032x","operator_name":"Source: kafka_orders[1]","subtask_index":"%d"}}`,
-				t, epoch.UnixMilli(), m, t*100+m, t%300, t/8, t%8, t/8, t/8, t/8+7, t/8+9, t%8)
-			out = append(out, Message{Key: []byte("k"), Value: []byte(value), Offset: int64(len(out))})
-		}
+// messages are records as a source hands them over.
+func messages(records [][]byte) []Message {
+	out := make([]Message, len(records))
+	for i, r := range records {
+		out[i] = Message{Key: []byte("k"), Value: r, Offset: int64(i)}
 	}
 	return out
 }
 
-// rules makes n control rules, of which those about the workload drop 40 of 100
-// metrics, and the rewrites of the workload.
+func workload(tasks int) []Message { return messages(testkit.Flat(tasks)) }
+func grouped(tasks int) []Message  { return messages(testkit.Grouped(tasks)) }
+
 func rules(n int) *policy.Team {
-	team := &policy.Team{Control: map[string]policy.Control{}, Rewrite: map[string]policy.Rewrite{
-		"drop-ids": {Ordered: ordered("*"), Action: "drop-labels", Labels: []string{"tm_id", "task_id", "operator_id", "task_attempt_num"}},
-		"operator": {Ordered: ordered("*"), Action: "rename-label", From: "operator_name", To: "operator"},
-		"name":     {Ordered: ordered("*"), Action: "short-id", Label: "task_name", Length: 12, Longer: 20},
-	}}
-	for i := range n {
-		pattern := fmt.Sprintf("*_metricNumber%d?PerSecond", i)
-		if i >= 4 {
-			pattern = fmt.Sprintf("*_other%d_*", i)
-		}
-		team.Control[fmt.Sprint("rule-", i)] = policy.Control{Ordered: ordered(pattern), Tier: "tenant", Action: "drop", Reason: "noise"}
-	}
-	return team
+	team := testkit.Policy(n)
+	return &team
 }
 
 func benchmarkWorker(b *testing.B, records bool, nrules int, batch []Message) {
@@ -115,20 +97,6 @@ func BenchmarkGroupedToRecords(b *testing.B) {
 
 func BenchmarkGroupedToSamples(b *testing.B) {
 	benchmarkWorker(b, false, 10, grouped(500))
-}
-
-// grouped is the workload as Sluice's own reporter sends it: four points a record.
-func grouped(tasks int) []Message {
-	batch := workload(tasks)
-	for i := range batch {
-		v := string(batch[i].Value)
-		v = strings.Replace(v, `,"subtask_index":"`, `,"x":"`, 1)
-		cut := strings.Index(v, `"value":`)
-		labels := v[strings.Index(v, `"labels":`) : len(v)-1]
-		v = v[:cut] + labels + fmt.Sprintf(`,"points":[{"s":0,"a":0,"v":%d.5},{"s":1,"a":0,"v":%d.5},{"s":2,"a":0,"v":1},{"s":3,"a":0,"v":2}]}`, i, i)
-		batch[i].Value = []byte(v)
-	}
-	return batch
 }
 
 func TestASteadyStateAllocatesNothing(t *testing.T) {

@@ -148,9 +148,13 @@ func (w *Worker) finish(ctx context.Context, sl *slot, e *series, at int64) erro
 	if w.records != nil {
 		return w.packOne(ctx, sl, e, nil, at)
 	}
-	w.unbind(e, at)
+	w.unbind(e, afterLast(e, at))
 	return nil
 }
+
+// afterLast is the time for an end: a store keeps the first value of a time, so
+// an end at the time of the last sample would not be seen.
+func afterLast(e *series, at int64) int64 { return max(at, e.seen+1) }
 
 // gone forgets a series that leaves the cache. Of a series that has ended a sink
 // is told; one that only had to make room goes on when it is next seen.
@@ -165,7 +169,7 @@ func (w *Worker) gone(e *series, ended bool) {
 		delete(w.held, e)
 	}
 	if w.lane != nil && ended {
-		w.unbind(e, e.seen+1)
+		w.unbind(e, afterLast(e, 0))
 	} else if w.lane != nil {
 		w.releaseRefs(e)
 	}

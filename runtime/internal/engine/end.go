@@ -87,7 +87,7 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		}
 	}
 	if w.lane != nil {
-		w.unbind(e, w.view.Timestamp)
+		w.unbind(e, afterLast(e, w.view.Timestamp))
 	}
 	return true, nil
 }

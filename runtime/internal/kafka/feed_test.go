@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -22,14 +23,27 @@ func (w *idle) Acked() int64                { return w.at }
 func (w *idle) Pending() int                { return 0 }
 func (w *idle) Close()                      {}
 
-func TestFeedDoesNotAllocatePerRecord(t *testing.T) {
-	src, err := NewSource(Config{Brokers: []string{"127.0.0.1:1"}}, SourceOptions{Group: "g", Topics: []string{"t"}, FlushEvery: time.Hour})
+// offline is a partition whose client is not connected.
+func offline(t *testing.T, opts SourceOptions) *partition {
+	t.Helper()
+	opts.Group, opts.Topics = "g", []string{"t"}
+	src, err := NewSource(Config{Brokers: []string{"127.0.0.1:1"}}, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if src.cl, err = kgo.NewClient(src.client...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(src.cl.Close)
 	src.ctx = t.Context()
 	p := newPartition(src, engine.Partition{Topic: "t"})
-	defer p.cancel()
+	t.Cleanup(p.cancel)
+	src.parts[topicPartition{"t", 0}] = p
+	return p
+}
+
+func TestFeedDoesNotAllocatePerRecord(t *testing.T) {
+	p := offline(t, SourceOptions{FlushEvery: time.Hour})
 	f := feed{p: p, w: &idle{}, timer: time.NewTimer(time.Hour)}
 	defer f.timer.Stop()
 	records := make([]*kgo.Record, 5000)
@@ -45,6 +59,76 @@ func TestFeedDoesNotAllocatePerRecord(t *testing.T) {
 	})
 	if allocs != 0 {
 		t.Errorf("%v allocations for %d records", allocs, len(records))
+	}
+}
+
+func TestPartitionThatFailedTakesNothingUntilItIsRewound(t *testing.T) {
+	p := offline(t, SourceOptions{})
+	p.begin(kgo.EpochOffset{Offset: 7, Epoch: 0})
+	p.queue.push(batch{bytes: 1})
+	p.failed(errors.New("broken"), time.Hour)
+	p.queue.push(batch{bytes: 1})
+	if _, ok := p.queue.pop(); ok {
+		t.Error("a batch is left from before the rewind")
+	}
+	if paused := p.src.cl.PauseFetchPartitions(nil); len(paused["t"]) != 1 {
+		t.Errorf("paused %v", paused)
+	}
+	p.rewind()
+	p.queue.push(batch{bytes: 1})
+	if _, ok := p.queue.pop(); !ok {
+		t.Error("nothing is taken after the rewind")
+	}
+	if paused := p.src.cl.PauseFetchPartitions(nil); len(paused) != 0 {
+		t.Errorf("still paused: %v", paused)
+	}
+}
+
+func TestPartitionGivenUpHasNoSay(t *testing.T) {
+	p := offline(t, SourceOptions{})
+	p.begin(kgo.EpochOffset{Offset: 7, Epoch: 0})
+	p.processed(20, 0)
+	p.ack(10)
+	p.hold(holdFull)
+	if at, ok := p.release(); !ok || at != (kgo.EpochOffset{Offset: 10, Epoch: 0}) {
+		t.Errorf("released at %v, %v", at, ok)
+	}
+	p.ack(20)
+	p.hold(holdFault)
+	p.rewind()
+	if marked := p.src.cl.MarkedOffsets()["t"][0]; marked.Offset != 10 {
+		t.Errorf("marked %v after it was given up", marked)
+	}
+	if paused := p.src.cl.PauseFetchPartitions(nil); len(paused) != 0 {
+		t.Errorf("still paused: %v", paused)
+	}
+}
+
+func TestFeedOpensANewWorkerWhenTheLogWentBack(t *testing.T) {
+	seen := gaps{}
+	p := offline(t, SourceOptions{OnGap: seen.add})
+	p.begin(kgo.EpochOffset{Offset: 100, Epoch: 3})
+	w := &idle{}
+	f := feed{p: p, w: w, timer: time.NewTimer(time.Hour)}
+	defer f.timer.Stop()
+	p.queue.push(batch{records: []*kgo.Record{{Offset: 100, LeaderEpoch: 3}, {Offset: 101, LeaderEpoch: 3}}})
+	if err := f.take(); err != nil {
+		t.Fatal(err)
+	}
+	p.queue.push(batch{records: []*kgo.Record{{Offset: 90, LeaderEpoch: 4}}})
+	p.queue.push(batch{records: []*kgo.Record{{Offset: 91, LeaderEpoch: 4}}})
+	if err := f.take(); !errors.Is(err, errReopen) {
+		t.Fatalf("error %v", err)
+	}
+	if got := seen.ranges(); len(got) != 1 || got[0] != [2]int64{90, 102} {
+		t.Errorf("gaps %v", got)
+	}
+	if _, ok := p.queue.pop(); ok {
+		t.Error("a batch is left from before the rewind")
+	}
+	p.src.runTasks()
+	if st := p.status(); st.Next != 90 || st.Acked != 90 {
+		t.Errorf("goes on at %d, acknowledged %d", st.Next, st.Acked)
 	}
 }
 

@@ -64,6 +64,7 @@ func TestGapAtTheCommittedOffsetIsDeclaredOnceWithItsRange(t *testing.T) {
 		{"the same, with a leader epoch", 10, 0, 60, [2]int64{10, 60}, 60},
 		{"everything deleted", 10, -1, 100, [2]int64{10, 100}, 100},
 		{"log end before the commit", 250, -1, 0, [2]int64{100, 250}, 0},
+		{"the same, with a leader epoch that tells where the log was cut", 250, 0, 0, [2]int64{100, 250}, 100},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -111,7 +112,7 @@ func TestGapOfAnIdlePartitionIsNotDeclaredAgainAfterARestart(t *testing.T) {
 		for range 2 {
 			m := b.join(b.broker.Config(), SourceOptions{OnGap: seen.add}, newSink().open)
 			until(t, 20*time.Second, "gap", func() bool { return len(seen.ranges()) > 0 })
-			time.Sleep(5 * time.Second)
+			until(t, 5*time.Second, "periodic commit", func() bool { return b.committed("hop1") == 100 })
 			m.leave(t)
 		}
 		if diff := cmp.Diff([][2]int64{{10, 100}}, seen.ranges()); diff != "" {

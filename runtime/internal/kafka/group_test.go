@@ -161,6 +161,16 @@ func (s *sink) total() int {
 	return len(s.values)
 }
 
+func (s *sink) closes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, v := range s.closed {
+		n += v
+	}
+	return n
+}
+
 func (s *sink) openWorkers() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
@@ -49,41 +48,44 @@ func (c *cable) pull() {
 	}
 }
 
+// Tests with several members run in real time, with short sessions: while a group
+// waits for a member, the client waits on a lock, which is not enough for a bubble
+// to let time pass.
+
 func TestRebalanceMovesPartitionsWithoutLossOrRepetition(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, 6)
-		out := newSink()
-		var members []*member
-		for i := range 3 {
-			b.send(testTopic, 500)
-			members = append(members, b.join(b.broker.Config(), SourceOptions{}, out.open))
-			until(t, 60*time.Second, fmt.Sprintf("balance of %d members", i+1), func() bool {
-				return owned(members) == 6 && len(members[i].src.Status().Partitions) == 6/(i+1)
-			})
-		}
-		for _, m := range members[:2] {
-			b.send(testTopic, 500)
-			m.leave(t)
-		}
+	t.Parallel()
+	b := newBench(t, 6)
+	out := newSink()
+	var members []*member
+	for i := range 3 {
 		b.send(testTopic, 500)
-		until(t, 60*time.Second, "the last member has everything", func() bool {
-			return len(members[2].src.Status().Partitions) == 6 && out.total() == b.sent[testTopic]
+		members = append(members, b.join(b.broker.Config(), SourceOptions{session: time.Second}, out.open))
+		until(t, 60*time.Second, fmt.Sprintf("balance of %d members", i+1), func() bool {
+			return owned(members) == 6 && len(members[i].src.Status().Partitions) == 6/(i+1)
 		})
-		members[2].leave(t)
-		for v, n := range out.values {
-			if n != 1 {
-				t.Errorf("record %s acknowledged %d times", v, n)
-			}
-		}
-		for p, offsets := range out.flushed {
-			if !slices.IsSorted(offsets) {
-				t.Errorf("%s: out of order", p)
-			}
-		}
-		if got := b.committed("hop1"); got != int64(b.sent[testTopic]) {
-			t.Errorf("committed %d of %d", got, b.sent[testTopic])
-		}
+	}
+	for _, m := range members[:2] {
+		b.send(testTopic, 500)
+		m.leave(t)
+	}
+	b.send(testTopic, 500)
+	until(t, 60*time.Second, "the last member has everything", func() bool {
+		return len(members[2].src.Status().Partitions) == 6 && out.total() == b.sent[testTopic]
 	})
+	members[2].leave(t)
+	for v, n := range out.values {
+		if n != 1 {
+			t.Errorf("record %s acknowledged %d times", v, n)
+		}
+	}
+	for p, offsets := range out.flushed {
+		if !slices.IsSorted(offsets) {
+			t.Errorf("%s: out of order", p)
+		}
+	}
+	if got := b.committed("hop1"); got != int64(b.sent[testTopic]) {
+		t.Errorf("committed %d of %d", got, b.sent[testTopic])
+	}
 }
 
 func owned(members []*member) int {
@@ -95,18 +97,17 @@ func owned(members []*member) int {
 }
 
 // TestRebalanceAfterKillsOfStaticMembers kills one of three members at a random
-// moment, 20 times, while records keep coming, and starts it again.
+// moment, 20 times, while records keep coming, and starts it again at once. The
+// group does not rebalance.
 func TestRebalanceAfterKillsOfStaticMembers(t *testing.T) {
-	seed := rand.Uint64()
-	synctest.Test(t, func(t *testing.T) { killMembers(t, seed, 20, true) })
+	t.Parallel()
+	killMembers(t, rand.Uint64(), 20, true)
 }
 
-// The same without names that survive, so that the group has to notice. It runs in
-// real time: while the group waits for a dead member, the client waits on a lock,
-// and a bubble's clock stands still.
+// The same without names that survive, so that the group has to notice.
 func TestRebalanceAfterKillsOfDynamicMembers(t *testing.T) {
 	t.Parallel()
-	killMembers(t, rand.Uint64(), 2, false)
+	killMembers(t, rand.Uint64(), 3, false)
 }
 
 func killMembers(t *testing.T, seed uint64, kills int, static bool) {
@@ -133,19 +134,19 @@ func killMembers(t *testing.T, seed uint64, kills int, static bool) {
 	}
 	var members [3]*member
 	var cables [3]*cable
+	var dead []*member
 	for i := range members {
 		members[i], cables[i] = start(i)
 	}
 	for range kills {
-		for range random.IntN(40) {
+		for range random.IntN(10) {
 			b.send(testTopic, random.IntN(200))
-			time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+			time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
 		}
 		i := random.IntN(3)
 		cables[i].pull()
 		members[i].cancel()
-		for range members[i].done { // an error is no news: it was cut off
-		}
+		dead = append(dead, members[i])
 		members[i], cables[i] = start(i)
 	}
 	b.send(testTopic, 100)
@@ -153,6 +154,10 @@ func killMembers(t *testing.T, seed uint64, kills int, static bool) {
 	until(t, 20*time.Second, "every commit", func() bool { return b.committed("hop1") == int64(b.sent[testTopic]) })
 	for _, m := range members {
 		m.leave(t)
+	}
+	for _, m := range dead {
+		for range m.done { // an error is no news: it was cut off
+		}
 	}
 	if n := out.openWorkers(); n != 0 {
 		t.Errorf("%d workers left open", n)
@@ -165,7 +170,7 @@ func killMembers(t *testing.T, seed uint64, kills int, static bool) {
 }
 
 // TestRebalanceLosesNoRecordWhenPartitionsAreLost freezes a member that has
-// records in hand until another one has taken over. Real time, as above.
+// records in hand until another one has taken over.
 func TestRebalanceLosesNoRecordWhenPartitionsAreLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 2)

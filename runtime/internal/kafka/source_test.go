@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,6 +138,49 @@ func TestSourceCommitsNothingThatIsNotFlushed(t *testing.T) {
 		close(up)
 		until(t, 5*time.Second, "everything", func() bool { return out.total() == 400 && b.committed("hop1") == 400 })
 		m.leave(t)
+	})
+}
+
+// A commit with a leader epoch outranks every commit without one.
+func TestSourceCommitsAfterACommitWithALeaderEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1)
+		b.send(testTopic, 100)
+		b.commit("hop1", 10, 0)
+		out := newSink()
+		m := b.join(b.broker.Config(), SourceOptions{}, out.open)
+		until(t, 20*time.Second, "periodic commit", func() bool { return b.committed("hop1") == 100 })
+		m.leave(t)
+		if out.flushed["native/0"][0] != 10 {
+			t.Errorf("began at %d", out.flushed["native/0"][0])
+		}
+	})
+}
+
+func TestSourceDoesNotFlushWhatItLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2)
+		out := newSink()
+		flushes := atomic.Int64{}
+		out.flush = func(context.Context, engine.Partition) error { flushes.Add(1); return nil }
+		m := b.join(b.broker.Config(), SourceOptions{FlushEvery: time.Hour}, out.open)
+		b.send(testTopic, 100)
+		until(t, 20*time.Second, "records in hand", func() bool {
+			parts := m.src.Status().Partitions
+			return len(parts) == 2 && parts[0].Next+parts[1].Next == 100
+		})
+		b.broker.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.UnknownMemberID, TopLevel: true})
+		until(t, 20*time.Second, "partitions come back and are read again", func() bool {
+			parts := m.src.Status().Partitions
+			return out.closes() == 2 && len(parts) == 2 && parts[0].Next+parts[1].Next == 100
+		})
+		if n := flushes.Load(); n != 0 {
+			t.Errorf("%d flushes", n)
+		}
+		m.leave(t)
+		if out.total() != 100 || b.committed("hop1") != 100 {
+			t.Errorf("%d records, %d committed", out.total(), b.committed("hop1"))
+		}
 	})
 }
 

@@ -17,30 +17,34 @@ func bound(limits Limits) (stop func(), err error) {
 	if err := systemLimits(limits); err != nil {
 		return nil, err
 	}
-	// The collector works harder as the limit nears, and gives up before it starves
-	// the evaluation: then the watch ends the process.
+	// The process is short-lived, so the collector may take its time until the limit
+	// nears. It gives up before it starves the evaluation: then the watch ends the process.
 	debug.SetMemoryLimit(limits.Memory * 9 / 10)
+	debug.SetGCPercent(400)
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		watchMemory(limits.Memory, done)
+		if exceeded(limits.Memory, done) {
+			os.Exit(exitMemory)
+		}
 	}()
 	return func() { close(done); <-ended }, nil
 }
 
-func watchMemory(limit int64, done <-chan struct{}) {
+// exceeded waits until this process holds more than limit, or done is closed.
+func exceeded(limit int64, done <-chan struct{}) bool {
 	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-done:
-			return
+			return false
 		case <-tick.C:
 			metrics.Read(held)
 			if int64(held[0].Value.Uint64()-held[1].Value.Uint64()) > limit {
-				os.Exit(exitMemory)
+				return true
 			}
 		}
 	}

@@ -62,11 +62,14 @@ func (s Set) Digest() (string, error) {
 }
 
 // ReadBundle reads a bundle from JSON, as json.Marshal writes it. It refuses
-// unknown fields and a digest that does not fit the set.
+// unknown fields, another version of the language, and a digest that does not fit the set.
 func ReadBundle(text []byte) (*Bundle, error) {
 	b := &Bundle{}
 	if err := unmarshalStrict(text, b); err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
+	}
+	if b.Versions.Schema != schema.Version {
+		return nil, fmt.Errorf("read bundle: it is in language %q, and this program knows %s", b.Versions.Schema, schema.Version)
 	}
 	digest, err := b.Set.Digest()
 	if err != nil {
@@ -85,7 +88,7 @@ func unmarshalStrict(text []byte, into any) error {
 	if err := d.Decode(into); err != nil {
 		return err
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the JSON value")
 	}
 	return nil

@@ -64,6 +64,7 @@ func TestReadBundleRefuses(t *testing.T) {
 		"unknown field": strings.Replace(string(text), `"set":`, `"more":1,"set":`, 1),
 		"changed set":   strings.Replace(string(text), `"order":100`, `"order":101`, 1),
 		"no digest":     regexp.MustCompile(`"digest":"[0-9a-f]*"`).ReplaceAllString(string(text), `"digest":""`),
+		"later":         strings.Replace(string(text), `"schema":"v1"`, `"schema":"v2"`, 1),
 		"more after it": string(text) + "{}",
 	} {
 		if _, err := ReadBundle([]byte(bad)); err == nil {

@@ -29,19 +29,20 @@ func Eval(fsys fs.FS, dir, at string, into any) error {
 	if err != nil {
 		return fmt.Errorf("evaluate %s: %w", dir, err)
 	}
+	found = diag.Rebase(found, dir)
 	var files []*ast.File
 	for _, name := range snap.names() {
 		if path.Dir(name) != "." {
 			continue
 		}
-		s, ds := parse(name, snap[name])
+		s, ds := parse(path.Join(dir, name), snap[name])
 		if found = append(found, ds...); s == nil || s.test {
 			continue
 		}
 		found = append(found, vetConstructs(s)...)
 		files = append(files, s.file)
 	}
-	if found = diag.Rebase(diag.Sort(found), dir); len(found) > 0 {
+	if found = diag.Sort(found); len(found) > 0 {
 		return fmt.Errorf("evaluate: %w", found[0])
 	}
 	target := cue.ParsePath(at)

@@ -57,12 +57,32 @@ func evaluate(files []*ast.File, path cue.Path) (e evaluation, err error) {
 	}
 	e.pkg = cuecontext.New().BuildInstance(inst)
 	e.value = e.pkg.LookupPath(path)
-	wrong := e.pkg.Err()
-	if e.value.Exists() {
-		wrong = e.value.Validate(cue.Concrete(true))
+	if !e.value.Exists() {
+		e.wrong = errors.Errors(e.pkg.Err())
+		return e, nil
 	}
-	e.wrong = errors.Errors(wrong)
+	e.wrong = errors.Errors(e.value.Validate(cue.Concrete(true)))
+	if len(e.wrong) > 0 {
+		e.wrong = append(e.wrong, piecewise(e.value, 2)...)
+	}
 	return e, nil
+}
+
+// piecewise validates the structs that lie depth below v one by one. CUE does not
+// look for fields that are missing as long as something else is wrong, wherever it is.
+func piecewise(v cue.Value, depth int) []errors.Error {
+	if depth == 0 {
+		return errors.Errors(v.Validate(cue.Concrete(true)))
+	}
+	fields, err := v.Fields()
+	if err != nil {
+		return nil
+	}
+	var out []errors.Error
+	for fields.Next() {
+		out = append(out, piecewise(fields.Value(), depth-1)...)
+	}
+	return out
 }
 
 // field is the path of a top-level field.

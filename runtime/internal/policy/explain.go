@@ -15,7 +15,7 @@ import (
 // An explainer turns what CUE says into findings: one for each mistake, at the
 // place where its author wrote it.
 type explainer struct {
-	plan *plan
+	plan *plan // read when there is something to explain
 	tree *tree
 	root string // top-level field that is judged
 	def  string // definition of the schema that it must satisfy
@@ -29,8 +29,8 @@ type span struct {
 	from, to token.Pos
 }
 
-func newExplainer(p *plan, t *tree, root, def string, sources []*source) *explainer {
-	x := &explainer{plan: p, tree: t, root: root, def: def, own: map[string]bool{}}
+func newExplainer(t *tree, root, def string, sources []*source) *explainer {
+	x := &explainer{tree: t, root: root, def: def, own: map[string]bool{}}
 	for _, s := range sources {
 		x.own[s.name] = true
 		for _, d := range s.file.Decls {
@@ -44,12 +44,17 @@ func newExplainer(p *plan, t *tree, root, def string, sources []*source) *explai
 	return x
 }
 
-// explain returns the findings for errs, given those that are known already.
-func (x *explainer) explain(errs []errors.Error, known []diag.Diagnostic) []diag.Diagnostic {
-	x.out = slices.Clone(known)
+// explain returns the findings for errs, given those that are known already. The
+// error says that the embedded schema cannot be read.
+func (x *explainer) explain(errs []errors.Error, known []diag.Diagnostic) ([]diag.Diagnostic, error) {
 	if len(errs) == 0 {
-		return x.out
+		return known, nil
 	}
+	p, err := readPlan()
+	if err != nil {
+		return nil, err
+	}
+	x.plan, x.out = p, slices.Clone(known)
 	x.unknown(x.tree.fields[x.root], x.plan.definition(x.def), []string{x.root})
 	byPath := map[string][]errors.Error{}
 	var order []string
@@ -66,7 +71,7 @@ func (x *explainer) explain(errs []errors.Error, known []diag.Diagnostic) []diag
 		e := slices.MaxFunc(byPath[key], func(a, b errors.Error) int { return x.rank(a) - x.rank(b) })
 		x.one(e, plainPath(e.Path()))
 	}
-	return x.out
+	return x.out, nil
 }
 
 // inRoot is 1 for a path that is judged, and 0 for one of a helper.

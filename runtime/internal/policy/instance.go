@@ -92,10 +92,6 @@ func ReadInstance(name string, text []byte) (Instance, []diag.Diagnostic, error)
 	if found = vetConstructs(s); len(found) > 0 {
 		return Instance{}, diag.Sort(found), nil
 	}
-	p, err := readPlan()
-	if err != nil {
-		return Instance{}, nil, err
-	}
 	enclose(s.file, instanceField, "Instance")
 	sources := []*source{s}
 	holes := &holeFinder{root: instanceField}
@@ -105,7 +101,10 @@ func ReadInstance(name string, text []byte) (Instance, []diag.Diagnostic, error)
 	if err != nil {
 		return Instance{}, nil, err
 	}
-	found = newExplainer(p, t, instanceField, "Instance", sources).explain(e.wrong, found)
+	found, err = newExplainer(t, instanceField, "Instance", sources).explain(e.wrong, found)
+	if err != nil {
+		return Instance{}, nil, err
+	}
 	if len(found) > 0 {
 		return Instance{}, atTop(found, name), nil
 	}

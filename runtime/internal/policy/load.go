@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
 	"maps"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -59,24 +62,16 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 			Code: diag.NoPolicy, Message: "there is no policy set here: no .cue file in the root or in " + teamsDir + "/<team>",
 		}}, nil
 	}
-	p, err := readPlan()
+	teams, err := judgeTeams(ctx, pkgs, snap, opt.Tags)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("load policy set: %w", err)
 	}
 	found := lost(pkgs, snap)
 	taken, tags := map[string]bool{}, map[string]bool{}
-	var teams []*teamOutcome
-	for _, pkg := range pkgs {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, fmt.Errorf("load policy set: %w", err)
-		}
-		t, err := judgeTeam(p, pkg, snap, opt.Tags, taken)
-		if err != nil {
-			return nil, nil, err
-		}
+	for _, t := range teams {
+		maps.Copy(taken, t.taken)
 		maps.Copy(tags, t.tags)
 		found = append(found, t.found...)
-		teams = append(teams, t)
 	}
 	found = append(found, untaken(opt.Tags, taken, tags)...)
 	found = append(found, check(teams, opt.Today)...)
@@ -85,6 +80,32 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 	}
 	b, err := assemble(teams, opt.Tags)
 	return b, found, err
+}
+
+// teamsAtOnce bounds how many teams are evaluated at the same time, each in some
+// tens of megabytes.
+const teamsAtOnce = 4
+
+// judgeTeams judges the teams, some at the same time, and returns them in order.
+func judgeTeams(ctx context.Context, pkgs []teamPackage, snap Snapshot, tags []string) ([]*teamOutcome, error) {
+	out, faults := make([]*teamOutcome, len(pkgs)), make([]error, len(pkgs))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(teamsAtOnce, len(pkgs), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := range next {
+				if faults[i] = ctx.Err(); faults[i] == nil {
+					out[i], faults[i] = judgeTeam(pkgs[i], snap, tags)
+				}
+			}
+		})
+	}
+	for i := range pkgs {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return out, cmp.Or(faults...)
 }
 
 // lost finds files that no team reads, although they say that they are of the set.

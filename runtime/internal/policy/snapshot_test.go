@@ -184,3 +184,31 @@ func TestEval(t *testing.T) {
 		}
 	}
 }
+
+// Text that is hard on a parser is refused by it, at a place.
+func TestHardText(t *testing.T) {
+	long := strings.Repeat("x", 1<<19)
+	for name, text := range map[string]string{
+		"parentheses": "package policies\n_x: " + strings.Repeat("(", 100_000),
+		"structs":     "package policies\n_x: " + strings.Repeat("{a: ", 100_000),
+		"lists":       "package policies\n_x: " + strings.Repeat("[", 100_000),
+		"long line":   "package policies\npolicy: {team: \"" + long + "\", " + long + ": 1}",
+		"empty":       "",
+		"spaces":      "\n\n\n",
+		"comment":     "// nothing",
+		"binary":      "package policies\n\x00\xff\xfe",
+		"bad UTF-8":   "package policies\npolicy: team: \"\xff\"",
+		"half":        "package policies\npolicy: team: \"or",
+	} {
+		b, found, err := Compile(Snapshot{"policy.cue": []byte(text)}, Options{})
+		if err != nil || b != nil || !diag.Refused(found) {
+			t.Errorf("%s: %v %v", name, found, err)
+			continue
+		}
+		for _, d := range found {
+			if d.Pos.File != "policy.cue" || len(d.Message) > 200+len(long) && name != "long line" {
+				t.Errorf("%s: %.200v", name, d)
+			}
+		}
+	}
+}

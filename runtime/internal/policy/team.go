@@ -19,12 +19,13 @@ type teamOutcome struct {
 	where *locator
 	found []diag.Diagnostic
 	tags  map[string]bool // names of tag fields
+	taken map[string]bool // tags that a field takes
 }
 
-// judgeTeam parses and evaluates one team. taken collects the tags that it takes.
-func judgeTeam(p *plan, pkg teamPackage, snap Snapshot, tags []string, taken map[string]bool) (*teamOutcome, error) {
+// judgeTeam parses and evaluates one team. It shares nothing with other teams.
+func judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (*teamOutcome, error) {
 	sources, found := parseAll(snap, pkg.files)
-	out := &teamOutcome{tags: map[string]bool{}}
+	out := &teamOutcome{tags: map[string]bool{}, taken: map[string]bool{}}
 	for _, s := range sources {
 		found = append(found, vetFile(s)...)
 	}
@@ -39,19 +40,21 @@ func judgeTeam(p *plan, pkg teamPackage, snap Snapshot, tags []string, taken map
 	for _, f := range fields {
 		out.tags[f.name] = true
 	}
-	injectTags(fields, tags, taken)
+	injectTags(fields, tags, out.taken)
 	if t.fields[policyField] == nil {
 		d := finding(diag.NoPolicy, token.NoPos, "the team declares no policy")
 		d.Pos.File, d.Hint = lastFile(pkg), "write policy: schema.#Policy & {team: …}"
 		out.found = append(found, d)
 		return out, nil
 	}
-	x := newExplainer(p, t, policyField, "Policy", sources)
+	x := newExplainer(t, policyField, "Policy", sources)
 	e, err := evaluateTeam(sources, t, fields)
 	if err != nil {
 		return nil, err
 	}
-	out.found = x.explain(e.wrong, found)
+	if out.found, err = x.explain(e.wrong, found); err != nil {
+		return nil, err
+	}
 	if out.found = append(out.found, wrongTeam(pkg, t, e.value)...); diag.Refused(out.found) {
 		return out, nil
 	}

@@ -51,49 +51,37 @@ func Decode(b []byte) (Record, error) {
 	if err := s.Strict(b, &v); err != nil {
 		return Record{}, err
 	}
-	labels, err := plainLabels(v.Labels)
-	if err != nil {
-		return Record{}, err
-	}
-	to, err := AppendStrings(nil, v.To)
-	if err != nil {
-		return Record{}, err
-	}
+	to, _ := AppendStrings(nil, v.To) // validated by Strict, as labels are
 	r := Record{
 		Task: Unquote(v.Task), Timestamp: v.Timestamp,
 		RID: Unquote(v.RID), Seq: v.Seq, CV: v.CV,
 		Origin: Unquote(v.Origin), Scope: Unquote(v.Scope), Metric: Unquote(v.Metric), Kind: v.Kind,
-		Labels: labels, To: to, End: v.End, Report: v.Report,
+		Labels: plainLabels(v.Labels), To: to, End: v.End, Report: v.Report,
 		Flat: s.seen.has(fieldValue) && v.Report < 0,
 	}
 	for i := range v.Points {
-		p, err := newSample(&v.Points[i])
-		if err != nil {
-			return Record{}, err
-		}
-		r.Points = append(r.Points, p)
+		r.Points = append(r.Points, newSample(&v.Points[i]))
 	}
 	return r, nil
 }
 
 // newSample copies what p points to.
-func newSample(p *Point) (Sample, error) {
-	labels, err := plainLabels(p.Labels)
+func newSample(p *Point) Sample {
 	hist := p.Hist
 	hist.Quantiles = slices.Clone(hist.Quantiles)
 	for i := range hist.Quantiles {
 		hist.Quantiles[i].Q = bytes.Clone(hist.Quantiles[i].Q)
 	}
 	return Sample{
-		Subtask: p.Subtask, Attempt: p.Attempt, Labels: labels,
+		Subtask: p.Subtask, Attempt: p.Attempt, Labels: plainLabels(p.Labels),
 		Form: p.Form, Count: p.Count, Value: p.Value, Text: Unquote(p.Text), Hist: hist,
-	}, err
+	}
 }
 
-// plainLabels returns the labels of raw with the names as they are written.
-func plainLabels(raw []byte) (metric.Labels, error) {
-	labels, err := appendLabels(nil, raw, func(name string) string { return name })
-	return labels.Sort(), err
+// plainLabels returns the labels of raw, which is sound, with the names as they are written.
+func plainLabels(raw []byte) metric.Labels {
+	labels, _ := appendLabels(nil, raw, func(name string) string { return name })
+	return labels.Sort()
 }
 
 // Append writes r in the canonical order of records.md; Decode gives r back. Flat

@@ -81,32 +81,28 @@ func parseKind(raw []byte) metric.Kind {
 // flat turns the value of a flat record into its point.
 func (s *Scanner) flat(b []byte, v *View) (int, fault) {
 	v.Points = v.Points[:0]
-	p, at, text := v.addPoint(), s.value.text.lo, b[s.value.text.lo:s.value.text.hi]
+	p, at := v.addPoint(), s.value.text.lo
 	var f fault
 	switch v.Kind {
 	case metric.Counter:
 		p.Form = Count
-		if p.Count, _, f = integerAt(text, 0); f != noFault {
-			return at, f
-		}
+		p.Count, _, f = integerAt(b, at)
 	case metric.Meter:
 		p.Form = Number
-		if p.Value, _, f = floatAt(text, 0); f != noFault {
-			return at, f
-		}
+		p.Value, _, f = floatAt(b, at)
 	case metric.Histogram:
-		return at, flatHistogram
+		f = flatHistogram
 	default:
-		s.flatGauge(text, p)
+		s.flatGauge(b, p)
 	}
 	if v.End {
 		p.clear()
 	}
-	return 0, noFault
+	return at, f
 }
 
 // flatGauge gives p the value of a flat gauge, which is any scalar.
-func (s *Scanner) flatGauge(text []byte, p *Point) {
+func (s *Scanner) flatGauge(b []byte, p *Point) {
 	switch s.value.kind {
 	case scalarNumber:
 		p.Form = Number
@@ -115,7 +111,7 @@ func (s *Scanner) flatGauge(text []byte, p *Point) {
 	case scalarBoolean:
 		p.setBool(s.value.flag)
 	case scalarString:
-		raw := text[1 : len(text)-1]
+		raw := b[s.value.text.lo+1 : s.value.text.hi-1]
 		if v, ok := special(raw); ok {
 			p.Form, p.Value = Number, v
 		} else {

@@ -82,6 +82,13 @@ func TestAppendStrings(t *testing.T) {
 	}
 }
 
+func TestUnquote(t *testing.T) {
+	const raw = `a\"b\\c\/d\be\ff\ng\rh\ti\u000aj\u00E9k\ud83d\ude00l é`
+	if got, want := Unquote([]byte(raw)), "a\"b\\c/d\be\ff\ng\rh\ti\nj\u00e9k\U0001f600l é"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // Unquote may be given bytes that no Scanner has seen.
 func TestUnquoteOfWhatIsNoString(t *testing.T) {
 	for raw, want := range map[string]string{

@@ -4,8 +4,9 @@ import "fmt"
 
 // Scanner scans the records of one partition. It learns how their producers lay
 // them out, so that most records need no look at their keys. It does not allocate
-// once its buffers have grown to what the records need. The zero Scanner is ready
-// to use; one goroutine may use it at a time.
+// once its buffers have grown to what the largest record needs, which the limits
+// of a record bound to some megabytes. The zero Scanner is ready to use; one
+// goroutine may use it at a time.
 type Scanner struct {
 	// Fast and Slow count the records that Scan read by a learned layout, and those
 	// it could not: with another layout, or refused.

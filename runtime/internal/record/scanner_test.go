@@ -98,15 +98,21 @@ func TestScanLearnsAndKeepsLayouts(t *testing.T) {
 			}
 		})
 	}
-	t.Run("too many fields", func(t *testing.T) {
-		var s Scanner
-		for range 3 {
-			compareScan(t, &s, []byte(producer(maxSlots)))
-		}
-		if s.Fast != 0 {
-			t.Error("a layout beyond the bound was learned")
-		}
-	})
+	for name, record := range map[string]string{
+		"too many fields":      producer(maxSlots),
+		"too much white space": producer(1) + strings.Repeat(" ", maxFixed),
+		"a field twice":        producer(1)[:1] + `"value":1,` + producer(1)[1:],
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s Scanner
+			for range 3 {
+				compareScan(t, &s, []byte(record))
+			}
+			if s.Fast != 0 || s.learned != 0 {
+				t.Error("the layout was learned")
+			}
+		})
+	}
 }
 
 func TestRefusedRecordIsNotLearned(t *testing.T) {
@@ -131,6 +137,56 @@ func TestLabelsOfAReusedBuffer(t *testing.T) {
 	compareScan(t, s, []byte(strings.Replace(flatGaugeRecord, `"b"}`, `"b","c":"d"}`, 1)))
 	compareScan(t, s, []byte(strings.Replace(flatGaugeRecord, `,"job_id":"b"}`, `}`, 1)))
 	compareScan(t, s, []byte(flatGaugeRecord))
+}
+
+// Labels that go on where the last ones ended, in the same place of the same buffer.
+func TestLabelsThatGrowInAReusedBuffer(t *testing.T) {
+	const head = `{"torrent_task_id":"t","report_timestamp":1,"metric":"m","type":"gauge","value":1,"labels":`
+	s := NewScanner()
+	buf := make([]byte, 0, 256)
+	for _, labels := range []string{`{"a":"b"}`, `{"a":"b","c":"d"}`, `{"a":"b"}`, `{}`, `{"a":"b"}`} {
+		compareScan(t, s, append(append(append(buf, head...), labels...), '}'))
+	}
+}
+
+func TestSlotMatchesItsBytesOnly(t *testing.T) {
+	const text = `","report_timestamp":1234567890,"seq":`
+	for n := range len(text) {
+		sl := newSlot([]byte(text[:n]), fieldSeq)
+		for _, after := range []string{"", "1", "123456789012345678"} {
+			b := []byte("1" + text[:n] + after)
+			if !sl.matches(b, 1) {
+				t.Errorf("%q does not match %q", text[:n], b)
+			}
+			for i := range n {
+				b[1+i]++
+				if sl.matches(b, 1) {
+					t.Errorf("%q matches %q", text[:n], b)
+				}
+				b[1+i]--
+			}
+			if n > 0 && sl.matches(b[:n], 1) || sl.matches(b, len(b)+1) {
+				t.Errorf("%q matches beyond the end", text[:n])
+			}
+		}
+	}
+}
+
+// A Scanner that knows a layout sees every byte that is not of it.
+func TestEveryByteCounts(t *testing.T) {
+	for _, record := range []string{meterRecord, flatGaugeRecord, histogramRecord, closing} {
+		s := NewScanner()
+		compareScan(t, s, []byte(record))
+		for i := range record {
+			for _, c := range []byte("x0\"\\ ,:{}[]\xff") {
+				b := []byte(record)
+				b[i] = c
+				compareScan(t, s, b)
+			}
+			compareScan(t, s, []byte(record[:i]+record[i+1:]))
+			compareScan(t, s, []byte(record))
+		}
+	}
 }
 
 func TestScanDoesNotAllocate(t *testing.T) {

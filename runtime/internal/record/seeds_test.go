@@ -35,6 +35,7 @@ var seeds = []string{
 	`{"torrent_task_id":"t","report_timestamp":1,"metric":"m","type":"meter","end":true}`,
 	`{"torrent_task_id":"t","report_timestamp":1,"metric":"m","type":"counter","value":3,"end":true}`,
 	` { "value" : 1 , "labels" : { "a" : "b" , "a" : "c" } , "type" : "gauge" , "metric" : "m" , "report_timestamp" : 5 , "torrent_task_id" : "t" } `,
+	`{"torrent_task_id": "t", "report_timestamp": 1, "metric": "m", "type": "meter", "labels": {"a": "b"}, "points": [{"s": 0,"a":  11,"c": 2,"r": 1.5}, {"c":1,"r": 2}]}`,
 	`{"points":[{"v":1}],"type":"gauge","metric":"m","report_timestamp":5,"torrent_task_id":"t","to":["store","team-a"]}`,
 	`{"torrent_task_id":"t","torrent_task_id":"u","report_timestamp":1,"metric":"m","type":"x","type":"counter","value":"a","value":3}`,
 	`{"torrent_task_id":"t","report_timestamp":1,"metric":"m","type":"gauge","points":[{"v":1,"s":2,"v":3,"c":1},{"r":1,"t":"x","b":false},{"x":[{}],"v":2}]}`,

@@ -38,6 +38,7 @@ func wrongRecords() []struct{ name, record, want string } {
 		{"an escape that is none", gauge(`"value":"\x41"`), `byte 81: value: unknown escape in a string (not-json)`},
 		{"an escape that is cut", gauge(`"value":"\u00"`), `byte 81: value: unknown escape in a string (not-json)`},
 		{"a comma in an array", points("gauge", `{"v":1},`), `byte 90: points[1]: want a JSON value, found ']' (not-json)`},
+		{"no comma between points", points("gauge", `{"v":1} {"v":2}`), `byte 90: points[0]: want ',' or ']' after a value, found an object (not-json)`},
 		{"a bracket for a brace", points("gauge", `{"v":1]`), `byte 88: points[0]: want ',' or '}' after a value, found ']' (not-json)`},
 		{"a point that is cut", head + `,"type":"gauge","points":[{"v":1`, `byte 88: points[0]: the record ends too early (not-json)`},
 

@@ -45,7 +45,8 @@ type Options struct {
 	MaxSamples int           // of one request, 0: 5,000
 	MaxBytes   int           // of one request before compression, about; 0: 4 MiB
 
-	// Hold retries transient faults for as long as the caller's context lives.
+	// Hold retries transient faults for as long as the caller's context lives, and
+	// refusals of the sender as such (401, 403, 404) too.
 	// Without it a request is dropped after Tries attempts, 0: 5.
 	Hold  bool
 	Tries int

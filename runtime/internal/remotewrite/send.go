@@ -31,7 +31,7 @@ func (s *Sink) deliver(ctx context.Context, p *payload, samples int) error {
 	s.bytes.Add(uint64(len(p.bytes)))
 	for try := 1; ; try++ {
 		a, err := s.post(ctx, p)
-		if err == nil && !a.transient() {
+		if err == nil && !a.transient() && !(s.opts.Hold && a.mendable()) {
 			s.fault.Store(nil)
 			s.requests.Add(1)
 			s.settle(a, samples)
@@ -69,6 +69,12 @@ type answer struct {
 // transient reports whether the same request may succeed later.
 func (a answer) transient() bool {
 	return a.status >= 500 || a.status == http.StatusTooManyRequests
+}
+
+// mendable reports whether the receiver refuses everybody alike, for a reason that
+// an operator can mend: a token that was changed, a path that is not there yet.
+func (a answer) mendable() bool {
+	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || a.status == http.StatusNotFound
 }
 
 // settle counts the samples of a request that was answered for good.

@@ -69,8 +69,8 @@ type Store struct {
 }
 
 // Open opens the store in dir, which is made when it is missing. A directory
-// that another process has open is an error. It replays what was written before,
-// which takes about a second per million samples since the last block.
+// that another process has open is an error. It replays what was written since the
+// last block, so it takes the longer the more that was.
 func Open(dir string, o Options) (*Store, error) {
 	if o.Retention == 0 {
 		o.Retention = defaultRetention
