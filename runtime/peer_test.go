@@ -53,6 +53,9 @@ func startPeer(b *testing.B, records int) peer {
 		b.Fatal(err)
 	}
 	cmd := exec.Command(exe)
+	if taskset, err := exec.LookPath("taskset"); err == nil { // a core of its own
+		cmd = exec.Command(taskset, "-c", "0", exe)
+	}
 	cmd.Env = append(os.Environ(), peerVariable+"="+strconv.Itoa(records))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()

@@ -47,5 +47,6 @@ func (a *arena) reset() {
 			a.spare = append(a.spare, c[:0])
 		}
 	}
+	clear(a.full)
 	a.full, a.chunk = a.full[:0], a.chunk[:0]
 }

@@ -58,6 +58,7 @@ type name struct {
 	kind                           metric.Kind
 	from                           metric.Origin
 	sinks                          []string // that it is routed to
+	heads                          [][]byte // starts of its processed records, shared by its slots
 
 	filter program.Filter // of generation gen
 	gen    uint32
@@ -73,14 +74,18 @@ type slot struct {
 	series []*series          // in the order of the first report
 	index  map[uint64]*series // by point identity, for slots of many points
 	next   *slot              // guess for the record after this one
+
+	// Most slots have one series: it is here, and so is the list of it.
+	first series
+	one   [1]*series
 }
 
 // Rough sizes for the byte cap: measured with runtime.MemStats over 200,000
 // series (BenchmarkMemoryPerSeries), rounded up.
 const (
 	sourceSize = 480
-	slotSize   = 140
-	seriesSize = 160
+	slotSize   = 96
+	seriesSize = 110
 	nameSize   = 240
 	indexFrom  = 8 // points above which a slot is indexed
 )

@@ -32,7 +32,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 		return err
 	}
 	v := w.verdict(sl, labels)
-	e.gen, e.rule, e.disposition, e.scale = w.cur.number, v.Rule, v.Disposition, v.Scale
+	e.gen, e.rule, e.disposition = w.cur.number, v.Rule, v.Disposition
 	isOut := v.Disposition == ledger.Out
 	w.series.out += delta(wasOut, isOut)
 	identity := w.identity(&v)
@@ -44,6 +44,9 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	e.identity = identity
 	if len(v.Short) > 0 && w.opts.Learn != nil {
 		w.opts.Learn(v.Short)
+	}
+	if isOut && v.Scale != e.scale {
+		e.own().scale = v.Scale
 	}
 	w.setStep(sl, e, v.Step)
 	if isOut && w.records != nil {

@@ -84,11 +84,11 @@ func (w *Worker) bind(e *series, p *record.Point, v *program.Verdict) {
 		}
 		e.ref = w.bindOne(v, "", v.Labels, typ)
 	case record.Text:
-		e.more = &binding{text: bytes.Clone(p.Text)}
+		e.own().more = &binding{text: bytes.Clone(p.Text)}
 		e.ref = w.bindOne(v, "_info", with(v.Labels, "value", record.Unquote(p.Text)), TypeInfo)
 	case record.Rate:
 		e.ref = w.bindOne(v, "", v.Labels, TypeGauge)
-		e.more = &binding{refs: []Ref{w.bindOne(v, "_count", v.Labels, TypeCounter)}}
+		e.own().more = &binding{refs: []Ref{w.bindOne(v, "_count", v.Labels, TypeCounter)}}
 	case record.Statistic:
 		w.bindHistogram(e, p, v)
 	}
@@ -107,7 +107,7 @@ func (w *Worker) bindHistogram(e *series, p *record.Point, v *program.Verdict) {
 		b.quantiles = append(b.quantiles, bytes.Clone(q.Q))
 		b.refs = append(b.refs, w.bindOne(v, "", with(v.Labels, "quantile", record.Unquote(q.Q)), TypeSummary))
 	}
-	e.more = b
+	e.own().more = b
 }
 
 func (w *Worker) bindOne(v *program.Verdict, suffix string, labels metric.Labels, typ Type) Ref {
@@ -127,7 +127,10 @@ func (w *Worker) unbind(e *series, at int64) {
 
 func (w *Worker) releaseRefs(e *series) {
 	e.eachRef(func(r Ref) { w.released = append(w.released, r) })
-	e.form, e.more = record.None, nil
+	e.form = record.None
+	if e.more != nil {
+		e.own().more = nil
+	}
 }
 
 func (e *series) eachRef(f func(Ref)) {

@@ -55,12 +55,12 @@ func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict
 	if src.head == nil {
 		src.head = record.AppendHead(nil, task)
 	}
-	var own, common, point metric.Labels
+	var own, shared, point metric.Labels
 	if len(p.Labels) > 0 {
 		own, _ = record.AppendLabels(nil, p.Labels) // decoded before, in labels
 	}
 	if _, ok := v.Labels.Lookup(metric.TaskLabel); !ok {
-		common = append(common, metric.Label{Name: metric.TaskLabel})
+		shared = append(shared, metric.Label{Name: metric.TaskLabel})
 	}
 	subtask, attempt := int32(-1), int32(-1)
 	for _, l := range v.Labels {
@@ -74,46 +74,54 @@ func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict
 		case isOwn:
 			point = append(point, l)
 		default:
-			common = append(common, l)
+			shared = append(shared, l)
 		}
 	}
-	e.prefix = record.AppendPointKey(nil, subtask, attempt, point)
-	e.out = w.share(sl, v, common.Sort())
+	r := e.own()
+	r.prefix = record.AppendPointKey(nil, subtask, attempt, point)
+	r.out = w.share(sl, v, shared.Sort())
 }
 
 func isNumber(s string, n int32) bool { return n >= 0 && s == strconv.Itoa(int(n)) }
 
 // share returns the output for a verdict, the one of a neighbour when it is the same.
-func (w *Worker) share(sl *slot, v *program.Verdict, common metric.Labels) *output {
+func (w *Worker) share(sl *slot, v *program.Verdict, shared metric.Labels) *output {
 	head := record.AppendName(nil, sl.name.from.String(), "", v.Name, sl.name.kind)
-	labels := append(record.AppendLists(nil, common, v.To), record.PartPoints...)
+	labels := append(record.AppendLists(nil, shared, v.To), record.PartPoints...)
 	topic := cmp.Or(v.Topic, w.opts.Topic)
 	for _, other := range sl.series {
 		if o := other.out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
 			return o
 		}
 	}
-	return &output{head: w.intern(sl.source, head), labels: w.intern(sl.source, labels), metric: v.Name, topic: topic}
+	c := w.cache
+	return &output{
+		head: c.intern(&sl.name.heads, head, nil), labels: c.intern(&sl.source.encoded, labels, sl.source),
+		metric: v.Name, topic: topic,
+	}
 }
 
-// intern returns an equal slice that the source already has, so that its slots share it.
-func (w *Worker) intern(src *source, b []byte) []byte {
-	for _, have := range src.encoded {
+// maxEncoded bounds the search for an equal encoding. A source rarely has more
+// than one set of labels, a metric more than one name to go by.
+const maxEncoded = 8
+
+// intern returns the equal slice of list, so that slots share it, or puts a copy
+// into it. src is the source that pays for it, if one does.
+func (c *cache) intern(list *[][]byte, b []byte, src *source) []byte {
+	for _, have := range *list {
 		if bytes.Equal(have, b) {
 			return have
 		}
 	}
 	b = bytes.Clone(b)
-	if len(src.encoded) < maxEncoded {
-		src.encoded = append(src.encoded, b)
+	if len(*list) < maxEncoded {
+		*list = append(*list, b)
 	}
-	w.cache.grow(src, int64(len(b)))
+	if src != nil {
+		c.grow(src, int64(len(b)))
+	}
 	return b
 }
-
-// maxEncoded bounds the search for an equal encoding; a source rarely has more
-// than one set of labels.
-const maxEncoded = 8
 
 // packing says what is written of the points at hand.
 type packing bool

@@ -11,7 +11,7 @@ import (
 
 // series is one series as reported and what becomes of it: the verdict of the
 // generation gen and, once a sample went on, where it goes. There are as many of
-// these as cached series, so its size counts.
+// these as cached series, so its size counts: what only some have is in rare.
 type series struct {
 	subtask, attempt int32
 	gen              uint32
@@ -21,12 +21,28 @@ type series struct {
 	ref              Ref         // the first; the others are in more
 	seen             int64       // report_timestamp of the last sample
 	identity         uint64      // hash of name and labels that go out
-	scale            float64
-	labels           []byte   // of the point, as on the wire
-	prefix           []byte   // how its points begin, with a record sink
-	out              *output  // record it goes into, with a record sink
-	step             *step    // what is left to decide per sample
-	more             *binding // refs of a metric that becomes several series
+	*rare                        // never nil; written through own only
+}
+
+// rare is what a flat record that goes to a sample sink as it is does without.
+type rare struct {
+	scale  float64
+	labels []byte   // of the point, as on the wire
+	prefix []byte   // how its points begin, with a record sink
+	out    *output  // record it goes into, with a record sink
+	step   *step    // what is left to decide per sample
+	more   *binding // refs of a metric that becomes several series
+}
+
+// common is the rare part of series that have nothing of it. Nobody writes to it.
+var common = rare{scale: 1}
+
+// own returns the rare part for writing.
+func (e *series) own() *rare {
+	if e.rare == &common {
+		e.rare = &rare{scale: common.scale}
+	}
+	return e.rare
 }
 
 // binding is what the series of a meter, a histogram or a text gauge need beside
@@ -60,7 +76,16 @@ func (sl *slot) find(c *cache, i int, p *record.Point) *series {
 }
 
 func (sl *slot) add(c *cache, p *record.Point) *series {
-	e := &series{subtask: p.Subtask, attempt: p.Attempt, labels: bytes.Clone(p.Labels), rule: -1}
+	e := &sl.first
+	if sl.series == nil {
+		sl.series = sl.one[:0]
+	} else {
+		e = new(series)
+	}
+	*e = series{subtask: p.Subtask, attempt: p.Attempt, rule: -1, rare: &common}
+	if len(p.Labels) > 0 {
+		e.own().labels = bytes.Clone(p.Labels)
+	}
 	sl.series = append(sl.series, e)
 	if len(sl.series) > indexFrom {
 		sl.reindex(c)

@@ -33,15 +33,17 @@ func (w *Worker) setStep(sl *slot, e *series, spec program.Step) {
 	spec = spec.Split(int(w.partition.Count))
 	switch {
 	case spec.Kind == program.NoStep:
-		if e.step != nil && e.step.holding {
-			w.drop(e)
+		if e.step != nil {
+			if e.step.holding {
+				w.drop(e)
+			}
+			e.own().step = nil
 		}
-		e.step = nil
 		return
 	case e.step != nil && e.step.spec.Kind == spec.Kind:
 		e.step.spec = spec
 	default:
-		e.step = &step{spec: spec}
+		e.own().step = &step{spec: spec}
 	}
 	if spec.Kind != program.LimitStep {
 		return

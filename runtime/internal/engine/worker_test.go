@@ -11,8 +11,6 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 )
 
-const common = `job_name="pay", `
-
 func TestEveryKindBecomesItsSeries(t *testing.T) {
 	b := newBench(t, setup{})
 	b.send(
