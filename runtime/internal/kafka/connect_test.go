@@ -134,6 +134,7 @@ func TestConnectTLS(t *testing.T) {
 }
 
 func TestConnectSASL(t *testing.T) {
+	t.Parallel()
 	users := []kfake.Opt{
 		kfake.EnableSASL(), kfake.Superuser("PLAIN", "ann", "a"), kfake.Superuser("SCRAM-SHA-256", "bob", "b"), kfake.Superuser("SCRAM-SHA-512", "cid", "c"),
 	}

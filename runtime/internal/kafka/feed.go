@@ -1,11 +1,9 @@
 package kafka
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
@@ -103,31 +101,4 @@ func (f *feed) flush() error {
 		f.p.ack(min(acked, f.next))
 	}
 	return nil
-}
-
-// mend deals with a fault that came out of a fetch. A gap moves the partition on;
-// any other fault is the caller's.
-func (p *partition) mend(fault error) error {
-	var lost *kgo.ErrDataLoss
-	var large *kgo.ErrDecompressTooLarge
-	switch {
-	case errors.Is(fault, kerr.OffsetOutOfRange):
-		return p.outOfRange()
-	case errors.As(fault, &lost):
-		if at := p.position(); at <= lost.ResetTo { // seen by wentBack already
-			p.src.post(func() { p.moveTo(at) })
-			return nil
-		}
-		p.declare(Gap{From: lost.ResetTo, To: lost.ConsumedTo, Reason: "the log lost its end"}, lost.ResetTo)
-		p.moveOn(lost.ResetTo, lost.ResetToEpoch)
-		return errReopen
-	case errors.As(fault, &large):
-		from := max(large.Offset, p.position())
-		p.declare(Gap{From: from, To: large.NextOffset, Reason: "a batch decompresses to more than the limit"}, large.NextOffset)
-		p.moveOn(large.NextOffset, large.Epoch)
-		return nil
-	case errors.Is(fault, kerr.UnknownTopicID):
-		return p.recreated()
-	}
-	return fault
 }

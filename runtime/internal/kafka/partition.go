@@ -81,6 +81,7 @@ func (p *partition) run() {
 		before := p.position()
 		err := p.serve()
 		if p.stopping.Load() || p.ctx.Err() != nil {
+			p.gaveUp(err)
 			return
 		}
 		if errors.Is(err, errReopen) {
@@ -95,6 +96,16 @@ func (p *partition) run() {
 		}
 		pause = min(2*pause, retryMost)
 	}
+}
+
+// gaveUp logs a fault that nobody will retry here any more: the next owner begins
+// at the last acknowledged offset.
+func (p *partition) gaveUp(err error) {
+	if err == nil || p.ctx.Err() != nil { // drain tells of the latter
+		return
+	}
+	p.src.config.logger().Warn("partition given up with a fault: what was not acknowledged will be read again",
+		"group", p.src.opts.Group, "topic", p.id.Topic, "partition", p.id.ID, "error", err)
 }
 
 // serve opens a worker and feeds it until the partition is given up, which is nil,

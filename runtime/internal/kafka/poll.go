@@ -53,12 +53,11 @@ func (s *Source) dispatch(ctx context.Context, fetches kgo.Fetches) error {
 	share := s.share()
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 		p := s.lookup(f.Topic, f.Partition)
-		if f.Err != nil && p == nil {
-			failed = errors.Join(failed, s.groupFault(f.Err))
-			return
-		}
 		if p == nil {
-			return
+			if f.Err != nil && (f.Topic == "" || fatal(f.Err)) {
+				failed = errors.Join(failed, s.groupFault(f.Err))
+			}
+			return // given up already
 		}
 		if f.Err == nil {
 			p.end.Store(f.HighWatermark)
@@ -81,7 +80,7 @@ func (s *Source) dispatch(ctx context.Context, fetches kgo.Fetches) error {
 	return failed
 }
 
-// groupFault takes an error that belongs to no partition of ours and returns it
+// groupFault takes an error of the group and returns it
 // if nothing but an operator can mend it.
 func (s *Source) groupFault(err error) error {
 	if errors.Is(err, context.Canceled) {
@@ -91,9 +90,12 @@ func (s *Source) groupFault(err error) error {
 		return fmt.Errorf("consumer group %s: %w", s.opts.Group, err)
 	}
 	s.mu.Lock()
+	was := s.failed
 	s.failed = err
 	s.mu.Unlock()
-	s.config.logger().Warn("consumer group", "group", s.opts.Group, "error", err)
+	if was == nil || was.Error() != err.Error() { // it comes again with every try
+		s.config.logger().Warn("consumer group does not work", "group", s.opts.Group, "error", err)
+	}
 	return nil
 }
 
@@ -174,13 +176,20 @@ func (s *Source) runTasks() {
 	}
 }
 
+// recordBytes is what a kgo.Record takes besides its key and value.
+const recordBytes = 200
+
+// size is what records take in memory.
 func size(records []*kgo.Record) int64 {
-	var n int64
+	n := int64(len(records)) * recordBytes
 	for _, r := range records {
 		n += int64(len(r.Key) + len(r.Value))
 	}
 	return n
 }
+
+// firstRatio is what the first fetch is taken to grow by.
+const firstRatio = 4
 
 // ratio observes how much larger fetched batches are once decompressed. The
 // limits of a fetch count compressed bytes, memory fills with the others.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -81,16 +82,35 @@ func newProducer(config Config, o ProducerOptions, partitioner kgo.Partitioner) 
 // recordOverhead is more than a batch of one record adds to its keys and values.
 const recordOverhead = 128
 
-// TooLargeError says that a record was not written, because no batch may hold it.
-// What was written before and is written after is not affected.
+// TooLargeError says that a record was not written because no batch may hold it.
+// From Write and Publish it concerns that record only: what was written before and
+// is written after is not affected. From Flush it says that the broker's limit for
+// the topic is below RecordBytes; it has then refused a whole batch, of which this
+// is the first record.
 type TooLargeError struct {
-	Topic      string
-	Bytes, Max int
+	Topic string
+	Bytes int   // of the record
+	Max   int   // RecordBytes; 0 when the broker refused it
+	Err   error // of the broker
 }
 
 func (e *TooLargeError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("topic %s takes smaller batches than are written to it (max.message.bytes): %v", e.Topic, e.Err)
+	}
 	return fmt.Sprintf("record of %d bytes for topic %s: at most %d can be written", e.Bytes, e.Topic, e.Max)
 }
 
+// Unwrap returns the broker's error, if it was the broker who refused.
+func (e *TooLargeError) Unwrap() error { return e.Err }
+
 // TooLarge marks the error for those who may not import this package.
 func (e *TooLargeError) TooLarge() bool { return true }
+
+// refused gives the error of a record its name.
+func refused(r *kgo.Record, err error) error {
+	if errors.Is(err, kerr.MessageTooLarge) {
+		err = &TooLargeError{Topic: r.Topic, Bytes: len(r.Key) + len(r.Value), Err: err}
+	}
+	return fmt.Errorf("writing to topic %s, partition %d: %w", r.Topic, r.Partition, err)
+}

@@ -60,7 +60,7 @@ func (p *Publisher) Publish(ctx context.Context, topic string, key, value []byte
 func (p *Publisher) done(r *kgo.Record, err error) {
 	if err != nil {
 		p.failed.Add(1)
-		p.fail(fmt.Errorf("publishing to topic %s: %w", r.Topic, err))
+		p.fail(refused(r, err))
 		return
 	}
 	p.acked.Add(1)

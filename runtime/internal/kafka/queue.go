@@ -10,7 +10,7 @@ import (
 // partition that comes after everything queued before it.
 type batch struct {
 	records []*kgo.Record
-	bytes   int64 // of keys and values
+	bytes   int64 // in memory
 	fault   error
 }
 

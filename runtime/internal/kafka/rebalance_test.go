@@ -107,7 +107,7 @@ func TestRebalanceAfterKillsOfStaticMembers(t *testing.T) {
 // The same without names that survive, so that the group has to notice.
 func TestRebalanceAfterKillsOfDynamicMembers(t *testing.T) {
 	t.Parallel()
-	killMembers(t, rand.Uint64(), 3, false)
+	killMembers(t, rand.Uint64(), 2, false)
 }
 
 func killMembers(t *testing.T, seed uint64, kills int, static bool) {
@@ -165,11 +165,6 @@ func killMembers(t *testing.T, seed uint64, kills int, static bool) {
 	if n := out.openWorkers(); n != 0 {
 		t.Errorf("%d workers left open", n)
 	}
-	again := 0
-	for _, n := range out.values {
-		again += n - 1
-	}
-	t.Logf("%d records, %d acknowledged again", b.sent[testTopic], again)
 }
 
 // TestRebalanceLosesNoRecordWhenPartitionsAreLost freezes a member that has

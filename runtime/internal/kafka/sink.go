@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -80,7 +79,7 @@ func (l *lane) Write(ctx context.Context, out engine.Outgoing) error {
 // acked is called by the client, for the records of a partition in order.
 func (l *lane) acked(r *kgo.Record, err error) {
 	if err != nil {
-		l.fail(fmt.Errorf("writing to topic %s, partition %d: %w", r.Topic, r.Partition, err))
+		l.fail(refused(r, err))
 	}
 	if l.pending.Add(-1) == 0 {
 		wake(l.idle)

@@ -133,7 +133,9 @@ func TestSinkReportsFinalErrors(t *testing.T) {
 				b.broker.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: fault})
 				l := b.sinkLane(ProducerOptions{})
 				write(t, l, 0, "a")
-				if err := l.Flush(t.Context()); !errors.Is(err, fault) {
+				err := l.Flush(t.Context())
+				var large *TooLargeError
+				if !errors.Is(err, fault) || errors.As(err, &large) != (fault == kerr.MessageTooLarge) {
 					t.Fatalf("Flush: %v", err)
 				}
 				if err := l.Write(t.Context(), engine.Outgoing{Topic: testTopic}); !errors.Is(err, fault) {

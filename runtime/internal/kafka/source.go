@@ -52,7 +52,7 @@ type SourceOptions struct {
 
 	FetchBytes     int32 // of one fetch, as decompressed; 0 means 4 MiB
 	PartitionBytes int32 // of one fetch and partition; 0 means 1 MiB
-	QueueBytes     int64 // queued for all workers together; 0 means 32 MiB
+	QueueBytes     int64 // queued for all workers together; 0 means 8 MiB
 	BatchBytes     int   // most one batch may decompress to, else it is a gap; 0 means 64 MiB
 
 	OnGap func(Gap) // is told of every gap, from the partition's goroutine; may be nil
@@ -112,6 +112,7 @@ func NewSource(config Config, opts SourceOptions) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{opts: opts, config: config, parts: map[topicPartition]*partition{}}
+	s.ratio.used = firstRatio
 	s.client = append(base,
 		kgo.ConsumerGroup(opts.Group),
 		kgo.ConsumeTopics(opts.Topics...),
@@ -123,8 +124,8 @@ func NewSource(config Config, opts SourceOptions) (*Source, error) {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxWait(fetchWait),
-		kgo.FetchMaxBytes(opts.FetchBytes),
-		kgo.FetchMaxPartitionBytes(opts.PartitionBytes),
+		kgo.FetchMaxBytes(opts.FetchBytes/firstRatio),
+		kgo.FetchMaxPartitionBytes(opts.PartitionBytes/firstRatio),
 		kgo.MaxDecompressBatchBytes(opts.BatchBytes),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.AutoCommitMarks(),
@@ -160,7 +161,7 @@ func (o SourceOptions) withDefaults() SourceOptions {
 		o.PartitionBytes = 1 << 20
 	}
 	if o.QueueBytes <= 0 {
-		o.QueueBytes = 32 << 20
+		o.QueueBytes = 8 << 20
 	}
 	if o.BatchBytes <= 0 {
 		o.BatchBytes = 64 << 20
@@ -199,17 +200,15 @@ func (s *Source) Run(ctx context.Context, open Open) error {
 	workers, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	s.ctx = workers
-	cl, err := kgo.NewClient(s.client...)
-	if err != nil {
-		return fmt.Errorf("consumer group %s: %w", s.opts.Group, err)
+	if err := s.connect(); err != nil {
+		return err
 	}
-	s.cl, s.adm = cl, kadm.NewClient(cl)
 
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { s.watchEnds(watching) })
 
-	err = s.poll(ctx)
+	err := s.poll(ctx)
 
 	stop()
 	watch.Wait()
@@ -217,6 +216,19 @@ func (s *Source) Run(ctx context.Context, open Open) error {
 	kill()
 	s.wg.Wait()
 	return err
+}
+
+// connect makes the client. It calls back from then on; every callback takes the
+// lock first and so finds the client in its place.
+func (s *Source) connect() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cl, err := kgo.NewClient(s.client...)
+	if err != nil {
+		return fmt.Errorf("consumer group %s: %w", s.opts.Group, err)
+	}
+	s.cl, s.adm = cl, kadm.NewClient(cl)
+	return nil
 }
 
 // leave gives up every partition through the revoke callback and closes the
@@ -229,6 +241,7 @@ func (s *Source) leave(ctx context.Context) {
 		s.config.logger().Info("leaving the consumer group", "group", s.opts.Group, "error", err)
 	}
 	s.cl.Close()
+	s.cl.AllowRebalance() // Close polls, which would hold up for ever what the leaving above still does
 }
 
 // fatal reports whether the client would go on for ever without a chance.

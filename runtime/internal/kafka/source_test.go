@@ -19,6 +19,8 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
 )
 
+var _ Worker = (*engine.Worker)(nil)
+
 func TestSourceDeliversEverythingInOrderAndCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 4)
