@@ -70,7 +70,7 @@ var owners = map[string]string{
 	"cuelang.org/go":                      "runtime/internal/policy",
 	"github.com/twmb/franz-go":            "runtime/internal/kafka tests-of-runtime", // a benchmark compares with the bare client
 	"github.com/prometheus/prometheus":    "runtime/internal/store tests-of-runtime/internal/remotewrite",
-	"github.com/prometheus/common":        "runtime tests",
+	"github.com/prometheus/common":        "runtime runtime/internal/program runtime/internal/store tests",
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
 	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime tests",

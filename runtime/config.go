@@ -19,12 +19,14 @@ import (
 // #Instance of the schema.
 type Config struct{ policy.Instance }
 
-// Parts of a Config.
-type (
-	TLS  = policy.TLS
-	SASL = policy.SASL
-	Log  = policy.Log
-)
+// TLS secures the connections to the brokers.
+type TLS = policy.TLS
+
+// SASL authenticates to the brokers.
+type SASL = policy.SASL
+
+// Log says how the instance logs.
+type Log = policy.Log
 
 // LoadConfig reads a configuration file; "" gives the defaults. Findings name
 // the file; with an error among them the configuration is of no use.

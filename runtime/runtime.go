@@ -99,9 +99,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 		return err
 	}
 	parts := []lifecycle.Part{r.brokerPart(), {Name: "wiring", Run: r.wire}}
-	for _, s := range r.wanted() {
-		parts = append(parts, s)
-	}
+	parts = append(parts, r.wanted()...)
 	if r.opts.Fleet != nil {
 		parts = append(parts, lifecycle.Part{Name: "fleet", Run: r.runFleet})
 	}

@@ -108,7 +108,7 @@ Exit codes: 0 fine, 1 fault, 2 policy or input rejected, 3 something around Slui
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return environment(fmt.Errorf("%w\nSee '%s --help'.", err, c.CommandPath()))
+		return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 	})
 	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newReplay(t), newVersion(t))
 	root.SetHelpCommand(newHelp(t, root))

@@ -6,6 +6,7 @@
 //	  miss: decode, run the program once, remember the verdict and where it goes
 //	→ lane of a sink, or records for the processed topic → acknowledge → offset
 //
-// The engine declares the ports it needs (Source, SampleSink, RecordSink) and
-// does not know who satisfies them. It does not know Kafka, HTTP or CUE.
+// The engine declares the ports it writes to (SampleSink, RecordSink) and does not
+// know who satisfies them; whoever reads a partition drives its Worker. It does
+// not know Kafka, HTTP or CUE.
 package engine

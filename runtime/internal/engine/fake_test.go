@@ -95,11 +95,10 @@ type bench struct {
 var epoch = time.UnixMilli(1_763_800_000_000)
 
 type setup struct {
-	team   *policy.Team // nil: no program
-	pack   bool
-	takes  func([]string) bool
-	cache  int64
-	series func(string) bool
+	team  *policy.Team // nil: no program
+	pack  bool
+	takes func([]string) bool
+	cache int64
 }
 
 func newBench(t *testing.T, s setup) *bench {

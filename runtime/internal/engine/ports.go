@@ -21,15 +21,6 @@ type Message struct {
 	Timestamp  int64 // of the broker or producer, Unix milliseconds
 }
 
-// A Source delivers partitions to workers. Run consumes until ctx ends or a
-// fault that only an operator can mend. For each partition assigned to it, it
-// calls open, hands the partition's messages to that worker in offset order from
-// one goroutine, and calls Flush and then Close before the partition is given
-// up. It commits a worker's Acked offset and never one beyond it.
-type Source interface {
-	Run(ctx context.Context, open func(Partition) (*Worker, error)) error
-}
-
 // Series is a Prometheus series as it leaves Sluice: labels are final, the name
 // is not among them.
 type Series struct {

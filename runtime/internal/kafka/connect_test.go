@@ -139,7 +139,7 @@ func TestConnectSASL(t *testing.T) {
 		kfake.EnableSASL(), kfake.Superuser("PLAIN", "ann", "a"), kfake.Superuser("SCRAM-SHA-256", "bob", "b"), kfake.Superuser("SCRAM-SHA-512", "cid", "c"),
 	}
 	server := newPair(t, "127.0.0.1")
-	clear := listen(t, users...)
+	inClear := listen(t, users...)
 	crypted := listen(t, append(users, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server.loaded}}))...)
 	for _, tt := range []struct {
 		name string
@@ -156,7 +156,7 @@ func TestConnectSASL(t *testing.T) {
 		{"nobody", SASL{}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := try(t, Config{Brokers: []string{clear}, SASL: tt.sasl}); (err == nil) != tt.ok {
+			if err := try(t, Config{Brokers: []string{inClear}, SASL: tt.sasl}); (err == nil) != tt.ok {
 				t.Errorf("over loopback: %v", err)
 			}
 			if err := try(t, Config{Brokers: []string{crypted}, SASL: tt.sasl, TLS: TLS{Enabled: true, CA: server.cert}}); (err == nil) != tt.ok {

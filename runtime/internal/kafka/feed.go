@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -89,8 +90,20 @@ func (f *feed) flush() error {
 	if f.since.IsZero() {
 		return nil
 	}
+	return f.acknowledge(f.w.Flush)
+}
+
+// drain has the worker let go of everything before the partition is given up.
+func (f *feed) drain() error {
+	if f.next == 0 {
+		return nil // it was handed nothing
+	}
+	return f.acknowledge(f.w.Drain)
+}
+
+func (f *feed) acknowledge(flush func(context.Context) error) error {
 	f.p.flushing.Store(time.Now().UnixNano())
-	err := f.w.Flush(f.p.ctx)
+	err := flush(f.p.ctx)
 	f.p.flushing.Store(0)
 	if err != nil {
 		return fmt.Errorf("flushing up to offset %d: %w", f.next, err)

@@ -18,10 +18,11 @@ func (w *idle) Process(_ context.Context, msgs []engine.Message) error {
 	w.at = msgs[len(msgs)-1].Offset + 1
 	return nil
 }
-func (w *idle) Flush(context.Context) error { return nil }
-func (w *idle) Acked() int64                { return w.at }
-func (w *idle) Pending() int                { return 0 }
-func (w *idle) Close()                      {}
+func (w *idle) Flush(context.Context) error     { return nil }
+func (w *idle) Acked() int64                    { return w.at }
+func (w *idle) Drain(ctx context.Context) error { return w.Flush(ctx) }
+func (w *idle) Pending() int                    { return 0 }
+func (w *idle) Close()                          {}
 
 // offline is a partition whose client is not connected.
 func offline(t *testing.T, opts SourceOptions) *partition {

@@ -226,6 +226,8 @@ func (w *worker) Flush(ctx context.Context) error {
 func (w *worker) Acked() int64 { return w.acked }
 func (w *worker) Pending() int { return len(w.offsets) }
 
+func (w *worker) Drain(ctx context.Context) error { return w.Flush(ctx) }
+
 func (w *worker) Close() {
 	w.sink.mu.Lock()
 	defer w.sink.mu.Unlock()

@@ -125,7 +125,7 @@ func (p *partition) serve() error {
 			if p.ctx.Err() != nil {
 				return nil // lost: somebody else may be writing already
 			}
-			return f.flush()
+			return f.drain()
 		case <-f.timer.C:
 			err = f.flush()
 		case <-p.queue.ready:

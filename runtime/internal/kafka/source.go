@@ -26,6 +26,10 @@ type Worker interface {
 	// for this worker, as with Process.
 	Flush(ctx context.Context) error
 
+	// Drain is the last Flush of a worker whose partition is given up: what it holds
+	// back goes out too.
+	Drain(ctx context.Context) error
+
 	// Acked is the offset that may be committed: everything before it is
 	// acknowledged. -1 means nothing is.
 	Acked() int64

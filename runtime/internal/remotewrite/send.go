@@ -126,7 +126,7 @@ func (s *Sink) post(ctx context.Context, p *payload) (answer, error) {
 	}
 	defer res.Body.Close()
 	message, _ := io.ReadAll(io.LimitReader(res.Body, answerBytes)) // the status stands, whatever follows
-	io.CopyN(io.Discard, res.Body, drainBytes)
+	_, _ = io.CopyN(io.Discard, res.Body, drainBytes)
 	return answer{
 		status:  res.StatusCode,
 		written: written(res.Header.Get(writtenHeader)),

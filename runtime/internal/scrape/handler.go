@@ -32,7 +32,7 @@ func (e *Endpoint) Handler() http.Handler {
 			return
 		}
 		if !zip {
-			e.write(w) // a client that hung up has no use for the error
+			_ = e.write(w) // a client that hung up has no use for the error
 			return
 		}
 		z, _ := e.writers.Get().(*gzip.Writer)
@@ -42,7 +42,7 @@ func (e *Endpoint) Handler() http.Handler {
 		defer e.writers.Put(z)
 		z.Reset(w)
 		if e.write(z) == nil {
-			z.Close()
+			_ = z.Close()
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -54,9 +55,9 @@ func newLane(s *Store) *lane {
 func (l *lane) Bind(s engine.Series) engine.Ref {
 	l.store.meta.add(s)
 	l.builder.Reset()
-	l.builder.Add(labels.MetricName, valid(s.Name))
+	l.builder.Add(model.MetricNameLabel, valid(s.Name))
 	for _, x := range s.Labels {
-		if x.Value != "" && x.Name != labels.MetricName {
+		if x.Value != "" && x.Name != model.MetricNameLabel {
 			l.builder.Add(valid(x.Name), valid(x.Value))
 		}
 	}
@@ -137,7 +138,7 @@ func (l *lane) Flush(ctx context.Context) error { return l.commit(ctx) }
 // Close implements engine.Lane.
 func (l *lane) Close() {
 	if l.app != nil {
-		l.app.Rollback() // nothing was promised, nothing can be done about an error
+		_ = l.app.Rollback() // nothing was promised, nothing can be done about an error
 	}
 	*l = *newLane(l.store)
 }
