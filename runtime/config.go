@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	goruntime "runtime"
 	"slices"
+	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -49,6 +50,13 @@ func (c *Config) Check(context.Context) ([]diag.Diagnostic, error) {
 	in, found, err := policy.ReadInstance("flags and variables", text)
 	if err == nil && !diag.Refused(found) {
 		c.Instance = in
+	}
+	for i := range found {
+		d := &found[i]
+		d.Pos = diag.Pos{File: d.Pos.File} // they have no lines
+		if d.Path != "" && !strings.HasPrefix(d.Message, d.Path) {
+			d.Message = d.Path + ": " + d.Message
+		}
 	}
 	return found, err
 }

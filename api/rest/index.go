@@ -45,6 +45,6 @@ func index(r *runtime.Runtime) echo.HandlerFunc {
 const pageHead = `<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>Sluice</title><style>
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:46rem;margin:3rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem}
+h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem;white-space:nowrap;vertical-align:top}
 td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}a{color:inherit}</style>
 <h1>Sluice</h1><p>governs the metrics of Apache Flink fleets.<table>`
