@@ -96,7 +96,8 @@ func (d *demo) run(ctx context.Context, cfg runtime.Config, t terminal) error {
 
 // show keeps the user informed until ctx ends.
 func (d *demo) show(ctx context.Context, r *runtime.Runtime, out io.Writer) error {
-	v := view{url: d.listen, started: time.Now()}
+	now := time.Now()
+	v := view{url: d.listen, started: now, at: now}
 	draw, every := v.line, 5
 	switch {
 	case d.json:

@@ -66,7 +66,7 @@ func (v *view) screen(s runtime.Status, now time.Time, columns int) string {
 // take sums the state and works out the rate since the one before.
 func (v *view) take(s runtime.Status, now time.Time) (in, out runtime.Hop) {
 	in, out = runtime.Total(s.Streams), runtime.Total(s.Sinks)
-	if elapsed := now.Sub(v.at).Seconds(); !v.at.IsZero() && elapsed > 0 {
+	if elapsed := now.Sub(v.at).Seconds(); elapsed > 0 {
 		v.rate = float64(in.Records-v.before.Records) / elapsed
 	}
 	v.before, v.at = in, now

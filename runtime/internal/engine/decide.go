@@ -88,7 +88,11 @@ func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
 // label that the record spells out wins over the field of the same meaning.
 func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
 	if w.decoded.source != src {
-		l, err := record.AppendLabels(nil, src.raw[:src.cut])
+		var written []byte // nil for a record without labels: no bytes are no object
+		if src.cut > 0 {
+			written = src.raw[:src.cut]
+		}
+		l, err := record.AppendLabels(nil, written)
 		if err != nil {
 			return nil, err
 		}

@@ -57,9 +57,12 @@ func (w *Worker) tooLarge(ctx context.Context, m *Message, samples int, cause er
 	return w.deadLetter(ctx, m, &record.Error{Reason: record.TooLarge, Detail: cause.Error()})
 }
 
-// maxLetter is the most of an unreadable record that its dead letter keeps, below
-// the limit that brokers set by default.
-const maxLetter = 1<<20 - 16<<10
+// What a dead letter keeps at most of an unreadable record: with headers, less
+// than a record may have that producers and brokers take by default.
+const (
+	maxLetter    = 900 << 10
+	maxLetterKey = 32 << 10
+)
 
 // deadLetter puts a message that cannot be read aside, with the reason.
 func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error {
@@ -76,7 +79,7 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 	w.unacked[ledger.DeadLetter]++
 	w.pending++
 	k := &w.pack
-	value := m.Value
+	key, value := m.Key[:min(len(m.Key), maxLetterKey)], m.Value
 	headers := append([]Header{
 		{"sluice-reason", []byte(bad.Reason)},
 		{"sluice-stage", []byte(w.opts.Name)},
@@ -89,7 +92,7 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 	}
 	return w.letters.Write(ctx, Outgoing{
 		Topic: w.opts.LetterTopic, Partition: w.partition.ID, Headers: headers,
-		Key:   k.buf.end(append(k.buf.begin(len(m.Key)), m.Key...)),
+		Key:   k.buf.end(append(k.buf.begin(len(key)), key...)),
 		Value: k.buf.end(append(k.buf.begin(len(value)), value...)),
 	})
 }

@@ -86,6 +86,7 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	for i := range batch {
 		m := &batch[i]
 		if err := w.message(ctx, m); err != nil {
+			w.disown()
 			return fmt.Errorf("%s[%d] offset %d: %w", w.partition.Topic, w.partition.ID, m.Offset, err)
 		}
 		w.next = m.Offset + 1
@@ -98,6 +99,15 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	}
 	w.post()
 	return nil
+}
+
+// disown takes the samples that have no disposition yet out of the ledger: their
+// message failed and will be read again.
+func (w *Worker) disown() {
+	w.entry.In = 0
+	for _, n := range w.entry.By {
+		w.entry.In += n
+	}
 }
 
 // takeGeneration goes over to the generation in force, between two batches.

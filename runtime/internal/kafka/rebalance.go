@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -128,6 +129,9 @@ func (s *Source) drain(parts []*partition, timeout time.Duration) {
 
 // committed hears the outcome of every commit.
 func (s *Source) committed(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	if errors.Is(err, context.Canceled) {
+		return // the client ends, or a later commit takes the place of this one
+	}
 	if err == nil && resp != nil {
 		for _, t := range resp.Topics {
 			for _, p := range t.Partitions {
