@@ -63,6 +63,7 @@ type name struct {
 	filter program.Filter // of generation gen
 	gen    uint32
 	slots  int // that use it
+	size   int64
 	hash   uint64
 	chain  *name
 }
@@ -85,7 +86,9 @@ type slot struct {
 const (
 	sourceSize = 480
 	slotSize   = 96
-	seriesSize = 110
+	seriesSize = 60
+	rareSize   = 96
+	stepSize   = 280
 	nameSize   = 240
 	indexFrom  = 8 // points above which a slot is indexed
 )
@@ -217,7 +220,8 @@ func (c *cache) addName(v *record.View) *name {
 	}
 	n.chain = c.names[n.hash]
 	c.names[n.hash] = n
-	c.size += nameSize
+	n.size = nameSize + int64(2*len(n.metric)+2*len(n.scope)+len(n.to))
+	c.size += n.size
 	return n
 }
 
@@ -281,7 +285,7 @@ func (c *cache) removeSlot(sl *slot, gone func(*series)) {
 	n := sl.name
 	if n.slots--; n.slots == 0 {
 		unchain(c.names, n.hash, n, func(x *name) **name { return &x.chain })
-		c.size -= nameSize
+		c.size -= n.size
 	}
 	if c.last == sl {
 		c.last = nil

@@ -54,6 +54,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	} else if isOut && e.form == record.None && p.Form != record.None {
 		w.bind(e, p, &v)
 	}
+	w.charge(sl, e)
 	return nil
 }
 
@@ -175,6 +176,7 @@ func (w *Worker) gone(e *series, ended bool) {
 		w.entry.By[ledger.Thinned]++
 		delete(w.held, e)
 	}
+	w.leaveBucket(e.step)
 	if w.lane != nil && ended {
 		w.unbind(e, afterLast(e, 0))
 	} else if w.lane != nil {

@@ -20,17 +20,33 @@ var endForms = [...]record.Form{
 // end governs a record that says its series have ended.
 func (w *Worker) end(ctx context.Context, m *Message, sl *slot) error {
 	v := &w.view
-	if len(v.Points) == 0 {
-		w.hits = append(w.hits[:0], sl.series...)
-		for _, e := range sl.series {
+	if len(v.Points) > 0 {
+		return w.endPoints(ctx, m, sl)
+	}
+	if len(sl.series) == 0 {
+		w.entry.In++
+		w.entry.By[ledger.NoValue]++
+		return nil
+	}
+	for part := range slices.Chunk(slices.Clone(sl.series), maxEnds) {
+		w.hits, v.Points = append(w.hits[:0], part...), v.Points[:0]
+		for _, e := range part {
 			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.labels})
 		}
-		if len(w.hits) == 0 {
-			w.entry.In++
-			w.entry.By[ledger.NoValue]++
-			return nil
+		if err := w.endPoints(ctx, m, sl); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// maxEnds is how many series one record ends that names none itself: well below
+// what a record may have.
+const maxEnds = 1000
+
+// endPoints ends the series of the points at hand.
+func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
+	v := &w.view
 	ended, out := slices.Clone(w.hits), 0
 	w.entry.In += int64(len(w.hits))
 	for i, e := range w.hits {

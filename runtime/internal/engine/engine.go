@@ -48,7 +48,7 @@ type Options struct {
 	Flushed func(time.Duration)
 
 	Catalogue  Catalogue
-	CacheBytes int64 // most that the cache of one worker may hold, at least 1 MiB
+	CacheBytes int64 // most that the caches of all partitions of a topic may hold
 	Book       *ledger.Book
 	Now        func() time.Time
 }
@@ -70,6 +70,7 @@ type Engine struct {
 	seq  atomic.Uint32
 }
 
+// minCacheBytes is what the cache of a partition may hold at least.
 const minCacheBytes = 1 << 20
 
 // New returns an engine that runs gen.
@@ -80,7 +81,6 @@ func New(opts Options, gen Generation) (*Engine, error) {
 	case opts.Letters == nil || opts.Book == nil || opts.Catalogue == nil || opts.Now == nil:
 		return nil, errors.New("an engine needs dead letters, a book, a catalogue and a clock")
 	}
-	opts.CacheBytes = max(opts.CacheBytes, minCacheBytes)
 	e := &Engine{opts: opts}
 	e.Apply(gen)
 	return e, nil
@@ -113,8 +113,8 @@ func (e *Engine) Open(p Partition) (*Worker, error) {
 		w.letters.Close()
 		return nil, err
 	}
-	w.cache = newCache(e.opts.CacheBytes)
-	w.buckets = map[bucketKey]*program.Bucket{}
+	w.cache = newCache(max(e.opts.CacheBytes/int64(max(p.Count, 1)), minCacheBytes))
+	w.buckets = map[bucketKey]*bucket{}
 	w.held = map[*series]*slot{}
 	return w, nil
 }

@@ -59,21 +59,33 @@ func (b *binding) fits(p *record.Point) bool {
 }
 
 // rebind gives a series new refs: its form, its text or its quantiles are not
-// those of the sample before.
+// those of the sample before. What it no longer is, ends.
 func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
-	w.unbind(e, at)
 	labels, err := w.labels(sl.source, p)
 	if err != nil {
 		return err
 	}
+	var old, now []Ref
+	e.eachRef(func(r Ref) { old = append(old, r) })
 	v := w.verdict(sl, labels)
 	w.bind(e, p, &v)
+	w.charge(sl, e)
+	e.eachRef(func(r Ref) { now = append(now, r) })
+	for _, r := range old {
+		if !slices.Contains(now, r) { // a series that goes on has the ref it had
+			w.samples = append(w.samples, Sample{r, at, Stale()})
+		}
+	}
+	w.released = append(w.released, old...)
 	return nil
 }
 
 // bind asks the lane for the refs of a series.
 func (w *Worker) bind(e *series, p *record.Point, v *program.Verdict) {
 	e.form = p.Form
+	if e.more != nil {
+		e.own().more = nil
+	}
 	switch p.Form {
 	case record.Count:
 		e.ref = w.bindOne(v, "", v.Labels, TypeCounter)

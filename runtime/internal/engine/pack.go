@@ -133,6 +133,9 @@ const (
 
 // packRecord writes the points whose hits are set: one record per output, which
 // is one record unless a policy tears points of a metric apart.
+//
+// A record that is too large for Kafka makes the message a dead letter; what has
+// been written of it before stays.
 func (w *Worker) packRecord(ctx context.Context, m *Message, sl *slot, what packing) error {
 	var headers []Header
 	for i, e := range w.hits {
@@ -142,36 +145,46 @@ func (w *Worker) packRecord(ctx context.Context, m *Message, sl *slot, what pack
 		if headers == nil {
 			headers = w.pack.header(w.partition, m.Offset)
 		}
-		if err := w.packOutput(ctx, sl, i, e.out, headers, what); err != nil {
-			return err
+		n, err := w.packOutput(ctx, sl, i, e.out, headers, what)
+		if err != nil {
+			return w.tooLarge(ctx, m, n+waiting(w.hits), err)
 		}
 	}
 	return nil
 }
 
-// packOutput writes the points from i on that go into out, and clears their hits.
-func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, headers []Header, what packing) error {
+// waiting counts the hits that are set.
+func waiting(hits []*series) (n int) {
+	for _, e := range hits {
+		if e != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// packOutput writes the n points from i on that go into out, and clears their hits.
+func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, headers []Header, what packing) (n int, err error) {
 	v, kind := &w.view, sl.name.kind
 	buf := w.pack.buf.begin(len(out.head) + len(out.labels) + 48*len(v.Points) + 256)
 	buf = record.AppendStamp(append(buf, sl.source.head...), v.Timestamp, v.RID, v.Seq, v.CV)
 	buf = out.append(buf, what)
-	for first := true; i < len(w.hits); i++ {
+	for ; i < len(w.hits); i++ {
 		e := w.hits[i]
 		if e == nil || e.out != out {
 			continue
 		}
 		w.hits[i] = nil
-		if !first {
+		if n++; n > 1 {
 			buf = append(buf, ',')
 		}
-		first = false
 		if what == packEnds {
 			buf = record.AppendPoint(buf, e.prefix, kind, nil)
 		} else {
 			buf = record.AppendPoint(buf, e.prefix, kind, scaled(&v.Points[i], e.scale))
 		}
 	}
-	return w.writeRecord(ctx, sl.source, out, buf, headers)
+	return n, w.writeRecord(ctx, sl.source, out, buf, headers)
 }
 
 // append writes what stands between the stamp of a record and its points.
@@ -203,15 +216,18 @@ func scaled(p *record.Point, factor float64) *record.Point {
 // packOne writes a record of one point that belongs to no report at hand: an end
 // that a policy caused, or a sample that was held. A nil p is an end.
 func (w *Worker) packOne(ctx context.Context, sl *slot, e *series, p *record.Point, at int64) error {
-	what := packPoints
+	what, samples := packPoints, 1
 	if p == nil {
-		what = packEnds
+		what, samples = packEnds, 0
 	}
 	headers := w.pack.header(w.partition, w.next)
 	buf := w.pack.buf.begin(len(e.out.head) + len(e.out.labels) + len(e.prefix) + 512)
 	buf = e.out.append(record.AppendStamp(append(buf, sl.source.head...), at, nil, -1, -1), what)
 	buf = record.AppendPoint(buf, e.prefix, sl.name.kind, scaled(p, e.scale))
-	return w.writeRecord(ctx, sl.source, e.out, buf, headers)
+	if err := w.writeRecord(ctx, sl.source, e.out, buf, headers); err != nil {
+		return w.tooLarge(ctx, &Message{Value: buf, Offset: w.next}, samples, err)
+	}
+	return nil
 }
 
 // writeRecord closes the record in buf and hands it to the lane.

@@ -148,3 +148,20 @@ func TestARecordOfTenThousandPoints(t *testing.T) {
 	}
 	b.balanced()
 }
+
+func TestManyEndsAreSeveralRecords(t *testing.T) {
+	b := newBench(t, setup{pack: true})
+	for from := 0; from < 12_000; from += 4000 {
+		var points []string
+		for i := range 4000 {
+			points = append(points, fmt.Sprintf(`{"s":%d,"c":1}`, from+i))
+		}
+		b.send(rec(0, "m", "counter", strings.Join(points, ",")))
+	}
+	b.sink.records = nil
+	b.send(strings.Replace(rec(20, "m", "counter", ``), `"scope"`, `"end":true,"scope"`, 1))
+	if len(b.sink.records) != 12 || b.book.Sum().SeriesIn != 0 {
+		t.Errorf("%d records, %d series left, want 12 and none", len(b.sink.records), b.book.Sum().SeriesIn)
+	}
+	b.balanced()
+}

@@ -53,7 +53,9 @@ func (w *Worker) tooLarge(ctx context.Context, m *Message, samples int, cause er
 	w.entry.By[ledger.InFlight] -= n
 	w.unacked[ledger.Out] -= n
 	w.pending -= samples
-	w.lags[len(w.lags)-1].n -= uint64(samples)
+	if k := len(w.lags); k > 0 {
+		w.lags[k-1].n -= uint64(samples)
+	}
 	return w.deadLetter(ctx, m, &record.Error{Reason: record.TooLarge, Detail: cause.Error()})
 }
 

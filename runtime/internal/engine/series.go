@@ -32,6 +32,8 @@ type rare struct {
 	out    *output  // record it goes into, with a record sink
 	step   *step    // what is left to decide per sample
 	more   *binding // refs of a metric that becomes several series
+
+	charged int64 // bytes that the cache accounts for this part and what it points to
 }
 
 // common is the rare part of series that have nothing of it. Nobody writes to it.
@@ -55,6 +57,26 @@ type binding struct {
 
 func (e *series) is(p *record.Point) bool {
 	return e.subtask == p.Subtask && string(e.labels) == string(p.Labels)
+}
+
+// charge accounts for what a series has beside its fixed size. A text, a label or
+// a set of quantiles may be as long as a record.
+func (w *Worker) charge(sl *slot, e *series) {
+	if e.rare == &common {
+		return
+	}
+	n := rareSize + int64(cap(e.labels)+cap(e.prefix))
+	if e.step != nil {
+		n += stepSize
+	}
+	if b := e.more; b != nil {
+		n += int64(cap(b.text) + 4*cap(b.refs))
+		for _, q := range b.quantiles {
+			n += int64(len(q)) + 24
+		}
+	}
+	w.cache.grow(sl.source, n-e.charged)
+	e.own().charged = n
 }
 
 // find returns the series of point i of a record, or nil.
@@ -90,7 +112,7 @@ func (sl *slot) add(c *cache, p *record.Point) *series {
 	if len(sl.series) > indexFrom {
 		sl.reindex(c)
 	}
-	c.grow(sl.source, seriesSize+int64(len(p.Labels)))
+	c.grow(sl.source, seriesSize)
 	return e
 }
 
@@ -116,7 +138,7 @@ func (sl *slot) remove(c *cache, drop func(*series) bool) {
 		if sl.index != nil {
 			delete(sl.index, c.hashSeries(e))
 		}
-		c.grow(sl.source, -seriesSize-int64(len(e.labels)))
+		c.grow(sl.source, -seriesSize-e.charged)
 		return true
 	})
 }

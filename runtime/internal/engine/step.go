@@ -11,9 +11,10 @@ import (
 
 // step is what a rule remembers of a series to decide about each sample.
 type step struct {
+	rule   program.RuleID
 	spec   program.Step
-	window program.Window  // thin
-	bucket *program.Bucket // limit
+	window program.Window // thin
+	bucket *bucket        // limit
 
 	// The sample that a thin rule holds, in memory of its own.
 	holding bool
@@ -21,47 +22,73 @@ type step struct {
 	point   record.Point
 }
 
-// bucketKey is what a limit counts together: one rule, and the task or "".
+// bucket is what a limit counts together, and for how many series it does that.
+type bucket struct {
+	program.Bucket
+	key   bucketKey
+	users int
+}
+
+// bucketKey is one rule, and the task or "".
 type bucketKey struct {
-	rule int32
+	rule program.RuleID
 	task string
 }
 
 // setStep gives a series the step of a new verdict. The clocks of a rule that
-// has not changed run on.
+// has not changed run on, over generations too.
 func (w *Worker) setStep(sl *slot, e *series, spec program.Step) {
 	spec = spec.Split(int(w.partition.Count))
-	switch {
-	case spec.Kind == program.NoStep:
-		if e.step != nil {
-			if e.step.holding {
-				w.drop(e)
-			}
-			e.own().step = nil
-		}
-		return
-	case e.step != nil && e.step.spec.Kind == spec.Kind:
-		e.step.spec = spec
-	default:
-		e.own().step = &step{spec: spec}
+	var rule program.RuleID
+	if spec.Kind != program.NoStep {
+		rule = w.cur.rules[e.rule].ID
 	}
-	if spec.Kind != program.LimitStep {
+	old := e.step
+	if old == nil && spec.Kind == program.NoStep || old != nil && old.rule == rule && old.spec == spec {
 		return
 	}
-	key := bucketKey{rule: e.rule}
-	switch spec.Per {
-	case program.PerSeries:
-		if e.step.bucket == nil {
-			e.step.bucket = &program.Bucket{}
+	if old != nil {
+		if old.holding {
+			w.drop(e)
 		}
+		w.leaveBucket(old)
+		e.own().step = nil
+	}
+	if spec.Kind == program.NoStep {
 		return
-	case program.PerTask:
+	}
+	s := &step{rule: rule, spec: spec}
+	if spec.Kind == program.LimitStep {
+		s.bucket = w.joinBucket(sl, rule, spec.Per)
+	}
+	e.own().step = s
+}
+
+func (w *Worker) joinBucket(sl *slot, rule program.RuleID, per program.Per) *bucket {
+	if per == program.PerSeries {
+		return &bucket{}
+	}
+	key := bucketKey{rule: rule}
+	if per == program.PerTask {
 		key.task = string(sl.source.raw[sl.source.cut:])
 	}
-	if w.buckets[key] == nil {
-		w.buckets[key] = &program.Bucket{}
+	b := w.buckets[key]
+	if b == nil {
+		b = &bucket{key: key}
+		w.buckets[key] = b
 	}
-	e.step.bucket = w.buckets[key]
+	b.users++
+	return b
+}
+
+// leaveBucket forgets a shared bucket with its last user.
+func (w *Worker) leaveBucket(s *step) {
+	if s == nil || s.bucket == nil || s.bucket.users == 0 {
+		return
+	}
+	if s.bucket.users--; s.bucket.users == 0 {
+		delete(w.buckets, s.bucket.key)
+	}
 }
 
 // step decides about one sample: true says that it goes out now.

@@ -89,3 +89,35 @@ func TestLimitAndSampleAreCounted(t *testing.T) {
 	}
 	b.balanced()
 }
+
+func TestALimitKeepsItsCountOverAGeneration(t *testing.T) {
+	limit := func(extra bool) *policy.Team {
+		team := &policy.Team{Control: map[string]policy.Control{
+			"z-limit": {Ordered: ordered("*_a"), Tier: "tenant", Action: "limit", Rate: 2, Per: "task"},
+		}}
+		if extra { // comes first: every index moves
+			team.Control["a-keep"] = policy.Control{Ordered: ordered("*_b"), Tier: "tenant", Action: "keep"}
+		}
+		return team
+	}
+	b := newBench(t, setup{team: limit(false)})
+	send := func() {
+		for range 5 {
+			b.send(rec(0, "a", "gauge", `{"v":1}`))
+		}
+	}
+	send()
+	b.engine.Apply(b.generation("r2", limit(true)))
+	send()
+	if n := b.by(ledger.Limited); n != 8 {
+		t.Errorf("limited %d of 10 at one instant, want 8", n)
+	}
+	if n := len(b.worker.buckets); n != 1 {
+		t.Errorf("%d buckets, want 1", n)
+	}
+	b.now = b.now.Add(time.Hour)
+	b.send()
+	if n := len(b.worker.buckets); n != 0 {
+		t.Errorf("%d buckets of tasks that are gone", n)
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
-	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
@@ -32,7 +31,7 @@ type Worker struct {
 	released []Ref     // to be released once the samples are written
 	pack     packer
 	decoded  decoded
-	buckets  map[bucketKey]*program.Bucket
+	buckets  map[bucketKey]*bucket
 	held     map[*series]*slot // series whose step holds a sample
 
 	next    int64 // offset after the last message
@@ -72,10 +71,8 @@ type decoded struct {
 	labels metric.Labels
 }
 
-const (
-	maxAhead   = 24 * 3600 * 1000 // ms that a report_timestamp may lie in the future
-	writeEvery = 2048             // samples handed to the lane at once
-)
+// writeEvery is how many samples are handed to the lane at once.
+const writeEvery = 2048
 
 // Process governs a batch: afterwards every message is with the lanes, but not
 // acknowledged. An error is final; the worker must then be closed, and the
@@ -130,9 +127,8 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 	if err := w.scanner.Scan(m.Value, v); err != nil {
 		return w.deadLetter(ctx, m, err)
 	}
-	if v.Timestamp > w.now+maxAhead {
-		return w.deadLetter(ctx, m, &record.Error{Reason: record.FutureTime,
-			Detail: fmt.Sprintf("report_timestamp %d is more than a day ahead of the clock", v.Timestamp)})
+	if err := v.CheckTime(w.now); err != nil {
+		return w.deadLetter(ctx, m, err)
 	}
 	if v.Kind == 0 {
 		w.entry.Reports++
@@ -196,10 +192,7 @@ func (w *Worker) points(ctx context.Context, m *Message, sl *slot) error {
 	}
 	w.sent(v.Timestamp, out)
 	if w.records != nil {
-		if err := w.packRecord(ctx, m, sl, packPoints); err != nil {
-			return w.tooLarge(ctx, m, out, err)
-		}
-		return nil
+		return w.packRecord(ctx, m, sl, packPoints)
 	}
 	if len(w.samples) >= writeEvery {
 		return w.writeSamples(ctx)
@@ -215,9 +208,9 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 			w.entry.By[ledger.Superseded]++
 			return false, nil
 		}
-		e.attempt, e.gen = p.Attempt, 0
 	}
-	if e.gen != w.cur.number {
+	if e.gen != w.cur.number || p.Attempt != e.attempt {
+		e.attempt = p.Attempt
 		if err := w.decide(ctx, sl, e, p); err != nil {
 			return false, err
 		}

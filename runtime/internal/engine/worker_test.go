@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,5 +215,67 @@ func TestAFloodOfSeriesStaysWithinTheCap(t *testing.T) {
 			}
 			b.balanced()
 		})
+	}
+}
+
+func TestARestartIsOneSeriesInTheBooks(t *testing.T) {
+	b := newBench(t, setup{})
+	for attempt := range 4 {
+		b.now = b.now.Add(time.Minute)
+		b.send(rec(60*attempt, "m", "counter", fmt.Sprintf(`{"s":0,"a":%d,"c":1}`, attempt)))
+	}
+	if sum := b.book.Sum(); sum.SeriesIn != 1 || sum.SeriesOut != 1 {
+		t.Errorf("series in %d, out %d, want 1 and 1", sum.SeriesIn, sum.SeriesOut)
+	}
+	got := b.sink.written
+	if n := len(got); n != 7 || !strings.Contains(got[n-1], `task_attempt_num="3"`) || !strings.Contains(got[n-2], `task_attempt_num="2"`) || !strings.Contains(got[n-2], "stale") {
+		t.Errorf("written %q: each new attempt ends the series of the one before, where the label is kept", got)
+	}
+	b.balanced()
+}
+
+func TestLongTextsCountAsMemory(t *testing.T) {
+	b := newBench(t, setup{cache: minCacheBytes})
+	for i := range 20 {
+		text := strings.Repeat("x", 200_000)
+		b.send(rec(0, fmt.Sprint("m", i), "gauge", fmt.Sprintf(`{"s":0,"t":%q}`, text)))
+		if size := b.worker.cache.size; size > minCacheBytes {
+			t.Fatalf("cache holds %d bytes, cap %d", size, minCacheBytes)
+		}
+	}
+	if b.book.Sum().Evicted[evictedSpace] == 0 {
+		t.Error("4 MB of texts fit into 1 MiB")
+	}
+	b.balanced()
+}
+
+func TestOtherQuantilesLeaveTheRestAlone(t *testing.T) {
+	b := newBench(t, setup{})
+	hist := func(ts int, q string) string {
+		return rec(ts, "h", "histogram", `{"s":0,"c":4,"min":1,"q":{`+q+`}}`)
+	}
+	b.send(hist(0, `"0.5":1,"0.9":2`), hist(10, `"0.5":1,"0.99":3`))
+	var stale []string
+	for _, line := range b.sink.written {
+		if strings.Contains(line, "stale") {
+			stale = append(stale, line)
+		}
+	}
+	if len(stale) == 0 || !slices.ContainsFunc(stale, func(l string) bool { return strings.Contains(l, `quantile="0.9"`) }) {
+		t.Errorf("ended %q, want the quantile that is gone", stale)
+	}
+	if b.sink.open() != 7 { // count, min, max, mean, stddev and two quantiles
+		t.Errorf("%d refs bound, want 7", b.sink.open())
+	}
+}
+
+func TestAnIdleWorkerForgets(t *testing.T) {
+	b := newBench(t, setup{})
+	b.send(rec(0, "m", "counter", `{"c":1}`))
+	b.now = b.now.Add(time.Hour)
+	b.sink.written = nil
+	b.send()
+	if len(b.sink.written) != 1 || !strings.Contains(b.sink.written[0], "stale") || b.book.Sum().SeriesIn != 0 {
+		t.Errorf("written %q, series %d", b.sink.written, b.book.Sum().SeriesIn)
 	}
 }

@@ -93,6 +93,17 @@ func (f *feed) flush() error {
 	return f.acknowledge(f.w.Flush)
 }
 
+// idle lets time pass for a worker that was handed nothing lately.
+func (f *feed) idle() error {
+	if f.next == 0 || !f.since.IsZero() {
+		return nil // nothing to remember, or busy
+	}
+	if err := f.w.Process(f.p.ctx, nil); err != nil {
+		return fmt.Errorf("processing nothing: %w", err)
+	}
+	return f.acknowledge(f.w.Flush)
+}
+
 // drain has the worker let go of everything before the partition is given up.
 func (f *feed) drain() error {
 	if f.next == 0 {

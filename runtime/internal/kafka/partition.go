@@ -21,6 +21,10 @@ const (
 	retryMost  = 30 * time.Second
 )
 
+// idleEvery is how often a worker without records is called all the same: time
+// passes for what it remembers, too.
+const idleEvery = 10 * time.Second
+
 // hold is a set of reasons why a partition is not fetched.
 type hold uint8
 
@@ -118,6 +122,8 @@ func (p *partition) serve() error {
 	defer w.Close()
 	f := feed{p: p, w: w, timer: time.NewTimer(time.Hour)}
 	defer f.timer.Stop()
+	idle := time.NewTicker(idleEvery)
+	defer idle.Stop()
 	p.setState(StateRunning)
 	for {
 		select {
@@ -128,6 +134,8 @@ func (p *partition) serve() error {
 			return f.drain()
 		case <-f.timer.C:
 			err = f.flush()
+		case <-idle.C:
+			err = f.idle()
 		case <-p.queue.ready:
 			err = f.take()
 		}

@@ -17,7 +17,8 @@ import (
 // Worker is what a Source drives: one per partition, from one goroutine.
 // engine.Worker is one.
 type Worker interface {
-	// Process handles messages and hands them on, not yet acknowledged. The slice
+	// Process handles messages and hands them on, not yet acknowledged. Without
+	// messages it is called now and then, so that time passes for it. The slice
 	// and the bytes in it are the worker's only until it returns. After an error
 	// the worker is closed and a new one starts at the last acknowledged offset.
 	Process(ctx context.Context, msgs []engine.Message) error
