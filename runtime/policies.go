@@ -109,7 +109,7 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	if err != nil {
 		return loadedSet{}, err
 	}
-	opts := policy.Options{Today: began}
+	opts := policy.Options{Today: began, Runnable: true}
 	if how.Env != "" {
 		opts.Tags = []string{"env=" + how.Env}
 	}
@@ -138,15 +138,13 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	return l, nil
 }
 
-const testFailed diag.Code = "P214"
-
 // failedTests makes a finding of each test that fails.
 func failedTests(results []program.TestResult) []diag.Diagnostic {
 	var found []diag.Diagnostic
 	for _, r := range results {
 		for _, f := range r.Failures {
 			found = append(found, diag.Diagnostic{
-				Code: testFailed, Pos: r.Pos, Path: string(r.ID), Message: fmt.Sprintf("test %s fails: %s", r.ID, f),
+				Code: diag.TestFailed, Pos: r.Pos, Path: string(r.ID), Message: fmt.Sprintf("test %s fails: %s", r.ID, f),
 			})
 		}
 	}

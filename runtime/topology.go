@@ -3,7 +3,6 @@ package runtime
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -32,43 +31,18 @@ func (l *loadedSet) sinks() map[string]policy.Sink {
 	return all
 }
 
-// checkTopology refuses what the schema cannot see: nothing to read, nowhere to
-// write, two of a kind, promises that this version does not keep.
+// checkTopology refuses what keeps this instance from running a set that is right
+// in itself: nothing to read, nowhere to write, a role that direct streams lack.
 func (l *loadedSet) checkTopology(cfg Config) error {
-	var errs []error
-	streams, sinks := map[string]string{}, map[string]string{}
-	twice := func(seen map[string]string, what, name, team string) {
-		if other, ok := seen[name]; ok {
-			errs = append(errs, fmt.Errorf("teams %s and %s both have a %s %q", other, team, what, name))
-		}
-		seen[name] = team
-	}
-	direct := 0
-	for _, t := range l.bundle.Set.Teams {
-		for name, s := range t.Stream {
-			twice(streams, "stream", name, t.Name)
-			if s.Level == "no-duplicate" || s.Level == "exactly-once" {
-				errs = append(errs, fmt.Errorf("stream %q: level %s is not available yet; write none or no-loss", name, s.Level))
-			}
-			if s.Direct {
-				direct++
-			}
-		}
-		for name := range t.Sink {
-			twice(sinks, "sink", name, t.Name)
-		}
-	}
 	switch {
-	case len(streams) == 0:
-		errs = append(errs, errors.New("the policy set has no stream, so there is nothing to read"))
-	case len(sinks) == 0:
-		errs = append(errs, errors.New("the policy set has no sink, so there is nowhere to write"))
-	case direct > 0 && direct < len(streams):
-		errs = append(errs, errors.New("either all streams are direct or none: the sinks are fed in one way"))
-	case direct > 0 && !(cfg.does(roleHop1) && cfg.does(roleSinks)):
-		errs = append(errs, errors.New("with direct streams an instance needs both roles, hop1 and sinks"))
+	case len(l.streams()) == 0:
+		return errors.New("the policy set has no stream, so there is nothing to read")
+	case len(l.sinks()) == 0:
+		return errors.New("the policy set has no sink, so there is nowhere to write")
+	case l.allDirect() && !(cfg.does(roleHop1) && cfg.does(roleSinks)):
+		return errors.New("with direct streams an instance needs both roles, hop1 and sinks")
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // allDirect reports whether the streams feed the sinks without a processed topic.

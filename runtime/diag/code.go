@@ -50,6 +50,12 @@ const (
 	Credentials   Code = "P211" // two ways to authenticate
 	SameLabel     Code = "P212" // a rewrite from a label to itself
 	NeverMatches  Code = "P213" // a pattern that no name fits
+	TestFailed    Code = "P214" // a test of the set that fails
+	LevelToCome   Code = "P215" // a level that is not available yet
+	NoFlow        Code = "P216" // a set without a stream, or without a sink
+	Twice         Code = "P217" // two of what a set has once
+	DirectMixed   Code = "P218" // what a set with direct streams cannot have
+	PathTaken     Code = "P219" // a path on which Sluice itself answers
 )
 
 // Findings about the configuration of an instance.

@@ -123,4 +123,66 @@ policy: stream: custom: topics: ["flink-custom"]`,
 		Bad:  `policy: control: keep: schema.#Keep & {match: metrics: ["flink_(task|job)_.*"]}`,
 		Good: `policy: control: keep: schema.#Keep & {match: metrics: ["re:flink_(task|job)_.*"]}`,
 	},
+	{
+		Code:  TestFailed,
+		Title: "test that fails",
+		Text: "A test of the set expects something else than what its rules do. One of the two is wrong; the set " +
+			"runs when they agree.",
+		Bad: `policy: control: noise: schema.#Drop & {match: metrics: ["*_debug_*"], reason: "not needed"}
+policy: test: noise: {
+	given: [{task: "order-1", metric: "flink_up"}]
+	expect: dropped: [{metric: "flink_up", by: "noise"}]
+}`,
+		Good: `policy: control: noise: schema.#Drop & {match: metrics: ["*_debug_*"], reason: "not needed"}
+policy: test: noise: {
+	given: [{task: "order-1", metric: "flink_debug_up"}]
+	expect: dropped: [{metric: "flink_debug_up", by: "noise"}]
+}`,
+	},
+	{
+		Code:  LevelToCome,
+		Title: "level that is not available yet",
+		Text: "The schema has the words no-duplicate and exactly-once, but this version keeps neither promise. A " +
+			"stream that asks for one is refused rather than served with less.",
+		Bad:  `policy: stream: native: {topics: ["flink-native"], level: "exactly-once"}`,
+		Good: `policy: stream: native: {topics: ["flink-native"], level: "no-loss"}`,
+	},
+	{
+		Code:  NoFlow,
+		Title: "nothing to read, or nowhere to write",
+		Text: "A set can be checked and tested without streams and sinks, so this is a warning. An instance needs " +
+			"at least one of each and refuses to run without.",
+		Bad: `policy: stream: native: topics: ["flink-native"]`,
+		Good: `policy: stream: native: topics: ["flink-native"]
+policy: sink: archive: schema.#Kafka & {topic: "archive", default: true}`,
+	},
+	{
+		Code:  Twice,
+		Title: "two of what a set has once",
+		Text: "Names of streams and sinks are those of the whole set: consumer groups and metrics are named after " +
+			"them, whichever team declares them. And an instance has one store, in its data directory. What a file " +
+			"of the root declares, every team declares.",
+		Bad: `policy: sink: store: schema.#Store & {default: true}
+policy: sink: longer: schema.#Store & {retention: "90d"}`,
+		Good: `policy: sink: store: schema.#Store & {default: true, retention: "90d"}`,
+	},
+	{
+		Code:  DirectMixed,
+		Title: "what a set with direct streams cannot have",
+		Text: "Sinks are fed in one way: all streams hand them their series, or all write processed topics from " +
+			"which the sinks read. So all streams are direct or none is. With direct ones there is no processed " +
+			"topic that a sink of type kafka could copy, or to which a route could send.",
+		Bad: `policy: stream: native: {topics: ["flink-native"], level: "none", direct: true}
+policy: sink: archive: schema.#Kafka & {topic: "archive", default: true}`,
+		Good: `policy: stream: native: {topics: ["flink-native"], level: "none", direct: true}
+policy: sink: store: schema.#Store & {default: true}`,
+	},
+	{
+		Code:  PathTaken,
+		Title: "path on which Sluice itself answers",
+		Text: "The HTTP endpoint has pages of its own: /, /metrics, /healthz, /readyz, and everything below /api " +
+			"and /prometheus. A sink of type scrape is exposed on another path.",
+		Bad:  `policy: sink: tasks: schema.#Scrape & {path: "/metrics", default: true}`,
+		Good: `policy: sink: tasks: schema.#Scrape & {path: "/metrics/tasks", default: true}`,
+	},
 }

@@ -39,6 +39,8 @@ func check(teams []*teamOutcome, today time.Time) []diag.Diagnostic {
 	if whole {
 		out = append(out, topics(teams)...)
 		out = append(out, defaultSink(teams)...)
+		out = append(out, twice(teams)...)
+		out = append(out, direct(teams)...)
 	}
 	return out
 }
@@ -54,7 +56,10 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 func (c *checker) streams() {
 	for _, name := range sorted(c.team.Stream) {
 		s := c.team.Stream[name]
-		if s.Direct && s.Level != "none" {
+		switch {
+		case s.Level == "no-duplicate" || s.Level == "exactly-once":
+			c.add(diag.LevelToCome, "level "+s.Level+" is not available yet", "write none or no-loss", "stream", name, "level")
+		case s.Direct && s.Level != "none":
 			c.add(diag.DirectLevel, "direct needs level none, and the level is "+s.Level,
 				"the other levels need the processed topic", "stream", name, "direct")
 		}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -128,11 +129,24 @@ func (c *checker) sinks() {
 			c.remoteWrite(s, name)
 		case "scrape":
 			c.duration(s.Stale, time.Second, "sink", name, "stale")
+			c.scrapePath(s.Path, name)
 		case "store":
 			c.duration(s.Retention, time.Minute, "sink", name, "retention")
 			c.duration(s.OutOfOrder, 0, "sink", name, "outOfOrder")
 		}
 	}
+}
+
+// scrapePath refuses the paths on which the HTTP endpoint has pages of its own.
+func (c *checker) scrapePath(served, name string) {
+	clean := path.Clean(served)
+	switch first, _, _ := strings.Cut(clean[1:], "/"); {
+	case first == "api", first == "prometheus":
+	case clean == "/", clean == "/metrics", clean == "/healthz", clean == "/readyz":
+	default:
+		return
+	}
+	c.add(diag.PathTaken, "Sluice itself answers on "+served, "use another path, such as /metrics/"+name, "sink", name, "path")
 }
 
 func (c *checker) remoteWrite(s Sink, name string) {

@@ -23,6 +23,10 @@ type Options struct {
 	// Compile, which has no clock, that nothing expires.
 	Today time.Time `json:"today"`
 
+	// Runnable says that the set is meant for an instance: one without a stream or
+	// without a sink gets a warning. A set of rules alone can be checked and tested.
+	Runnable bool `json:"runnable,omitempty"`
+
 	// Child evaluates in a process of its own, whose time and memory are bounded.
 	// Without it Load evaluates here: only for sets that are trusted not to run for
 	// ever, since CUE cannot be cancelled.
@@ -77,6 +81,9 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 	found = append(found, check(teams, opt.Today)...)
 	if found = diag.Sort(found); diag.Refused(found) {
 		return nil, found, nil
+	}
+	if opt.Runnable {
+		found = diag.Sort(append(found, noFlow(teams)...))
 	}
 	b, err := assemble(teams, opt.Tags)
 	return b, found, err
