@@ -17,11 +17,12 @@ func newCheck(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "Find every mistake in a policy set",
-		Long: `Check the policy set in DIR (default: the working directory): its shape against the
-schema, every reference, pattern and expression, and its own tests.
+		Long: `Check the policy set in DIR (default: the working directory): its shape against
+the schema, every reference, pattern and expression, and its own tests.
 
-Each mistake gives one finding, at the line and column where it was written, with
-a hint. "sluice help CODE" explains a finding with an example of wrong and right.
+Each mistake gives one finding, at the line and column where it was written,
+with a hint. "sluice help CODE" explains a finding with an example of wrong and
+right.
 
 Exit code 0: the set can run (warnings do not count). 2: it is refused.`,
 		Example: `  sluice check

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -98,21 +99,42 @@ stack. Policies written in CUE say what is kept, dropped, sampled, rewritten and
 where it goes; Sluice runs them and can prove what became of every sample.
 
 Start here:
-  sluice demo                 see it work: a broker, a simulated fleet, the default policies
-  sluice check policies/      find every mistake in a policy set, with its line and column
+  sluice demo                 see it work: a broker, a fleet, default policies
+  sluice check policies/      find every mistake in a policy set, with its line
   sluice run --policies DIR   run an instance with your own policies
 
-Exit codes: 0 fine, 1 fault, 2 policy or input rejected, 3 something around Sluice.`,
+Exit codes: 0 fine, 1 fault, 2 policy or input rejected, 3 something around
+Sluice: a flag, a file, an address, a broker.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return environment(unknownCommand(c, args[0]))
+	}
+	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	root.SuggestionsMinimumDistance = 2
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", flagColumns)))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 	})
 	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newReplay(t), newVersion(t))
 	root.SetHelpCommand(newHelp(t, root))
 	return root
+}
+
+// flagColumns bounds the lines of flags in a help text; the last word of a line
+// may go up to 5 columns beyond.
+const flagColumns = 75
+
+func unknownCommand(root *cobra.Command, name string) error {
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %s?", name, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("there is no command %q; see 'sluice help'", name)
 }
 
 func newVersion(t terminal) *cobra.Command {

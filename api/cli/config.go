@@ -15,37 +15,62 @@ import (
 // settings collects an instance's configuration: defaults, then the file, then
 // SLUICE_* variables, then flags.
 type settings struct {
-	file  string
-	flags *pflag.FlagSet
-	apply []func(*runtime.Config) // one per flag; sets the field when the flag was given
+	file        string
+	defaultFile string // is read when it is there and --config names no other
+	flags       *pflag.FlagSet
+	apply       []func(*runtime.Config) // one per flag; sets the field when the flag was given
 }
 
-// defaultConfigFile is read when it is there and --config names no other.
+// defaultConfigFile is that of all commands but the demo.
 const defaultConfigFile = "sluice.cue"
 
-func newSettings(flags *pflag.FlagSet) *settings {
-	s := &settings{flags: flags}
-	flags.StringVar(&s.file, "config", "", "configuration file (default \"sluice.cue\" where there is one)")
-	s.text("data-dir", "directory for everything that is kept; without it, what is stored is gone at the end", func(c *runtime.Config) *string { return &c.DataDir })
-	s.text("listen", "address of the HTTP endpoints (default \"127.0.0.1:7070\")", func(c *runtime.Config) *string { return &c.Listen })
-	s.text("listen-token", "reference to the bearer token that requests must carry, such as env://SLUICE_TOKEN; needed to listen beyond loopback", func(c *runtime.Config) *string { return &c.ListenToken })
-	s.text("policies", "directory of the policy set; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
-	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })
-	s.text("cache-bytes", "bound on the memory for series, over all partitions (default \"256MiB\")", func(c *runtime.Config) *string { return &c.CacheBytes })
-	s.list("egress-allow", "networks that remote write may reach besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })
+// newSettings adds the flags that every command has which needs a configuration.
+// With no default file, only --config names one.
+func newSettings(flags *pflag.FlagSet, defaultFile string) *settings {
+	s := &settings{flags: flags, defaultFile: defaultFile}
+	usage := "configuration file"
+	if defaultFile != "" {
+		usage += fmt.Sprintf(" (default %q where there is one)", defaultFile)
+	}
+	flags.StringVar(&s.file, "config", "", usage)
 	s.text("log-format", "text or json", func(c *runtime.Config) *string { return &c.Log.Format })
 	s.text("log-level", "debug, info, warn or error", func(c *runtime.Config) *string { return &c.Log.Level })
 	return s
 }
 
-// kafka adds what only an instance on a real Kafka needs.
-func (s *settings) kafka() {
-	s.list("brokers", "Kafka brokers, host:port; without any, a broker runs inside the process", func(c *runtime.Config) *[]string { return &c.Brokers })
+// What an instance uses its address and its token for.
+const (
+	listenUsage = "address of the HTTP endpoints (default \"127.0.0.1:7070\")"
+	tokenUsage  = "reference to the bearer token that requests must carry, such as env://SLUICE_TOKEN; needed to listen beyond loopback"
+)
+
+// listen adds where an instance is reached and with which token.
+func (s *settings) listen(usage, tokenUsage string) {
+	s.text("listen", usage, func(c *runtime.Config) *string { return &c.Listen })
+	s.text("listen-token", tokenUsage, func(c *runtime.Config) *string { return &c.ListenToken })
+}
+
+// instance adds what every instance needs, be it a demo.
+func (s *settings) instance() {
+	s.text("data-dir", "directory for everything that is kept; without it, what is stored is gone at the end", func(c *runtime.Config) *string { return &c.DataDir })
+	s.text("policies", "directory of the policy set; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
+	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })
+	s.text("cache-bytes", "bound on the memory for series, over all partitions (default \"256MiB\")", func(c *runtime.Config) *string { return &c.CacheBytes })
+	s.list("egress-allow", "networks that remote write may reach besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })
+}
+
+// group adds what an instance on a Kafka shared with others needs.
+func (s *settings) group() {
 	s.text("group", "consumer group, and the first part of those of the sinks (default \"sluice\")", func(c *runtime.Config) *string { return &c.Group })
 	s.text("instance-id", "name of this instance; a fixed one makes restarts cheap for the group", func(c *runtime.Config) *string { return &c.InstanceID })
 	s.number("broker-port", "port of the broker inside the process (default any free one)", func(c *runtime.Config) *int { return &c.BrokerPort })
 	s.number("partitions", "partitions of topics that have to be made (default twice the processors, at least 4)", func(c *runtime.Config) *int { return &c.Partitions })
 	s.list("roles", "what to do: hop1, sinks; without any, everything", func(c *runtime.Config) *[]string { return &c.Roles })
+}
+
+// kafka adds how brokers are reached.
+func (s *settings) kafka(brokersUsage string) {
+	s.list("brokers", brokersUsage, func(c *runtime.Config) *[]string { return &c.Brokers })
 
 	tls := func(c *runtime.Config) *runtime.TLS {
 		if c.TLS == nil {
@@ -105,9 +130,9 @@ func (s *settings) load(c *cobra.Command, t terminal) (runtime.Config, error) {
 		return runtime.Config{}, environment(err)
 	}
 	file := s.file
-	if file == "" {
-		if _, err := os.Stat(defaultConfigFile); err == nil {
-			file = defaultConfigFile
+	if file == "" && s.defaultFile != "" {
+		if _, err := os.Stat(s.defaultFile); err == nil {
+			file = s.defaultFile
 		}
 	}
 	cfg, found, err := runtime.LoadConfig(c.Context(), file)

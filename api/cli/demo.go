@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
-	"github.com/sluice-metrics/sluice/api/rest"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -33,24 +30,32 @@ func newDemo(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See Sluice work: a simulated fleet, the default policies, a store",
-		Long: `Run everything in this one process: a broker, a simulated fleet of Flink jobs that
-report real metric names, the default policies, the embedded store and the HTTP
-endpoints. Nothing else is needed, and nothing is left behind.
+		Long: `Run everything in this one process: a broker, a simulated fleet of Flink jobs
+that report real metric names, the default policies, the embedded store and the
+HTTP endpoints. Nothing else is needed, and nothing is left behind.
 
 The fleet restarts jobs, and every few minutes one of them falls behind and
 catches up, so that there is something to see. Query it while it runs:
 
-  curl 'http://127.0.0.1:7070/prometheus/api/v1/query?query=count(flink_jobmanager_job_uptime)'
+  curl http://127.0.0.1:7070/prometheus/api/v1/query \
+    --get -d 'query=count(flink_jobmanager_job_uptime)'
 
 or point Grafana's Prometheus data source at http://127.0.0.1:7070/prometheus.
-Ctrl-C ends it. On a terminal the summary is updated in place, elsewhere there is
-a line every 5 seconds. --json prints one object at the end, and nothing before it.`,
+The fleet never reports to a Kafka of yours: sluice.cue is not read, and a
+--config that names brokers is refused. Only warnings are logged unless
+--log-level says otherwise.
+
+Ctrl-C ends it. On a terminal the summary is updated in place, elsewhere there
+is a line every 5 seconds. --json prints one object at the end, and nothing
+before it.`,
 		Example: `  sluice demo
   sluice demo --for 15s --json
   sluice demo --jobs 200 --rate 20000 --policies ./my-policies`,
 		Args: noArgs,
 	}
-	s := newSettings(c.Flags())
+	s := newSettings(c.Flags(), "")
+	s.listen(listenUsage, tokenUsage)
+	s.instance()
 	c.Flags().DurationVar(&d.last, "for", 0, "end after this time, 0 runs until Ctrl-C")
 	c.Flags().BoolVar(&d.json, "json", false, "print one JSON object at the end instead of a summary")
 	c.Flags().IntVar(&d.fleet.Jobs, "jobs", 40, "Flink jobs to simulate")
@@ -63,20 +68,34 @@ a line every 5 seconds. --json prints one object at the end, and nothing before 
 		if err != nil {
 			return err
 		}
+		if len(cfg.Brokers) > 0 {
+			return environment(fmt.Errorf("the demo has a broker of its own and never writes its simulated fleet to another: "+
+				"%s names brokers; take them out, or use 'sluice run'", s.file))
+		}
+		cfg.Log.Level = demoLevel(cfg.Log.Level, s.flags.Changed("log-level"))
 		return d.run(c.Context(), cfg, t)
 	}
 	return c
 }
 
+// demoLevel leaves the terminal to the summary: where nobody asked for a level,
+// only warnings are logged. A file that names the default is taken for silent.
+func demoLevel(level string, asked bool) string {
+	if asked || level != "info" {
+		return level
+	}
+	return "warn"
+}
+
 func (d *demo) run(ctx context.Context, cfg runtime.Config, t terminal) error {
-	log := slog.New(slog.NewTextHandler(t.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := newLogger(cfg.Log, t.err)
 	r, err := newRuntime(ctx, cfg, runtime.Options{Log: log, Fleet: &d.fleet}, t)
 	if err != nil {
 		return err
 	}
-	server, err := rest.New(r, rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Log: log})
+	server, err := listen(r, cfg, log)
 	if err != nil {
-		return environment(err)
+		return err
 	}
 	d.listen = server.URL()
 	if d.last > 0 {
@@ -84,11 +103,8 @@ func (d *demo) run(ctx context.Context, cfg runtime.Config, t terminal) error {
 		ctx, cancel = context.WithTimeout(ctx, d.last)
 		defer cancel()
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Run(ctx) })
-	g.Go(func() error { return r.Run(ctx) })
-	g.Go(func() error { return d.show(ctx, r, t.out) })
-	if err := g.Wait(); err != nil {
+	show := func(ctx context.Context) error { return d.show(ctx, r, t.out) }
+	if err := serve(ctx, r, server, show); err != nil {
 		return err
 	}
 	return d.final(r.Status(), t.out)
@@ -101,9 +117,10 @@ func (d *demo) show(ctx context.Context, r *runtime.Runtime, out io.Writer) erro
 	draw, every := v.line, 5
 	switch {
 	case d.json:
-		draw = func(runtime.Status, time.Time, int) string { return "" }
+		draw = func(runtime.Status, time.Time) string { return "" }
 	case isTerminal(out):
-		draw, every = v.screen, 1
+		draw = func(s runtime.Status, now time.Time) string { return v.screen(s, now, width(out)) }
+		every = 1
 	}
 	if !d.json {
 		if _, err := fmt.Fprintf(out, "Sluice demo: %d simulated Flink jobs, listening on %s\n", d.fleet.Jobs, d.listen); err != nil {
@@ -124,7 +141,7 @@ func (d *demo) show(ctx context.Context, r *runtime.Runtime, out io.Writer) erro
 		if n%every != 0 {
 			continue
 		}
-		if _, err := io.WriteString(out, draw(s, time.Now(), width(out))); err != nil {
+		if _, err := io.WriteString(out, draw(s, time.Now())); err != nil {
 			return err
 		}
 	}
@@ -157,7 +174,9 @@ func (d *demo) result(s runtime.Status) result {
 		res.DeadLetters += n
 	}
 	for _, r := range in.Rules {
-		res.DroppedByRule[r.Rule] += r.Samples
+		if r.Disposition == "dropped" { // not sampled, thinned or limited
+			res.DroppedByRule[r.Rule] += r.Samples
+		}
 	}
 	return res
 }

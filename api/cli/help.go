@@ -27,8 +27,8 @@ func newHelp(t terminal, root *cobra.Command) *cobra.Command {
 					return explainCode(t.out, h)
 				}
 			}
-			c, _, err := root.Find(args)
-			if err != nil {
+			c, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
 				return environment(fmt.Errorf("there is neither a command nor a code %q; see 'sluice help' and 'sluice help codes'", strings.Join(args, " ")))
 			}
 			c.SetOut(t.out)

@@ -22,21 +22,29 @@ func newRun(t terminal) *cobra.Command {
 		Long: `Run one instance: it reads the input topics, governs what it reads by the policy
 set, writes the processed topic and feeds the sinks.
 
+Without --data-dir nothing is kept: what the broker inside the process and the
+store hold is gone when the instance ends.
+
 Without --brokers a broker runs inside the process, which is enough for one
-machine: it survives a kill of the process, not the loss of the disk. With
---brokers, start as many instances as you like; they share the partitions.
+machine: with --data-dir it survives a kill of the process, not the loss of the
+disk. With --brokers, start as many instances as you like; they share the
+partitions.
 
 The configuration comes from sluice.cue (or --config), from variables
 (--data-dir is SLUICE_DATA_DIR) and from flags; later ones win. --print-config
 shows the result. Secrets are given by reference only: env://NAME or
 file:///path.`,
 		Example: `  sluice run --policies ./policies --data-dir /var/lib/sluice
-  sluice run --brokers kafka-1:9092,kafka-2:9092 --tls --sasl-user sluice --sasl-password env://KAFKA_PASSWORD
+  sluice run --brokers kafka-1:9092,kafka-2:9092 --tls \
+    --sasl-user sluice --sasl-password env://KAFKA_PASSWORD
   SLUICE_LISTEN=127.0.0.1:7171 sluice run --print-config`,
 		Args: noArgs,
 	}
-	s := newSettings(c.Flags())
-	s.kafka()
+	s := newSettings(c.Flags(), defaultConfigFile)
+	s.listen(listenUsage, tokenUsage)
+	s.instance()
+	s.group()
+	s.kafka("Kafka brokers, host:port; without any, a broker runs inside the process")
 	c.Flags().BoolVar(&printConfig, "print-config", false, "print the configuration in force and exit")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := s.load(c, t)
@@ -53,7 +61,12 @@ file:///path.`,
 		if err != nil {
 			return err
 		}
-		return serve(c.Context(), r, cfg, log)
+		server, err := listen(r, cfg, log)
+		if err != nil {
+			return err
+		}
+		log.Info("listening", "url", server.URL())
+		return serve(c.Context(), r, server)
 	}
 	return c
 }
@@ -74,16 +87,27 @@ func newRuntime(ctx context.Context, cfg runtime.Config, opts runtime.Options, t
 	return r, nil
 }
 
-// serve runs the runtime and its HTTP endpoints until ctx ends or one of them fails.
-func serve(ctx context.Context, r *runtime.Runtime, cfg runtime.Config, log *slog.Logger) error {
+func listen(r *runtime.Runtime, cfg runtime.Config, log *slog.Logger) (*rest.Server, error) {
 	server, err := rest.New(r, rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Log: log})
 	if err != nil {
-		return environment(err)
+		return nil, environment(err)
 	}
-	log.Info("listening", "url", server.URL())
+	return server, nil
+}
+
+// serve runs the runtime, its HTTP endpoints and what is watching them until ctx
+// ends or one of them fails. The runtime ends last: a query may be reading its store.
+func serve(ctx context.Context, r *runtime.Runtime, server *rest.Server, watching ...func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Run(ctx) })
-	g.Go(func() error { return r.Run(ctx) })
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stop()
+		return server.Run(ctx)
+	})
+	g.Go(func() error { return r.Run(inner) })
+	for _, w := range watching {
+		g.Go(func() error { return w(ctx) })
+	}
 	return g.Wait()
 }
 

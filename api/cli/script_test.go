@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"flag"
+	"net"
+	"net/http"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -23,5 +28,53 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup:               freeAddress,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ready": ready},
 	})
+}
+
+// freeAddress gives each script an address where nothing listens.
+func freeAddress(env *testscript.Env) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("ADDRESS", l.Addr().String())
+	return l.Close()
+}
+
+// ready waits until the instance at an address is ready.
+func ready(ts *testscript.TestScript, _ bool, args []string) {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(time.Minute)
+	for {
+		resp, err := http.Get("http://" + args[0] + "/readyz")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			ts.Fatalf("no instance is ready at %s: %v", args[0], err)
+		}
+	}
+}
+
+// TestHelpFits draws the help of every command for a terminal of 80 columns.
+func TestHelpFits(t *testing.T) {
+	for _, c := range []string{"", "demo", "run", "check", "replay", "help", "version"} {
+		var out, errOut bytes.Buffer
+		if code := Main(append(strings.Fields(c), "--help"), nil, &out, &errOut); code != exitOK {
+			t.Errorf("sluice %s --help: exit code %d: %s", c, code, &errOut)
+		}
+		for line := range strings.Lines(out.String()) {
+			if len(line) > 81 {
+				t.Errorf("sluice %s --help: %d columns: %s", c, len(line)-1, line)
+			}
+		}
+	}
 }

@@ -21,7 +21,7 @@ type view struct {
 }
 
 // line is the state in one line, for a log.
-func (v *view) line(s runtime.Status, now time.Time, _ int) string {
+func (v *view) line(s runtime.Status, now time.Time) string {
 	in, out := v.take(s, now)
 	return fmt.Sprintf("%4.0fs  %s records/s  samples %s in %s out  series %s -> %s  saved %s  lag p99 %s  imbalance %d\n",
 		now.Sub(v.started).Seconds(), countText(v.rate), countText(float64(in.SamplesIn)), countText(float64(in.Dispositions["out"])),

@@ -49,6 +49,7 @@ type reply struct {
 	ErrorType string   `json:"errorType,omitempty"`
 	Error     string   `json:"error,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
+	Infos     []string `json:"infos,omitempty"`
 }
 
 // badParameter is a request parameter that cannot be read.
@@ -61,6 +62,13 @@ func (e *badParameter) Error() string { return fmt.Sprintf("invalid parameter %q
 
 func answer(r *runtime.Runtime, ask asking) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		if _, err := c.FormParams(); err != nil { // which FormValue would keep to itself
+			var tooLarge *echo.HTTPError
+			if errors.As(err, &tooLarge) {
+				return tooLarge
+			}
+			return refuse(c, &badParameter{"form", err})
+		}
 		store, err := r.Store()
 		if err != nil {
 			return refuse(c, err)
@@ -69,7 +77,11 @@ func answer(r *runtime.Runtime, ask asking) echo.HandlerFunc {
 		if err != nil {
 			return refuse(c, err)
 		}
-		return c.JSON(http.StatusOK, reply{Status: "success", Data: data, Warnings: warnings})
+		ok := reply{Status: "success", Data: data, Warnings: warnings}
+		if res, evaluated := data.(*runtime.QueryResult); evaluated {
+			ok.Infos = res.Infos
+		}
+		return c.JSON(http.StatusOK, ok)
 	}
 }
 
@@ -155,14 +167,10 @@ var (
 )
 
 func selectionParams(c echo.Context) (selection, error) {
-	form, err := c.FormParams()
-	if err != nil {
-		return selection{}, &badParameter{"form", err}
-	}
 	start, err1 := timeParam(c, "start", minTime)
 	end, err2 := timeParam(c, "end", maxTime)
 	limit, err3 := numberParam(c, "limit")
-	return selection{form["match[]"], start, end, limit}, errors.Join(err1, err2, err3)
+	return selection{c.Request().Form["match[]"], start, end, limit}, errors.Join(err1, err2, err3)
 }
 
 func series(c echo.Context, s *runtime.Store) (any, []string, error) {

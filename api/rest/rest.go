@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -53,7 +54,7 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, cannotListen(o.Listen, err)
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = problem(o.Log)
@@ -69,6 +70,18 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 		Handler: e, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}}, nil
+}
+
+// cannotListen tells why the address cannot be bound, once: what net says of it
+// repeats the address and the word.
+func cannotListen(address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listen: %s is in use; choose another with --listen, or 127.0.0.1:0 for any free one", address)
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("listen: %s: %w", address, err)
 }
 
 func routes(e *echo.Echo, r *runtime.Runtime) {
