@@ -97,15 +97,14 @@ func (r *Runtime) partitions() int32 {
 	return int32(max(2*goruntime.NumCPU(), 4))
 }
 
-// cacheBytesPerWorker shares the bound out evenly over what may run at once:
-// every partition of every hop.
-func (r *Runtime) cacheBytesPerWorker() int64 {
+// cacheBytesPerHop shares the bound out evenly; the engine goes on by partitions.
+func (r *Runtime) cacheBytesPerHop() int64 {
 	total, err := policy.ParseSize(r.cfg.CacheBytes)
 	if err != nil { // the schema has checked it
 		panic(err)
 	}
 	hops := len(r.set.streams()) + len(r.set.sinks())
-	return total / int64(hops) / int64(r.partitions())
+	return total / int64(hops)
 }
 
 // childArgument makes the binary evaluate one policy set and exit: CUE cannot be

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
@@ -25,7 +26,7 @@ type hop struct {
 func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, gen engine.Generation) (*hop, error) {
 	h := &hop{name: name, book: &ledger.Book{}}
 	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.set.known
-	opts.CacheBytes = r.cacheBytesPerWorker()
+	opts.CacheBytes = r.cacheBytesPerHop()
 	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }
 	var err error
 	if h.engine, err = engine.New(opts, gen); err != nil {
@@ -34,8 +35,7 @@ func (r *Runtime) newHop(name, group string, topics []string, opts engine.Option
 	h.source, err = kafka.NewSource(r.kafka, kafka.SourceOptions{
 		Group: r.cfg.Group + "." + group, Topics: topics,
 		OnGap: func(g kafka.Gap) {
-			r.log.Error("records were lost before they could be read", "of", name, "topic", g.Topic,
-				"partition", g.Partition, "from", g.From, "to", g.To, "reason", g.Reason)
+			r.metrics.GapRecords.Add(uint64(g.Records()), g.Topic, strconv.Itoa(int(g.Partition)))
 		},
 	})
 	if err != nil {
@@ -52,13 +52,19 @@ func (h *hop) part() lifecycle.Part {
 	}}
 }
 
+// sparePatience is how long a member of a group is without partitions before it
+// is taken for a spare one: there are more members than partitions.
+const sparePatience = 10 * time.Second
+
 // waiting says what keeps the hop from being ready, "" when nothing does.
 func (h *hop) waiting() string {
 	s := h.source.Status()
 	switch {
 	case s.Err != nil:
 		return h.name + ": " + s.Err.Error()
-	case len(s.Partitions) == 0:
+	case s.Joined.IsZero():
+		return h.name + ": joins its group"
+	case len(s.Partitions) == 0 && time.Since(s.Joined) < sparePatience:
 		return h.name + ": waits for its partitions"
 	}
 	for _, p := range s.Partitions {

@@ -65,10 +65,10 @@ func (r *Runtime) instrumentGauges() {
 		r.eachHop(func(label string, h Hop) { emit(float64(h.Imbalance), label) })
 	})
 	m.CachedSeries.Collect(func(emit func(float64, ...string)) {
-		r.eachHop(func(_ string, h Hop) { emit(float64(h.SeriesIn)) })
+		r.eachHop(func(label string, h Hop) { emit(float64(h.SeriesIn), label) })
 	})
 	m.CacheBytes.Collect(func(emit func(float64, ...string)) {
-		r.eachHop(func(_ string, h Hop) { emit(float64(h.CacheBytes)) })
+		r.eachHop(func(label string, h Hop) { emit(float64(h.CacheBytes), label) })
 	})
 	m.ConsumerLag.Collect(func(emit func(float64, ...string)) {
 		r.eachHop(func(label string, h Hop) {
@@ -107,11 +107,16 @@ func (r *Runtime) instrumentSinks() {
 		}
 	})
 	m.SinkSamples.Collect(func(emit func(uint64, ...string)) {
-		for _, h := range r.hops(&r.sinks) {
-			s := h.status()
-			emit(uint64(s.Dispositions["out"]), h.name, "acknowledged")
+		if s := r.Status().Store; s != nil {
+			for result, n := range map[string]uint64{
+				"acknowledged": s.Written, "duplicate": s.Duplicates, "conflict": s.Conflicts,
+				"late": s.Late, "ahead": s.Ahead, "invalid": s.Invalid,
+			} {
+				emit(n, "store", result)
+			}
 		}
 		r.eachWriter(func(name string, s remotewrite.Stats) {
+			emit(s.Written, name, "acknowledged")
 			emit(s.Dropped, name, "dropped")
 			for reason, n := range s.Rejected {
 				emit(n, name, reason)

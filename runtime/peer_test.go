@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/s2"
+	"go.uber.org/goleak"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/testkit"
@@ -42,7 +43,11 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	if conf := os.Getenv(instanceVariable); conf != "" {
+		fmt.Fprintln(os.Stderr, serveInstance(conf)) // it ends by being killed
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
 }
 
 // startPeer starts a peer that ends with the benchmark.

@@ -33,8 +33,18 @@ type ReplayOptions struct {
 
 // Replayed counts what was fed.
 type Replayed struct {
-	Records, Bytes uint64
+	Records, Bytes uint64 // sent
 	Took           time.Duration
+
+	// Unreadable of the records cannot be read by an instance, which will make dead
+	// letters of them. FirstUnreadable says where the first one is and what is
+	// wrong with it: "line 1: <reason>".
+	Unreadable      uint64
+	FirstUnreadable string
+
+	// Newest is the latest report_timestamp of a readable record, as it was sent;
+	// zero when there was none.
+	Newest time.Time
 }
 
 // maxLine bounds a line: longer ones are no record for any reader, but a replay
@@ -63,16 +73,16 @@ func Replay(ctx context.Context, cfg Config, in io.Reader, opts ReplayOptions) (
 	defer to.Close()
 	pace := pacer{speed: opts.Speed}
 	done := Replayed{}
-	err = eachLine(in, func(line []byte) error {
+	err = eachLine(in, func(n int, line []byte) error {
 		if err := pace.wait(ctx, line); err != nil {
 			return err
 		}
 		value := moved(line, shift)
-		done.Records++
-		done.Bytes += uint64(len(value))
-		err := to.Publish(ctx, opts.Topic, replayKey(value), value)
+		key := replayKey(value)
+		done.count(n, value, key)
+		err := to.Publish(ctx, opts.Topic, key, value)
 		if tooLarge := (*kafka.TooLargeError)(nil); errors.As(err, &tooLarge) {
-			return fmt.Errorf("%w: line %d: %w", ErrRejected, done.Records, err)
+			return fmt.Errorf("%w: line %d: %w", ErrRejected, n, err)
 		}
 		return err
 	})
@@ -107,8 +117,8 @@ func newReplayTarget(ctx context.Context, cfg Config, topic string) (*kafka.Publ
 }
 
 // eachLine decompresses in, if need be, and calls f for every line that is not
-// empty. A line stays valid after the call.
-func eachLine(in io.Reader, f func([]byte) error) error {
+// empty, with its number: empty ones count. A line stays valid after the call.
+func eachLine(in io.Reader, f func(n int, line []byte) error) error {
 	plain, err := decompress(in)
 	if err != nil {
 		return err
@@ -120,7 +130,7 @@ func eachLine(in io.Reader, f func([]byte) error) error {
 	for lines.Scan() {
 		n++
 		if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
-			if err := f(bytes.Clone(line)); err != nil {
+			if err := f(n, bytes.Clone(line)); err != nil {
 				return err
 			}
 		}
@@ -175,7 +185,7 @@ func shiftToNow(in io.Reader, now time.Time) (int64, error) {
 		return 0, fmt.Errorf("%w: moving timestamps to the present needs a file, which can be read twice", ErrConfig)
 	}
 	latest := int64(0)
-	err := eachLine(in, func(line []byte) error {
+	err := eachLine(in, func(_ int, line []byte) error {
 		if _, _, ms, ok := timestamp(line); ok {
 			latest = max(latest, ms)
 		}
@@ -198,6 +208,21 @@ func moved(line []byte, shift int64) []byte {
 	}
 	out := strconv.AppendInt(append(make([]byte, 0, len(line)+4), line[:from]...), ms+shift, 10)
 	return append(out, line[to:]...)
+}
+
+// count adds the record in line n, which is readable when it has a key.
+func (d *Replayed) count(n int, value, key []byte) {
+	d.Records++
+	d.Bytes += uint64(len(value))
+	if key == nil {
+		if d.Unreadable++; d.Unreadable == 1 {
+			d.FirstUnreadable = fmt.Sprintf("line %d: %v", n, record.NewScanner().Strict(value, new(record.View)))
+		}
+		return
+	}
+	if _, _, ms, ok := timestamp(value); ok && ms > d.Newest.UnixMilli() {
+		d.Newest = time.UnixMilli(ms)
+	}
 }
 
 // replayKey is the key that the reporter would have given a record; none when

@@ -100,6 +100,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	}
 	parts := []lifecycle.Part{r.brokerPart(), {Name: "wiring", Run: r.wire}}
 	parts = append(parts, r.wanted()...)
+	parts = append(parts, lifecycle.Part{Name: "announcement", Run: r.announce})
 	if r.opts.Fleet != nil {
 		parts = append(parts, lifecycle.Part{Name: "fleet", Run: r.runFleet})
 	}
@@ -119,7 +120,21 @@ func (r *Runtime) openDir() (remove func() error, err error) {
 	if r.dir, err = os.MkdirTemp("", "sluice-"); err != nil {
 		return nil, fmt.Errorf("%w: no room for data: %w", ErrConfig, err)
 	}
+	if r.opts.Fleet == nil {
+		r.log.Warn("no data directory is configured: what is stored is removed at the end", "directory", r.dir)
+	}
 	return func() error { return os.RemoveAll(r.dir) }, nil
+}
+
+// announce says once that the instance does what it is there for.
+func (r *Runtime) announce(ctx context.Context, ready func()) error {
+	ready()
+	if r.awaitReady(ctx) == nil {
+		s := r.Status()
+		r.log.Info("ready", "policies", s.Policies, "revision", s.Revision, "brokers", s.Brokers)
+		<-ctx.Done()
+	}
+	return nil
 }
 
 // brokerPart is the broker inside the process, or a part that does nothing when
@@ -333,6 +348,7 @@ func (r *Runtime) Status() Status {
 	for _, h := range r.hops(&r.sinks) {
 		s.Sinks[h.name] = h.status()
 	}
+	r.eachWriter(s.fault)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	s.Brokers = r.brokers

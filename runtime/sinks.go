@@ -50,7 +50,7 @@ func (r *Runtime) openStore(s policy.Sink) (engine.SampleSink, error) {
 		return nil, errors.New("a set may have one sink of type store")
 	}
 	db, err := store.Open(filepath.Join(r.dir, "store"), store.Options{
-		Retention: duration(s.Retention), OutOfOrder: duration(s.OutOfOrder), Logger: r.log, Help: r.help,
+		Retention: duration(s.Retention), OutOfOrder: duration(s.OutOfOrder), Logger: quiet(r.log), Help: r.help,
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/remotewrite"
 	"github.com/sluice-metrics/sluice/runtime/internal/store"
 )
 
@@ -82,6 +84,26 @@ type StoreStatus struct {
 	Late       uint64 `json:"late"`       // older than its out-of-order window
 	Ahead      uint64 `json:"ahead"`      // too far in the future
 	Invalid    uint64 `json:"invalid"`    // of a series whose labels cannot be
+}
+
+// fault says what keeps a sink of type remote-write from delivering: with the
+// sink, or with the streams that feed it directly.
+func (s *Status) fault(sink string, w remotewrite.Stats) {
+	if w.Fault == "" {
+		return
+	}
+	blame := func(hops map[string]Hop, name string) {
+		h := hops[name]
+		h.Error = cmp.Or(h.Error, "sink "+sink+": "+w.Fault)
+		hops[name] = h
+	}
+	if _, ok := s.Sinks[sink]; ok {
+		blame(s.Sinks, sink)
+		return
+	}
+	for name := range s.Streams {
+		blame(s.Streams, name)
+	}
 }
 
 func storeStatus(s store.Stats) *StoreStatus {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -277,5 +278,43 @@ func TestAnIdleWorkerForgets(t *testing.T) {
 	b.send()
 	if len(b.sink.written) != 1 || !strings.Contains(b.sink.written[0], "stale") || b.book.Sum().SeriesIn != 0 {
 		t.Errorf("written %q, series %d", b.sink.written, b.book.Sum().SeriesIn)
+	}
+}
+
+// flaky fails once, in the middle of a record of many points.
+type flaky struct {
+	*wire
+	fail bool
+}
+
+func (f *flaky) Lane(Partition) (Lane, error) { return f, nil }
+
+func (f *flaky) Write(ctx context.Context, s []Sample) error {
+	if f.fail {
+		return errors.New("sink is gone")
+	}
+	return f.wire.Write(ctx, s)
+}
+
+func TestAnErrorWithinABatchLeavesTheBooksBalanced(t *testing.T) {
+	b := newBench(t, setup{})
+	sink := &flaky{wire: b.sink, fail: true}
+	b.engine.opts.Samples = sink
+	for range 3 {
+		w, err := b.engine.Open(Partition{Topic: "in", Count: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch []Message
+		for i := range 2500 { // more than are handed over at once
+			batch = append(batch, Message{Value: []byte(rec(i, "m", "counter", `{"c":1}`)), Offset: int64(i)})
+		}
+		if err := w.Process(t.Context(), batch); err == nil {
+			t.Fatal("no error")
+		}
+		w.Close()
+		if sum := b.book.Sum(); sum.Imbalance() != 0 || sum.In != 0 {
+			t.Errorf("imbalance %d, in %d after a worker that failed, want 0 and 0", sum.Imbalance(), sum.In)
+		}
 	}
 }

@@ -20,6 +20,9 @@ func (s *Source) assigned(_ context.Context, _ *kgo.Client, added map[string][]i
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failed = nil
+	if s.joined.IsZero() {
+		s.joined = time.Now()
+	}
 	for topic, ids := range added {
 		for _, id := range ids {
 			key := topicPartition{topic, id}

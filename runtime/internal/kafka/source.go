@@ -99,7 +99,8 @@ type Source struct {
 	gaps      []Gap              // the latest ones
 	lost      int64              // records in all gaps
 	gapCount  int
-	failed    error // of the group, until it works again
+	joined    time.Time // first assignment, which may be an empty one
+	failed    error     // of the group, until it works again
 	commitErr error
 }
 

@@ -25,6 +25,7 @@ const slowFlush = 5 * time.Second
 // Status is what a Source is doing, at one moment.
 type Status struct {
 	Group      string
+	Joined     time.Time         // the group, for the first time; zero before
 	Partitions []PartitionStatus // assigned to this member, by topic and number
 	Gaps       []Gap             // the latest 100, oldest first
 	GapCount   int               // since the start
@@ -52,7 +53,7 @@ type PartitionStatus struct {
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	st := Status{
-		Group: s.opts.Group, Gaps: slices.Clone(s.gaps), GapCount: s.gapCount, GapRecords: s.lost,
+		Group: s.opts.Group, Joined: s.joined, Gaps: slices.Clone(s.gaps), GapCount: s.gapCount, GapRecords: s.lost,
 		Err: s.failed, CommitErr: s.commitErr,
 	}
 	parts := make([]*partition, 0, len(s.parts))

@@ -33,10 +33,13 @@ type Options struct {
 	URL      string   // http or https, without credentials
 	Protocol Protocol // "": 1.0
 	Client   *http.Client
-	Headers  map[string]string // besides those of the protocol
+
+	// Headers are sent besides those of the protocol. A value env://NAME or
+	// file:///path is a reference to a secret, like Password and Bearer.
+	Headers map[string]string
 
 	// User and Password, or Bearer, authenticate each request. Password and Bearer
-	// are references that Secret resolves anew for each request.
+	// are references to secrets, which Secret resolves anew for each request.
 	User, Password, Bearer string
 	Secret                 func(ref string) (string, error)
 
@@ -68,8 +71,9 @@ const (
 // Sink is a receiver. All its methods may be called from any goroutine.
 type Sink struct {
 	opts   Options
-	header http.Header // of every request; never written to
-	pool   sync.Pool   // *scratch
+	header http.Header       // of every request; never written to
+	secret map[string]string // headers that each request gets, by reference
+	pool   sync.Pool         // *scratch
 
 	requests, retries, bytes atomic.Uint64
 	written, dropped         atomic.Uint64
@@ -101,7 +105,8 @@ func New(o Options) (*Sink, error) {
 	if o.Tries == 0 {
 		o.Tries = defaultTries
 	}
-	s := &Sink{opts: o, header: o.header()}
+	s := &Sink{opts: o}
+	s.header, s.secret = o.header()
 	s.pool.New = func() any { return new(scratch) }
 	return s, nil
 }
@@ -121,12 +126,28 @@ func (o *Options) check() error {
 		return errors.New("there is no HTTP client")
 	case o.Bearer != "" && (o.User != "" || o.Password != ""):
 		return errors.New("basic and bearer exclude each other")
-	case (o.Bearer != "" || o.Password != "") && o.Secret == nil:
+	case o.needsSecret() && o.Secret == nil:
 		return errors.New("there is nothing to resolve secret references with")
 	case o.Timeout < 0 || o.MaxSamples < 0 || o.MaxBytes < 0 || o.Tries < 0:
 		return errors.New("timeout, samples, bytes and tries must not be negative")
 	}
 	return o.checkHeaders()
+}
+
+func (o *Options) needsSecret() bool {
+	if o.Bearer != "" || o.Password != "" {
+		return true
+	}
+	for _, value := range o.Headers {
+		if isReference(value) {
+			return true
+		}
+	}
+	return false
+}
+
+func isReference(value string) bool {
+	return strings.HasPrefix(value, "env://") || strings.HasPrefix(value, "file:///")
 }
 
 // checkHeaders refuses what net/http would refuse at each request, and what
@@ -136,7 +157,7 @@ func (o *Options) checkHeaders() error {
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case name == "" || strings.ContainsFunc(name, notToken):
 			return fmt.Errorf("%q is not a header name", name)
-		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		case strings.ContainsFunc(value, isControl):
 			return fmt.Errorf("the value of header %s holds control characters", name)
 		case canonical == "Authorization":
 			return errors.New("header Authorization would be a secret in plain text: write basic or bearer with a secret reference")
@@ -151,6 +172,9 @@ func (o *Options) checkHeaders() error {
 var ownHeaders = []string{
 	"Content-Encoding", "Content-Length", "Content-Type", "Host", "Transfer-Encoding", "X-Prometheus-Remote-Write-Version",
 }
+
+// isControl reports whether r cannot be part of the value of a header.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // notToken reports whether r cannot be part of a token (RFC 9110, section 5.6.2).
 func notToken(r rune) bool {
@@ -188,11 +212,16 @@ func (s *Sink) Stats() Stats {
 // Lane implements engine.SampleSink.
 func (s *Sink) Lane(engine.Partition) (engine.Lane, error) { return newLane(s), nil }
 
-// header returns what every request carries, without authentication.
-func (o *Options) header() http.Header {
-	h := http.Header{}
+// header returns what every request carries, and the references to secrets among
+// the headers that were asked for. What authenticates is in neither.
+func (o *Options) header() (h http.Header, secret map[string]string) {
+	h, secret = http.Header{}, map[string]string{}
 	for name, value := range o.Headers {
-		h.Set(name, value)
+		if isReference(value) {
+			secret[name] = value
+		} else {
+			h.Set(name, value)
+		}
 	}
 	h.Set("User-Agent", o.UserAgent)
 	h.Set("Content-Encoding", "snappy")
@@ -203,5 +232,5 @@ func (o *Options) header() http.Header {
 		h.Set("Content-Type", "application/x-protobuf")
 		h.Set("X-Prometheus-Remote-Write-Version", "0.1.0")
 	}
-	return h
+	return h, secret
 }

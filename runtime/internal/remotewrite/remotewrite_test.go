@@ -146,6 +146,7 @@ func TestOptions(t *testing.T) {
 		{"two ways to authenticate", "exclude each other", remotewrite.Options{URL: target, Client: client, User: "u", Bearer: "env://A", Secret: secret}},
 		{"secret header", "secret reference", remotewrite.Options{URL: target, Client: client, Headers: map[string]string{"authorization": "Bearer u:p"}}},
 		{"no resolver", "resolve secret", remotewrite.Options{URL: target, Client: client, Bearer: "env://A"}},
+		{"no resolver for a header", "resolve secret", remotewrite.Options{URL: target, Client: client, Headers: map[string]string{"a": "env://A"}}},
 		{"negative", "must not be negative", remotewrite.Options{URL: target, Client: client, MaxSamples: -1}},
 		{"header name", "not a header name", remotewrite.Options{URL: target, Client: client, Headers: map[string]string{"a b": "x"}}},
 		{"header value", "control characters", remotewrite.Options{URL: target, Client: client, Headers: map[string]string{"a": "x\r\ny: z"}}},

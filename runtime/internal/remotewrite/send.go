@@ -135,7 +135,22 @@ func (s *Sink) post(ctx context.Context, p *payload) (answer, error) {
 	}, nil
 }
 
+// authenticate gives r the headers that hold secrets.
 func (s *Sink) authenticate(r *http.Request) error {
+	if len(s.secret) == 0 && s.opts.User == "" && s.opts.Password == "" && s.opts.Bearer == "" {
+		return nil
+	}
+	r.Header = s.header.Clone()
+	for name, ref := range s.secret {
+		value, err := s.opts.Secret(ref)
+		if err != nil {
+			return fmt.Errorf("header %s: %w", name, err)
+		}
+		if strings.ContainsFunc(value, isControl) {
+			return fmt.Errorf("header %s: the secret holds control characters", name)
+		}
+		r.Header.Set(name, value)
+	}
 	ref := s.opts.Password
 	if s.opts.Bearer != "" {
 		ref = s.opts.Bearer
@@ -150,7 +165,6 @@ func (s *Sink) authenticate(r *http.Request) error {
 			return err
 		}
 	}
-	r.Header = s.header.Clone()
 	if s.opts.Bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+value)
 	} else {

@@ -390,6 +390,51 @@ func TestAuthentication(t *testing.T) {
 	})
 }
 
+// A header may be a reference to a secret, which is resolved for each request and
+// told to nobody else.
+func TestSecretHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := ""
+		var s *remotewrite.Sink
+		var got []string
+		opts := remotewrite.Options{
+			Headers: map[string]string{"x-api-key": "env://KEY", "X-Tenant": "plain"},
+			Hold:    true,
+			Secret: func(ref string) (string, error) {
+				if key == "" {
+					key = "key-1" // there at the second attempt
+					return "", fmt.Errorf("secret %s is empty", ref)
+				}
+				return key, nil
+			},
+		}
+		s = newSink(t, func(r *http.Request) (*http.Response, error) {
+			got = append(got, r.Header.Get("X-Api-Key")+" "+r.Header.Get("X-Tenant")+" "+r.Header.Get("Content-Encoding")+r.Header.Get("Authorization"))
+			if f := s.Stats().Fault; f != "header x-api-key: secret env://KEY is empty" && f != "" {
+				t.Errorf("fault %q", f)
+			}
+			return answer(200, ""), nil
+		}, opts)
+		l := openLane(t, s)
+		ref := l.Bind(series("a"))
+		write(t, l, engine.Sample{Ref: ref})
+		key = "key-2"
+		write(t, l, engine.Sample{Ref: ref, Time: 1})
+		if want := []string{"key-1 plain snappy", "key-2 plain snappy"}; !slices.Equal(got, want) {
+			t.Errorf("headers %q, want %q", got, want)
+		}
+		key = "two\nlines" // no header value: it is not sent, and the fault does not repeat it
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := errors.Join(l.Write(ctx, []engine.Sample{{Ref: ref, Time: 2}}), l.Flush(ctx)); err == nil {
+			t.Error("a secret with a line break was sent")
+		}
+		if f := s.Stats().Fault; f == "" || strings.Contains(f, "lines") {
+			t.Errorf("fault %q, want one without the secret", f)
+		}
+	})
+}
+
 // A transport may read a body after it has answered; the request must not change
 // under its hands.
 func TestEarlyAnswer(t *testing.T) {

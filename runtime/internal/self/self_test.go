@@ -201,7 +201,7 @@ func TestHandler(t *testing.T) {
 	for _, want := range []string{
 		`sluice_build_info{goversion="go`, `version="v1.2.3"} 1`, "sluice_records_total{stream=\"bad\uFFFDvalue\"} 2",
 		`sluice_event_lag_seconds_bucket{sink="store",le="0.01"} 0`, `sluice_event_lag_seconds_bucket{sink="store",le="+Inf"} 1`,
-		`sluice_event_lag_seconds_sum{sink="store"} 0.02`, "sluice_cached_series 0", "go_goroutines", "process_start_time_seconds",
+		`sluice_event_lag_seconds_sum{sink="store"} 0.02`, "sluice_store_head_series 0", "go_goroutines", "process_start_time_seconds",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
