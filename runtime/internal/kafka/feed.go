@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -90,7 +89,7 @@ func (f *feed) flush() error {
 	if f.since.IsZero() {
 		return nil
 	}
-	return f.acknowledge(f.w.Flush)
+	return f.acknowledge(false)
 }
 
 // idle lets time pass for a worker that was handed nothing lately.
@@ -101,7 +100,7 @@ func (f *feed) idle() error {
 	if err := f.w.Process(f.p.ctx, nil); err != nil {
 		return fmt.Errorf("processing nothing: %w", err)
 	}
-	return f.acknowledge(f.w.Flush)
+	return f.acknowledge(false)
 }
 
 // drain has the worker let go of everything before the partition is given up.
@@ -109,12 +108,18 @@ func (f *feed) drain() error {
 	if f.next == 0 {
 		return nil // it was handed nothing
 	}
-	return f.acknowledge(f.w.Drain)
+	return f.acknowledge(true)
 }
 
-func (f *feed) acknowledge(flush func(context.Context) error) error {
+// acknowledge waits for the worker's outputs; the last time it gives up what it
+// holds, too.
+func (f *feed) acknowledge(last bool) (err error) {
 	f.p.flushing.Store(time.Now().UnixNano())
-	err := flush(f.p.ctx)
+	if last {
+		err = f.w.Drain(f.p.ctx)
+	} else {
+		err = f.w.Flush(f.p.ctx)
+	}
 	f.p.flushing.Store(0)
 	if err != nil {
 		return fmt.Errorf("flushing up to offset %d: %w", f.next, err)
