@@ -88,6 +88,7 @@ const (
 	slotSize   = 96
 	seriesSize = 60
 	rareSize   = 96
+	outputSize = 120
 	stepSize   = 280
 	nameSize   = 240
 	indexFrom  = 8 // points above which a slot is indexed

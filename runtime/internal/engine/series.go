@@ -66,6 +66,9 @@ func (w *Worker) charge(sl *slot, e *series) {
 		return
 	}
 	n := rareSize + int64(cap(e.labels)+cap(e.prefix))
+	if e.out != nil {
+		n += outputSize
+	}
 	if e.step != nil {
 		n += stepSize
 	}
