@@ -16,20 +16,21 @@ import (
 
 // hop is one consumer group and what it drives: the first hop of a stream, or a sink.
 type hop struct {
-	name   string
-	engine *engine.Engine
-	source *kafka.Source
-	book   *ledger.Book
+	name    string
+	governs bool // it runs the program; a sink's hop does not
+	engine  *engine.Engine
+	source  *kafka.Source
+	book    *ledger.Book
 }
 
 // newHop opens nothing yet. The options' book and clock are set here.
-func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, gen engine.Generation) (*hop, error) {
-	h := &hop{name: name, book: &ledger.Book{}}
+func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, governs bool) (*hop, error) {
+	h := &hop{name: name, governs: governs, book: &ledger.Book{}}
 	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.set.known
 	opts.CacheBytes = r.cacheBytesPerHop()
 	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }
 	var err error
-	if h.engine, err = engine.New(opts, gen); err != nil {
+	if h.engine, err = engine.New(opts, h.generation(r.rev.Load())); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	h.source, err = kafka.NewSource(r.kafka, kafka.SourceOptions{

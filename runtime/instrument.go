@@ -12,7 +12,8 @@ import (
 // anyway: nothing is counted twice.
 func (r *Runtime) instrument() {
 	m := r.metrics
-	m.PolicyInfo.Set(1, r.set.bundle.Digest)
+	m.PolicyInfo.Collect(func(emit func(float64, ...string)) { emit(1, r.rev.Load().digest) })
+	m.CollectWaiting.Collect(func(emit func(float64, ...string)) { emit(float64(r.waiting.Load())) })
 	m.PolicyLoads.Add(1, "applied")
 	m.Records.Collect(func(emit func(uint64, ...string)) {
 		for _, h := range r.hops(&r.streams) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -38,8 +39,12 @@ type Runtime struct {
 	cfg     Config
 	opts    Options
 	log     *slog.Logger
-	set     loadedSet
+	set     loadedSet // that it was started with: streams and sinks stay those
+	rev     atomic.Pointer[revision]
 	metrics *self.Metrics
+
+	reloading sync.Mutex   // one at a time
+	waiting   atomic.Int64 // requests for a control document
 
 	dictionary *dictionary
 	started    time.Time
@@ -84,6 +89,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 			return nil, set.report, err
 		}
 	}
+	r.rev.Store(newRevision(&set))
 	r.instrument()
 	return r, set.report, nil
 }
@@ -99,6 +105,9 @@ func (r *Runtime) Run(ctx context.Context) error {
 		return err
 	}
 	parts := []lifecycle.Part{r.brokerPart(), {Name: "wiring", Run: r.wire}}
+	if r.cfg.does(roleHop1) {
+		parts = append(parts, lifecycle.Part{Name: "control topic", Run: r.tellReporters})
+	}
 	parts = append(parts, r.wanted()...)
 	parts = append(parts, lifecycle.Part{Name: "announcement", Run: r.announce})
 	if r.opts.Fleet != nil {
@@ -208,6 +217,7 @@ func (r *Runtime) open(ctx context.Context) error {
 func (r *Runtime) addHop(to *[]*hop, h *hop) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	h.apply(r.rev.Load()) // it may be another one than when the hop was made
 	*to = append(*to, h)
 }
 
@@ -332,7 +342,7 @@ func (r *Runtime) Ready() error {
 // Status returns what the instance does.
 func (r *Runtime) Status() Status {
 	s := Status{
-		Version: r.opts.Version, Revision: r.set.bundle.Digest, Policies: r.cfg.Policies, Started: r.started,
+		Version: r.opts.Version, Revision: r.rev.Load().digest, Policies: r.cfg.Policies, Started: r.started,
 		Embedded: len(r.cfg.Brokers) == 0, Streams: map[string]Hop{}, Sinks: map[string]Hop{},
 	}
 	if s.Policies == "" {

@@ -147,16 +147,15 @@ func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
 		}
 		opts.Samples = sink
 	}
-	return r.newHop(name, "sink."+name, r.set.processedTopics(), opts, engine.Generation{Revision: r.set.bundle.Digest})
+	return r.newHop(name, "sink."+name, r.set.processedTopics(), opts, false)
 }
 
 // streamHop is the first hop of a stream. A direct stream feeds the sinks itself.
 func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 	opts := engine.Options{Letters: r.producer, LetterTopic: s.DeadLetter, Learn: r.dictionary.learn}
-	gen := engine.Generation{Program: r.set.program, Revision: r.set.bundle.Digest}
 	if !s.Direct {
 		opts.Records, opts.Topic = r.producer, s.Processed
-		return r.newHop(name, "stream."+name, s.Topics, opts, gen)
+		return r.newHop(name, "stream."+name, s.Topics, opts, true)
 	}
 	var all engine.Fanout
 	for sinkName, sink := range r.set.sinks() {
@@ -172,5 +171,5 @@ func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 	if opts.Samples = all; len(all) == 1 {
 		opts.Samples, opts.Takes = all[0].Sink, all[0].Takes
 	}
-	return r.newHop(name, "stream."+name, s.Topics, opts, gen)
+	return r.newHop(name, "stream."+name, s.Topics, opts, true)
 }

@@ -30,6 +30,9 @@ machine: with --data-dir it survives a kill of the process, not the loss of the
 disk. With --brokers, start as many instances as you like; they share the
 partitions.
 
+SIGHUP loads the policy set again and puts it in force, if it is right: control,
+rewrites and tasks. Streams and sinks are opened at the start and cannot change.
+
 The configuration comes from sluice.cue (or --config), from variables
 (--data-dir is SLUICE_DATA_DIR) and from flags; later ones win. --print-config
 shows the result. Secrets are given by reference only: env://NAME or
@@ -66,7 +69,7 @@ file:///path.`,
 			return err
 		}
 		log.Info("listening", "url", server.URL())
-		return serve(c.Context(), r, server)
+		return serve(c.Context(), r, server, reloads(r, log, t.err))
 	}
 	return c
 }

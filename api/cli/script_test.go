@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               freeAddress,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ready": ready},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "hup": hup, "says": says},
 	})
 }
 
@@ -66,7 +66,7 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 
 // TestHelpFits draws the help of every command for a terminal of 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, c := range []string{"", "demo", "run", "check", "replay", "help", "version"} {
+	for _, c := range []string{"", "demo", "run", "check", "replay", "collect", "help", "version"} {
 		var out, errOut bytes.Buffer
 		if code := Main(append(strings.Fields(c), "--help"), nil, &out, &errOut); code != exitOK {
 			t.Errorf("sluice %s --help: exit code %d: %s", c, code, &errOut)

@@ -65,11 +65,14 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	if o.Token != "" {
 		e.Use(bearer(o.Token))
 	}
-	routes(e, r)
-	return &Server{listener: l, log: o.Log, http: &http.Server{
+	stopping, stop := context.WithCancel(context.Background())
+	routes(e, r, stopping)
+	s := &Server{listener: l, log: o.Log, http: &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}}, nil
+	}}
+	s.http.RegisterOnShutdown(stop)
+	return s, nil
 }
 
 // cannotListen tells why the address cannot be bound, once: what net says of it
@@ -84,7 +87,7 @@ func cannotListen(address string, err error) error {
 	return fmt.Errorf("listen: %s: %w", address, err)
 }
 
-func routes(e *echo.Echo, r *runtime.Runtime) {
+func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context) {
 	e.GET("/", index(r))
 	e.GET("/metrics", echo.WrapHandler(r.Metrics()))
 	for _, path := range r.ScrapePaths() {
@@ -99,6 +102,7 @@ func routes(e *echo.Echo, r *runtime.Runtime) {
 	})
 	e.GET("/api/v1/status", func(c echo.Context) error { return c.JSON(http.StatusOK, r.Status()) })
 	e.GET("/api/v1/short-ids/:id", shortID(r))
+	e.GET(collectPath+"*", collect(r, stopping))
 	query(e.Group("/prometheus/api/v1"), r)
 }
 

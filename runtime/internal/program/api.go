@@ -58,7 +58,7 @@ type Step struct {
 	Every time.Duration // Thin: interval, aligned to the Unix epoch of report_timestamp; at least 1 ms
 	Pick  Pick          // Thin
 	Share uint64        // Sample: a sample passes when its hash is below this
-	Seed  uint64        // Sample: hash of the series as it goes out
+	Seed  uint64        // Sample: hash of the series as reported, the same for every incarnation of its task
 	Rate  float64       // Limit: samples per second, above 0
 	Per   Per           // Limit
 }

@@ -17,6 +17,7 @@ type control struct {
 	wholeSeries bool     // sample: decide for the series, not for each sample
 	sinks       []string // route: sinks it names
 	topic       string   // route: processed topic of the stream it names
+	input       string   // route: topic that the stream reads, "" when it has no processed topic
 	to          []string // route: the names as written
 }
 
@@ -84,6 +85,9 @@ func (c *compiler) route(to []string, team, path string) *control {
 			c.fail(diag.Conflict, path, "a route leads to one stream at most", "write a rule for each stream, or name sinks")
 		default:
 			out.topic = stream.Processed
+			if out.input == "" && !stream.Direct && len(stream.Topics) > 0 {
+				out.input = stream.Topics[0]
+			}
 		}
 	}
 	return out

@@ -1,10 +1,14 @@
 package program
 
-import "github.com/sluice-metrics/sluice/runtime/metric"
+import (
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
 
 // hash is 64-bit FNV-1a, mixed at the end because FNV leaves the high bits of
-// short inputs alike. Sample rules compare it with a share of the 64-bit range,
-// and instances of any version must agree, so it never changes.
+// short inputs alike. Sample rules compare it with a share of the 64-bit range.
+// Instances and reporters of any version must agree, so it never changes.
 type hash uint64
 
 const (
@@ -28,11 +32,18 @@ func mix(x uint64) uint64 {
 	return x ^ x>>33
 }
 
-// hashSeries identifies a series of a task.
+// hashSeries identifies a series of a task by what its reporter knows of it: the
+// name and the labels before any rewrite, without those of an incarnation. So a
+// restart does not change it, and a reporter can sample as the program does.
 func hashSeries(task, name string, labels metric.Labels) uint64 {
 	h := hashOffset.add(task).add(name)
 	for _, l := range labels {
-		h = h.add(l.Name).add(l.Value)
+		if l.Value != "" && !slices.Contains(incarnation[:], l.Name) {
+			h = h.add(l.Name).add(l.Value)
+		}
 	}
 	return mix(uint64(h))
 }
+
+// incarnation are the labels that change when a job starts again or moves.
+var incarnation = [...]string{"host", "job_id", "task_attempt_id", metric.AttemptLabel, "tm_id"}

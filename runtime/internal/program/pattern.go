@@ -67,6 +67,29 @@ func compileWhole(expr string) (*regexp.Regexp, error) {
 	return regexp.Compile(`^(?s:(?:` + expr + `))$`)
 }
 
+// String is the shortest way to write the pattern.
+func (p *pattern) String() string {
+	switch p.form {
+	case everything:
+		return "*"
+	case prefix:
+		return p.text + "*"
+	case suffix:
+		return "*" + p.text
+	case contains:
+		return "*" + p.text + "*"
+	}
+	return p.text
+}
+
+// literally is a pattern that matches only v.
+func literally(v string) string {
+	if strings.ContainsAny(v, "*?") || strings.HasPrefix(v, expressionMark) {
+		return expressionMark + regexp.QuoteMeta(v)
+	}
+	return v
+}
+
 func (p *pattern) match(v string) bool {
 	switch p.form {
 	case everything:

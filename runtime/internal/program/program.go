@@ -40,6 +40,8 @@ type rule struct {
 	unless  *selector
 	control *control
 	rewrite rewrite
+	touches []string // labels that the rewrite reads or writes, other than by dropping them
+	drops   patterns // labels that the rewrite drops
 }
 
 // mismatch says why a rule does not match, "" when it does.
@@ -157,7 +159,7 @@ func (p *Program) run(x *subject, c candidates, rec *recorder) Verdict {
 		return Verdict{Disposition: ledger.Disabled, Rule: by}
 	}
 	v := Verdict{Rule: p.decide(x, &c, rec)}
-	var do *control
+	do := &control{}
 	if v.Rule != NoRule {
 		do = p.rules[v.Rule].control
 		v.To, v.Topic, v.Step = do.sinks, do.topic, do.step
@@ -165,18 +167,15 @@ func (p *Program) run(x *subject, c candidates, rec *recorder) Verdict {
 			return Verdict{Disposition: ledger.Dropped, Rule: v.Rule}
 		}
 	}
-	p.rewrite(x, &c, &v, rec)
-	if v.Step.Kind != SampleStep {
-		return v
-	}
-	// The series as it goes out: it stays the same when a task starts again.
-	v.Step.Seed = hashSeries(x.Task, v.Name, v.Labels)
-	if do.wholeSeries {
-		if v.Step.Seed >= v.Step.Share {
+	if v.Step.Kind == SampleStep {
+		v.Step.Seed = hashSeries(x.Task, x.Name, x.Labels)
+		if do.wholeSeries && v.Step.Seed >= v.Step.Share {
 			return Verdict{Disposition: ledger.Sampled, Rule: v.Rule}
+		} else if do.wholeSeries {
+			v.Step = Step{}
 		}
-		v.Step = Step{}
 	}
+	p.rewrite(x, &c, &v, rec)
 	return v
 }
 

@@ -182,7 +182,7 @@ func TestActions(t *testing.T) {
 	}
 }
 
-func TestSampleKeepsWholeSeriesAcrossAttempts(t *testing.T) {
+func TestSampleKeepsWholeSeriesAcrossRestarts(t *testing.T) {
 	p := mustCompile(t, &policy.Set{Teams: []policy.Team{{
 		Name:    "x",
 		Control: map[string]policy.Control{"some": {Ordered: inForce(1, everyMetric), Tier: "tenant", Action: "sample", Rate: 0.25, By: "series"}},
@@ -190,8 +190,8 @@ func TestSampleKeepsWholeSeriesAcrossAttempts(t *testing.T) {
 	}}})
 	kept := 0
 	for i := range 4000 {
-		host := strings.Repeat("h", i%80) + string(rune('a'+i/80))
-		first := decide(p, series("m", "host", host, "task_attempt_num", "0"))
+		name := strings.Repeat("n", i%80) + string(rune('a'+i/80))
+		first := decide(p, series("m", "task_name", name, "task_attempt_num", "0", "host", "a"))
 		if first.Disposition == ledger.Out {
 			kept++
 		} else if first.Disposition != ledger.Sampled || first.Rule != 0 || first.Labels != nil {
@@ -200,8 +200,9 @@ func TestSampleKeepsWholeSeriesAcrossAttempts(t *testing.T) {
 		if first.Step != (Step{}) {
 			t.Fatalf("a sampled series has the step %+v", first.Step)
 		}
-		if again := decide(p, series("m", "host", host, "task_attempt_num", "1")); again.Disposition != first.Disposition {
-			t.Fatalf("series of host %s: %s, after a restart %s", host, first.Disposition, again.Disposition)
+		again := decide(p, series("m", "task_name", name, "task_attempt_num", "1", "task_attempt_id", "x", "host", "b", "tm_id", "tm-2", "job_id", "j"))
+		if again.Disposition != first.Disposition {
+			t.Fatalf("series of task %s: %s, after a restart %s", name, first.Disposition, again.Disposition)
 		}
 	}
 	if kept < 900 || kept > 1100 {
@@ -214,7 +215,7 @@ func TestSampleByRecord(t *testing.T) {
 		Name:    "x",
 		Control: map[string]policy.Control{"some": {Ordered: inForce(1, everyMetric), Tier: "tenant", Action: "sample", Rate: 0.5, By: "record"}},
 	}}})
-	a, b := decide(p, series("m", "host", "a")), decide(p, series("m", "host", "b"))
+	a, b := decide(p, series("m", "task_name", "a")), decide(p, series("m", "task_name", "b"))
 	if a.Step.Kind != SampleStep || a.Step.Share != 1<<63 || a.Step.Seed == b.Step.Seed {
 		t.Errorf("steps %+v and %+v", a.Step, b.Step)
 	}

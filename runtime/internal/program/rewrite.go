@@ -32,6 +32,10 @@ func (c *compiler) rewrites() {
 		v := &e.value
 		r := c.ordered(&v.Ordered, e.team, SectionRewrite, e.name, v.Action)
 		r.rewrite = c.rewrite(v, c.path(e.team, SectionRewrite, e.name))
+		r.touches = touches(v)
+		if v.Action == "drop-labels" {
+			r.drops, _ = newPatterns(v.Labels) // what is wrong with them has been reported
+		}
 		c.rules = append(c.rules, r)
 	}
 }
@@ -65,6 +69,19 @@ func (c *compiler) rewrite(v *policy.Rewrite, path string) rewrite {
 	}
 	c.fail(diag.BadValue, path+".action", fmt.Sprintf("there is no rewrite action %q", v.Action), "")
 	return nil
+}
+
+// touches lists the labels that a rewrite names, for whatever it does with them.
+func touches(v *policy.Rewrite) (names []string) {
+	for _, name := range [...]string{v.Prefer, v.Over, v.Label, v.From, v.Into} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	if v.Action == "rename-label" {
+		names = append(names, v.To)
+	}
+	return names
 }
 
 func dropLabels(names patterns) rewrite {

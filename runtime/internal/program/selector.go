@@ -37,6 +37,20 @@ type wordSet uint16
 
 func (s wordSet) has(i uint8) bool { return s == 0 || s&(1<<i) != 0 }
 
+// wordTexts lists the words of a set whose last word is the one given; nil for all.
+func wordTexts[T interface {
+	~uint8
+	String() string
+}](s wordSet, last T) []string {
+	var out []string
+	for v := T(1); v <= last; v++ {
+		if s != 0 && s.has(uint8(v)) {
+			out = append(out, v.String())
+		}
+	}
+	return out
+}
+
 // mismatch names the first condition that does not hold, "" when all do.
 func (s *selector) mismatch(x *subject) string {
 	switch {

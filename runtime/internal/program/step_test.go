@@ -193,11 +193,12 @@ func TestSampleShare(t *testing.T) {
 	}
 }
 
-// Instances of different versions must sample alike.
+// Instances and reporters of different versions must sample alike.
 func TestHashNeverChanges(t *testing.T) {
 	f := fnv.New64a()
 	f.Write([]byte("t-1\xffflink_x\xffa\xff1\xffb\xff2\xff"))
-	if got, want := hashSeries("t-1", "flink_x", labelsOf("a", "1", "b", "2")), mix(f.Sum64()); got != want {
+	labels := labelsOf("a", "1", "b", "2", "host", "h", "job_id", "j", "task_attempt_id", "i", "task_attempt_num", "0", "tm_id", "t")
+	if got, want := hashSeries("t-1", "flink_x", labels), mix(f.Sum64()); got != want {
 		t.Errorf("hashSeries = %#x, want FNV-1a of the parts, mixed: %#x", got, want)
 	}
 	if got, want := mix(1), uint64(0xb456bcfc34c2cb2c); got != want {

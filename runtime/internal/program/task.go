@@ -22,6 +22,7 @@ type taskInfo struct {
 
 // taskEntry is an entry of the task section that holds today.
 type taskEntry struct {
+	match    patterns
 	team     string // "": of the platform, or of the only team
 	tags     metric.Labels
 	disabled bool
@@ -82,7 +83,6 @@ func (t *tasks) owner(hits bitset) string {
 // taskSection compiles the task sections of all teams.
 func (c *compiler) taskSection(set *policy.Set) tasks {
 	var t tasks
-	var found []patterns
 	for _, e := range inOrder(set, func(t *policy.Team) map[string]policy.Task { return t.Task }, c.compareTasks) {
 		path := c.path(e.team, SectionTask, e.name)
 		r := rule{Rule: c.describe(e.team, SectionTask, e.name, e.value.Description)}
@@ -96,15 +96,14 @@ func (c *compiler) taskSection(set *policy.Set) tasks {
 		ps := c.patterns(e.value.Match.Tasks, path+".match.tasks")
 		if r.Inert == "" {
 			t.entries = append(t.entries, taskEntry{
-				team: c.scope(e.team), tags: c.tags(&e.value, e.team, path), disabled: !e.value.Enabled, rule: int32(len(c.rules)),
+				match: ps, team: c.scope(e.team), tags: c.tags(&e.value, e.team, path), disabled: !e.value.Enabled, rule: int32(len(c.rules)),
 			})
-			found = append(found, ps)
 		}
 		c.rules = append(c.rules, r)
 	}
 	t.index = newIndex(len(t.entries))
-	for i, ps := range found {
-		t.index.add(int32(i), ps)
+	for i := range t.entries {
+		t.index.add(int32(i), t.entries[i].match)
 	}
 	return t
 }

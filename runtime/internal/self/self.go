@@ -31,6 +31,8 @@ type Metrics struct {
 	PartitionState  Gauge
 	PolicyInfo      Gauge
 	PolicyLoads     Counter
+	CollectRequests Counter
+	CollectWaiting  Gauge
 	SinkSamples     Counter
 	SinkRetries     Counter
 	SinkSeconds     Histogram
