@@ -20,6 +20,7 @@ type cache struct {
 	seed    maphash.Seed
 	sources map[uint64]*source // chained
 	names   map[uint64]*name   // chained
+	named   uint32             // number of the last name
 	oldest  *source            // least recently seen; newest.newer is nil
 	newest  *source
 	sweep   *source // where the next sweep goes on
@@ -34,9 +35,10 @@ type cache struct {
 type source struct {
 	raw   []byte // labels, then task: as on the wire
 	cut   int    // where the labels end
-	slots map[*name]*slot
-	first *slot   // guess for the first record of a report
+	slots slots
+	first int32   // guess for the first record of a report
 	after *source // guess for the source after this one
+	gone  bool    // evicted
 
 	filter       program.Filter // of generation gen
 	gen          uint32
@@ -53,6 +55,7 @@ type source struct {
 
 // name is a metric with all that identifies it beside labels.
 type name struct {
+	number                         uint32 // tells names apart, unless a cache has seen 2^32 of them
 	metric, scope, typ, origin, to []byte // as on the wire
 	series                         string // Prometheus name
 	kind                           metric.Kind
@@ -68,30 +71,16 @@ type name struct {
 	chain  *name
 }
 
-// slot holds the series of one metric of one source.
-type slot struct {
-	source *source // nil once evicted
-	name   *name
-	series []*series          // in the order of the first report
-	index  map[uint64]*series // by point identity, for slots of many points
-	next   *slot              // guess for the record after this one
-
-	// Most slots have one series: it is here, and so is the list of it.
-	first series
-	one   [1]*series
-}
-
 // Rough sizes for the byte cap: measured with runtime.MemStats over 200,000
 // series (BenchmarkMemoryPerSeries), rounded up.
 const (
 	sourceSize = 480
-	slotSize   = 96
+	slotSize   = 50
 	seriesSize = 60
 	rareSize   = 96
 	outputSize = 120
 	stepSize   = 280
 	nameSize   = 240
-	indexFrom  = 8 // points above which a slot is indexed
 )
 
 func newCache(limit int64) *cache {
@@ -117,43 +106,43 @@ func (c *cache) find(v *record.View) *slot {
 	if src == nil {
 		return nil
 	}
-	if guess != nil && guess.source == src && guess.name.is(v) {
-		c.last = guess
-		return guess
+	if sl := src.slots.at(guess); sl != nil && sl.name != nil && sl.name.is(v) {
+		c.last = sl
+		return sl
 	}
 	n := c.findName(v)
 	if n == nil {
 		return nil
 	}
-	sl := src.slots[n]
-	if sl != nil {
-		c.learn(src, sl)
+	i := src.slots.find(n)
+	if i == noSlot {
+		return nil
 	}
-	return sl
+	return c.learn(src, i)
 }
 
 // findSource returns the source of a record and a guess for its slot.
-func (c *cache) findSource(v *record.View) (*source, *slot) {
-	if c.last != nil && c.last.source != nil {
+func (c *cache) findSource(v *record.View) (*source, int32) {
+	if c.last != nil {
 		cur := c.last.source
 		if cur.is(v) {
 			return cur, c.last.next
 		}
-		if a := cur.after; a != nil && a.slots != nil && a.is(v) {
+		if a := cur.after; a != nil && !a.gone && a.is(v) {
 			c.touch(a)
 			return a, a.first
 		}
 	}
 	for s := c.sources[c.hashSource(v)]; s != nil; s = s.chain {
 		if s.is(v) {
-			if c.last != nil && c.last.source != nil {
+			if c.last != nil {
 				c.last.source.after = s
 			}
 			c.touch(s)
 			return s, s.first
 		}
 	}
-	return nil, nil
+	return nil, noSlot
 }
 
 func (c *cache) findName(v *record.View) *name {
@@ -165,14 +154,15 @@ func (c *cache) findName(v *record.View) *name {
 	return nil
 }
 
-// learn remembers that sl came after the last slot.
-func (c *cache) learn(src *source, sl *slot) {
+// learn remembers that slot i of src came after the last slot, and returns it.
+func (c *cache) learn(src *source, i int32) *slot {
 	if c.last != nil && c.last.source == src {
-		c.last.next = sl
+		c.last.next = i
 	} else {
-		src.first = sl
+		src.first = i
 	}
-	c.last = sl
+	c.last = src.slots.at(i)
+	return c.last
 }
 
 func (c *cache) hashSource(v *record.View) uint64 {
@@ -195,17 +185,14 @@ func (c *cache) add(v *record.View, describe func(*name)) *slot {
 		describe(n)
 	}
 	n.slots++
-	sl := &slot{source: src, name: n}
-	src.slots[n] = sl
 	c.grow(src, slotSize)
-	c.learn(src, sl)
-	return sl
+	return c.learn(src, src.slots.add(src, n))
 }
 
 func (c *cache) addSource(v *record.View) *source {
 	s := &source{
 		raw: bytes.Join([][]byte{v.Labels, v.Task}, nil), cut: len(v.Labels),
-		slots: map[*name]*slot{}, hash: c.hashSource(v),
+		slots: slots{free: noSlot}, first: noSlot, hash: c.hashSource(v),
 	}
 	s.chain = c.sources[s.hash]
 	c.sources[s.hash] = s
@@ -215,7 +202,9 @@ func (c *cache) addSource(v *record.View) *source {
 }
 
 func (c *cache) addName(v *record.View) *name {
+	c.named++
 	n := &name{
+		number: c.named,
 		metric: bytes.Clone(v.Metric), scope: bytes.Clone(v.Scope), typ: bytes.Clone(v.Type),
 		origin: bytes.Clone(v.Origin), to: bytes.Clone(v.To), kind: v.Kind, hash: c.hashName(v),
 	}
@@ -269,20 +258,21 @@ func (c *cache) unlink(s *source) {
 
 // removeSource forgets s and hands each of its series to gone.
 func (c *cache) removeSource(s *source, gone func(*series)) {
-	for _, sl := range s.slots {
-		c.removeSlot(sl, gone)
-	}
+	s.slots.each(func(i int32, sl *slot) {
+		for e := range sl.all {
+			gone(e)
+		}
+		c.removeSlot(s, i)
+	})
 	c.unlink(s)
 	c.size -= s.size
 	unchain(c.sources, s.hash, s, func(x *source) **source { return &x.chain })
-	s.slots, s.first, s.after = nil, nil, nil
+	s.slots, s.after, s.gone = slots{}, nil, true
 }
 
-// removeSlot takes a slot apart; its source drops it from slots.
-func (c *cache) removeSlot(sl *slot, gone func(*series)) {
-	for _, e := range sl.series {
-		gone(e)
-	}
+// removeSlot forgets slot i of s, which has no series any more.
+func (c *cache) removeSlot(s *source, i int32) {
+	sl := s.slots.at(i)
 	n := sl.name
 	if n.slots--; n.slots == 0 {
 		unchain(c.names, n.hash, n, func(x *name) **name { return &x.chain })
@@ -291,7 +281,7 @@ func (c *cache) removeSlot(sl *slot, gone func(*series)) {
 	if c.last == sl {
 		c.last = nil
 	}
-	sl.source, sl.next, sl.series, sl.index = nil, nil, nil, nil
+	s.slots.remove(i)
 }
 
 // unchain removes x from the chain of its hash.

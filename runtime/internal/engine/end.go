@@ -23,12 +23,12 @@ func (w *Worker) end(ctx context.Context, m *Message, sl *slot) error {
 	if len(v.Points) > 0 {
 		return w.endPoints(ctx, m, sl)
 	}
-	if len(sl.series) == 0 {
+	if sl.n == 0 {
 		w.entry.In++
 		w.entry.By[ledger.NoValue]++
 		return nil
 	}
-	for part := range slices.Chunk(slices.Clone(sl.series), maxEnds) {
+	for part := range slices.Chunk(slices.Collect(sl.all), maxEnds) {
 		w.hits, v.Points = append(w.hits[:0], part...), v.Points[:0]
 		for _, e := range part {
 			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.labels})

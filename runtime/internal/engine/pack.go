@@ -89,7 +89,7 @@ func (w *Worker) share(sl *slot, v *program.Verdict, shared metric.Labels) *outp
 	head := record.AppendName(nil, sl.name.from.String(), "", v.Name, sl.name.kind)
 	labels := append(record.AppendLists(nil, shared, v.To), record.PartPoints...)
 	topic := cmp.Or(v.Topic, w.opts.Topic)
-	for _, other := range sl.series {
+	for other := range sl.all {
 		if o := other.out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
 			return o
 		}

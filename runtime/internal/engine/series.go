@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"hash/maphash"
-	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
@@ -80,70 +78,6 @@ func (w *Worker) charge(sl *slot, e *series) {
 	}
 	w.cache.grow(sl.source, n-e.charged)
 	e.own().charged = n
-}
-
-// find returns the series of point i of a record, or nil.
-func (sl *slot) find(c *cache, i int, p *record.Point) *series {
-	if i < len(sl.series) && sl.series[i].is(p) {
-		return sl.series[i]
-	}
-	if sl.index != nil {
-		if e := sl.index[c.hashPoint(p)]; e == nil || e.is(p) {
-			return e
-		}
-	}
-	for _, e := range sl.series { // few, or two hashes have met
-		if e.is(p) {
-			return e
-		}
-	}
-	return nil
-}
-
-func (sl *slot) add(c *cache, p *record.Point) *series {
-	e := &sl.first
-	if sl.series == nil {
-		sl.series = sl.one[:0]
-	} else {
-		e = new(series)
-	}
-	*e = series{subtask: p.Subtask, attempt: p.Attempt, rule: -1, rare: &common}
-	if len(p.Labels) > 0 {
-		e.own().labels = bytes.Clone(p.Labels)
-	}
-	sl.series = append(sl.series, e)
-	if len(sl.series) > indexFrom {
-		sl.reindex(c)
-	}
-	c.grow(sl.source, seriesSize)
-	return e
-}
-
-// reindex puts what the index lacks into it.
-func (sl *slot) reindex(c *cache) {
-	if sl.index == nil {
-		sl.index = make(map[uint64]*series, 2*len(sl.series))
-		for _, e := range sl.series {
-			sl.index[c.hashSeries(e)] = e
-		}
-		return
-	}
-	e := sl.series[len(sl.series)-1]
-	sl.index[c.hashSeries(e)] = e
-}
-
-// remove forgets the series for which drop says so.
-func (sl *slot) remove(c *cache, drop func(*series) bool) {
-	sl.series = slices.DeleteFunc(sl.series, func(e *series) bool {
-		if !drop(e) {
-			return false
-		}
-		if sl.index != nil {
-			delete(sl.index, c.hashSeries(e))
-		}
-		c.grow(sl.source, -seriesSize-e.charged)
-		return true
-	})
 }
 
 func (c *cache) hashPoint(p *record.Point) uint64 {

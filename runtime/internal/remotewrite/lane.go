@@ -29,11 +29,8 @@ type lane struct {
 	payload *payload
 }
 
-// identity is what makes two series the same.
-type identity struct {
-	name  *symbol
-	block *block
-}
+// identity is what makes two series the same: a symbol and a block.
+type identity struct{ name, block uint32 }
 
 // series is a bound series. Binding it again gives the same Ref, so that its
 // samples stay in one chain. It is small, since there are many.
@@ -43,6 +40,7 @@ type series struct {
 	first, last int32  // of the chain in points
 	refs        int32  // how often it is bound
 	typ         engine.Type
+	bound       bool // the Ref is in use
 }
 
 // point is a sample in a chain.
@@ -77,7 +75,7 @@ func (l *lane) Bind(s engine.Series) engine.Ref {
 		ref = engine.Ref(len(l.series))
 		l.series = append(l.series, series{})
 	}
-	l.series[ref] = series{identity: id, refs: 1, typ: s.Type}
+	l.series[ref] = series{identity: id, refs: 1, typ: s.Type, bound: true}
 	l.refs[id] = ref
 	return ref
 }
@@ -135,7 +133,7 @@ func (l *lane) take(samples []engine.Sample) int {
 		} else {
 			x.epoch, x.first = l.epoch, at
 			l.touched = append(l.touched, s.Ref)
-			l.size += x.block.size + len(x.name.text) + seriesOverhead
+			l.size += l.labels.blocks.values[x.block].size + len(l.labels.symbols.values[x.name].text) + seriesOverhead
 		}
 		x.last = at
 		l.points = append(l.points, point{s.Time, s.Value, end})
@@ -168,7 +166,7 @@ func (l *lane) send(ctx context.Context) error {
 	l.epoch++
 	l.points, l.touched, l.size = l.points[:0], l.touched[:0], 0
 	for _, ref := range l.leaving { // it may have been bound again, or be here twice
-		if x := &l.series[ref]; x.refs == 0 && x.block != nil {
+		if x := &l.series[ref]; x.refs == 0 && x.bound {
 			l.forget(ref)
 		}
 	}
