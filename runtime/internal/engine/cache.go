@@ -20,12 +20,16 @@ type cache struct {
 	seed    maphash.Seed
 	sources map[uint64]*source // chained
 	names   map[uint64]*name   // chained
-	named   uint32             // number of the last name
-	oldest  *source            // least recently seen; newest.newer is nil
-	newest  *source
-	sweep   *source // where the next sweep goes on
+	bySlot  struct {           // what slots refer to by number
+		sources numbers[source]
+		names   numbers[name]
+	}
+	oldest *source // least recently seen; newest.newer is nil
+	newest *source
+	sweep  *source // where the next sweep goes on
 
-	last *slot // that the last record went to
+	last *slot   // that the last record went to
+	from *source // of last, when that is not nil
 
 	size  int64 // estimated bytes
 	limit int64
@@ -39,6 +43,8 @@ type source struct {
 	first int32   // guess for the first record of a report
 	after *source // guess for the source after this one
 	gone  bool    // evicted
+
+	number uint32
 
 	filter       program.Filter // of generation gen
 	gen          uint32
@@ -55,7 +61,7 @@ type source struct {
 
 // name is a metric with all that identifies it beside labels.
 type name struct {
-	number                         uint32 // tells names apart, unless a cache has seen 2^32 of them
+	number                         uint32
 	metric, scope, typ, origin, to []byte // as on the wire
 	series                         string // Prometheus name
 	kind                           metric.Kind
@@ -90,6 +96,35 @@ func newCache(limit int64) *cache {
 	}
 }
 
+// numbers gives things numbers from 1. A slot names them by these, not by
+// pointers, which the garbage collector would follow.
+type numbers[T any] struct {
+	things []*T
+	free   []uint32
+}
+
+func (t *numbers[T]) add(x *T) uint32 {
+	if n := len(t.free); n > 0 {
+		number := t.free[n-1]
+		t.free = t.free[:n-1]
+		t.things[number-1] = x
+		return number
+	}
+	t.things = append(t.things, x)
+	return uint32(len(t.things))
+}
+
+func (t *numbers[T]) remove(number uint32) {
+	t.things[number-1] = nil
+	t.free = append(t.free, number)
+}
+
+// source returns the source of a slot in use.
+func (c *cache) source(sl *slot) *source { return c.bySlot.sources.things[sl.source-1] }
+
+// name returns the name of a slot in use.
+func (c *cache) name(sl *slot) *name { return c.bySlot.names.things[sl.name-1] }
+
 func (s *source) is(v *record.View) bool {
 	return len(s.raw) == len(v.Labels)+len(v.Task) &&
 		string(s.raw[s.cut:]) == string(v.Task) && string(s.raw[:s.cut]) == string(v.Labels)
@@ -106,8 +141,8 @@ func (c *cache) find(v *record.View) *slot {
 	if src == nil {
 		return nil
 	}
-	if sl := src.slots.at(guess); sl != nil && sl.name != nil && sl.name.is(v) {
-		c.last = sl
+	if sl := src.slots.at(guess); sl != nil && sl.name != 0 && c.name(sl).is(v) {
+		c.last, c.from = sl, src
 		return sl
 	}
 	n := c.findName(v)
@@ -124,7 +159,7 @@ func (c *cache) find(v *record.View) *slot {
 // findSource returns the source of a record and a guess for its slot.
 func (c *cache) findSource(v *record.View) (*source, int32) {
 	if c.last != nil {
-		cur := c.last.source
+		cur := c.from
 		if cur.is(v) {
 			return cur, c.last.next
 		}
@@ -136,7 +171,7 @@ func (c *cache) findSource(v *record.View) (*source, int32) {
 	for s := c.sources[c.hashSource(v)]; s != nil; s = s.chain {
 		if s.is(v) {
 			if c.last != nil {
-				c.last.source.after = s
+				c.from.after = s
 			}
 			c.touch(s)
 			return s, s.first
@@ -156,12 +191,12 @@ func (c *cache) findName(v *record.View) *name {
 
 // learn remembers that slot i of src came after the last slot, and returns it.
 func (c *cache) learn(src *source, i int32) *slot {
-	if c.last != nil && c.last.source == src {
+	if c.last != nil && c.from == src {
 		c.last.next = i
 	} else {
 		src.first = i
 	}
-	c.last = src.slots.at(i)
+	c.last, c.from = src.slots.at(i), src
 	return c.last
 }
 
@@ -194,6 +229,7 @@ func (c *cache) addSource(v *record.View) *source {
 		raw: bytes.Join([][]byte{v.Labels, v.Task}, nil), cut: len(v.Labels),
 		slots: slots{free: noSlot}, first: noSlot, hash: c.hashSource(v),
 	}
+	s.number = c.bySlot.sources.add(s)
 	s.chain = c.sources[s.hash]
 	c.sources[s.hash] = s
 	c.grow(s, sourceSize+int64(len(s.raw)))
@@ -202,12 +238,11 @@ func (c *cache) addSource(v *record.View) *source {
 }
 
 func (c *cache) addName(v *record.View) *name {
-	c.named++
 	n := &name{
-		number: c.named,
 		metric: bytes.Clone(v.Metric), scope: bytes.Clone(v.Scope), typ: bytes.Clone(v.Type),
 		origin: bytes.Clone(v.Origin), to: bytes.Clone(v.To), kind: v.Kind, hash: c.hashName(v),
 	}
+	n.number = c.bySlot.names.add(n)
 	n.chain = c.names[n.hash]
 	c.names[n.hash] = n
 	n.size = nameSize + int64(2*len(n.metric)+2*len(n.scope)+len(n.to))
@@ -267,14 +302,16 @@ func (c *cache) removeSource(s *source, gone func(*series)) {
 	c.unlink(s)
 	c.size -= s.size
 	unchain(c.sources, s.hash, s, func(x *source) **source { return &x.chain })
+	c.bySlot.sources.remove(s.number)
 	s.slots, s.after, s.gone = slots{}, nil, true
 }
 
 // removeSlot forgets slot i of s, which has no series any more.
 func (c *cache) removeSlot(s *source, i int32) {
 	sl := s.slots.at(i)
-	n := sl.name
+	n := c.name(sl)
 	if n.slots--; n.slots == 0 {
+		c.bySlot.names.remove(n.number)
 		unchain(c.names, n.hash, n, func(x *name) **name { return &x.chain })
 		c.size -= n.size
 	}

@@ -27,7 +27,7 @@ func (w *Worker) describe(n *name) {
 // decide runs the program for a series: once per series and generation.
 func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Point) error {
 	wasOut := e.gen != 0 && e.disposition == ledger.Out
-	labels, err := w.labels(sl.source, p)
+	labels, err := w.labels(w.cache.source(sl), p)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if len(v.Short) > 0 && w.opts.Learn != nil {
 		w.opts.Learn(v.Short)
 	}
-	if isOut && v.Scale != e.scale {
+	if isOut && v.Scale != e.rare().scale {
 		e.own().scale = v.Scale
 	}
 	w.setStep(sl, e, v.Step)
@@ -61,7 +61,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 // verdict decides: by the program, with what it can know of the name and of the
 // source alone, or without one as the first hop has decided.
 func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
-	v := program.Verdict{Rule: program.NoRule, Name: sl.name.series, Labels: labels, Scale: 1, To: sl.name.sinks}
+	v := program.Verdict{Rule: program.NoRule, Name: w.cache.name(sl).series, Labels: labels, Scale: 1, To: w.cache.name(sl).sinks}
 	if w.cur.Program != nil {
 		v = w.ask(sl, labels)
 	}
@@ -72,7 +72,7 @@ func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
 }
 
 func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
-	n, src, prog := sl.name, sl.source, w.cur.Program
+	n, src, prog := w.cache.name(sl), w.cache.source(sl), w.cur.Program
 	if n.gen != w.cur.number {
 		n.filter, n.gen = prog.ByName(n.series, n.kind, n.from), w.cur.number
 	}
@@ -171,12 +171,12 @@ func (w *Worker) gone(e *series, ended bool) {
 	if e.gen != 0 && e.disposition == ledger.Out {
 		w.series.out--
 	}
-	if e.step != nil && e.step.holding {
+	if e.rare().step != nil && e.rare().step.holding {
 		w.entry.By[ledger.Held]--
 		w.entry.By[ledger.Thinned]++
 		delete(w.held, e)
 	}
-	w.leaveBucket(e.step)
+	w.leaveBucket(e.rare().step)
 	if w.lane != nil && ended {
 		w.unbind(e, afterLast(e, 0))
 	} else if w.lane != nil {

@@ -31,7 +31,7 @@ func (w *Worker) end(ctx context.Context, m *Message, sl *slot) error {
 	for part := range slices.Chunk(slices.Collect(sl.all), maxEnds) {
 		w.hits, v.Points = append(w.hits[:0], part...), v.Points[:0]
 		for _, e := range part {
-			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.labels})
+			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.rare().labels})
 		}
 		if err := w.endPoints(ctx, m, sl); err != nil {
 			return err
@@ -85,7 +85,7 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		w.entry.By[ledger.Superseded]++
 		return false, nil
 	}
-	p.Form = endForms[sl.name.kind]
+	p.Form = endForms[w.cache.name(sl).kind]
 	if e.gen != w.cur.number {
 		if err := w.decide(ctx, sl, e, p); err != nil {
 			return false, err
@@ -95,9 +95,9 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		w.count(e.rule, e.disposition)
 		return false, nil
 	}
-	if e.step != nil && e.step.holding {
+	if e.rare().step != nil && e.rare().step.holding {
 		delete(w.held, e)
-		e.step.window.Flush()
+		e.rare().step.window.Flush()
 		if err := w.letGo(ctx, sl, e); err != nil {
 			return false, err
 		}

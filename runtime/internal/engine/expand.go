@@ -12,7 +12,7 @@ import (
 
 // expand turns a point into samples of the Prometheus series it stands for.
 func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
-	if e.form != p.Form || e.more != nil && !e.more.fits(p) {
+	if e.form != p.Form || e.rare().more != nil && !e.rare().more.fits(p) {
 		if err := w.rebind(sl, e, p, at); err != nil {
 			return err
 		}
@@ -21,11 +21,11 @@ func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
 	case record.Count:
 		w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
 	case record.Number:
-		w.samples = append(w.samples, Sample{e.ref, at, p.Value * e.scale})
+		w.samples = append(w.samples, Sample{e.ref, at, p.Value * e.rare().scale})
 	case record.Text:
 		w.samples = append(w.samples, Sample{e.ref, at, 1})
 	case record.Rate:
-		w.samples = append(w.samples, Sample{e.ref, at, p.Value}, Sample{e.more.refs[0], at, float64(p.Count)})
+		w.samples = append(w.samples, Sample{e.ref, at, p.Value}, Sample{e.rare().more.refs[0], at, float64(p.Count)})
 	case record.Statistic:
 		w.expandHistogram(e, p, at)
 	}
@@ -33,15 +33,15 @@ func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
 }
 
 func (w *Worker) expandHistogram(e *series, p *record.Point, at int64) {
-	h, refs := &p.Hist, e.more.refs
+	h, refs := &p.Hist, e.rare().more.refs
 	w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
 	for i, v := range [...]float64{h.Min, h.Max, h.Mean, h.Dev} {
 		if !math.IsNaN(v) {
-			w.samples = append(w.samples, Sample{refs[i], at, v * e.scale})
+			w.samples = append(w.samples, Sample{refs[i], at, v * e.rare().scale})
 		}
 	}
 	for i := range h.Quantiles {
-		w.samples = append(w.samples, Sample{refs[4+i], at, h.Quantiles[i].Value * e.scale})
+		w.samples = append(w.samples, Sample{refs[4+i], at, h.Quantiles[i].Value * e.rare().scale})
 	}
 }
 
@@ -61,7 +61,7 @@ func (b *binding) fits(p *record.Point) bool {
 // rebind gives a series new refs: its form, its text or its quantiles are not
 // those of the sample before. What it no longer is, ends.
 func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
-	labels, err := w.labels(sl.source, p)
+	labels, err := w.labels(w.cache.source(sl), p)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
 // bind asks the lane for the refs of a series.
 func (w *Worker) bind(e *series, p *record.Point, v *program.Verdict) {
 	e.form = p.Form
-	if e.more != nil {
+	if e.rare().more != nil {
 		e.own().more = nil
 	}
 	switch p.Form {
@@ -140,7 +140,7 @@ func (w *Worker) unbind(e *series, at int64) {
 func (w *Worker) releaseRefs(e *series) {
 	e.eachRef(func(r Ref) { w.released = append(w.released, r) })
 	e.form = record.None
-	if e.more != nil {
+	if e.rare().more != nil {
 		e.own().more = nil
 	}
 }
@@ -150,8 +150,8 @@ func (e *series) eachRef(f func(Ref)) {
 		return
 	}
 	f(e.ref)
-	if e.more != nil {
-		for _, r := range e.more.refs {
+	if e.rare().more != nil {
+		for _, r := range e.rare().more.refs {
 			f(r)
 		}
 	}

@@ -19,7 +19,7 @@ type series struct {
 	ref              Ref         // the first; the others are in more
 	seen             int64       // report_timestamp of the last sample
 	identity         uint64      // hash of name and labels that go out
-	*rare                        // never nil; written through own only
+	extra            *rare       // nil: nothing; read through rare, written through own
 }
 
 // rare is what a flat record that goes to a sample sink as it is does without.
@@ -37,12 +37,20 @@ type rare struct {
 // common is the rare part of series that have nothing of it. Nobody writes to it.
 var common = rare{scale: 1}
 
+// rare returns the rare part for reading.
+func (e *series) rare() *rare {
+	if e.extra == nil {
+		return &common
+	}
+	return e.extra
+}
+
 // own returns the rare part for writing.
 func (e *series) own() *rare {
-	if e.rare == &common {
-		e.rare = &rare{scale: common.scale}
+	if e.extra == nil {
+		e.extra = &rare{scale: common.scale}
 	}
-	return e.rare
+	return e.extra
 }
 
 // binding is what the series of a meter, a histogram or a text gauge need beside
@@ -54,29 +62,29 @@ type binding struct {
 }
 
 func (e *series) is(p *record.Point) bool {
-	return e.subtask == p.Subtask && string(e.labels) == string(p.Labels)
+	return e.subtask == p.Subtask && string(e.rare().labels) == string(p.Labels)
 }
 
 // charge accounts for what a series has beside its fixed size. A text, a label or
 // a set of quantiles may be as long as a record.
 func (w *Worker) charge(sl *slot, e *series) {
-	if e.rare == &common {
+	if e.extra == nil {
 		return
 	}
-	n := rareSize + int64(cap(e.labels)+cap(e.prefix))
-	if e.out != nil {
+	n := rareSize + int64(cap(e.rare().labels)+cap(e.rare().prefix))
+	if e.rare().out != nil {
 		n += outputSize
 	}
-	if e.step != nil {
+	if e.rare().step != nil {
 		n += stepSize
 	}
-	if b := e.more; b != nil {
+	if b := e.rare().more; b != nil {
 		n += int64(cap(b.text) + 4*cap(b.refs))
 		for _, q := range b.quantiles {
 			n += int64(len(q)) + 24
 		}
 	}
-	w.cache.grow(sl.source, n-e.charged)
+	w.cache.grow(w.cache.source(sl), n-e.rare().charged)
 	e.own().charged = n
 }
 
@@ -85,5 +93,5 @@ func (c *cache) hashPoint(p *record.Point) uint64 {
 }
 
 func (c *cache) hashSeries(e *series) uint64 {
-	return maphash.Bytes(c.seed, e.labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
+	return maphash.Bytes(c.seed, e.rare().labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
 }

@@ -11,11 +11,11 @@ import (
 // so a slot has room for one, and there are as many as cached series: each
 // pointer in them costs the garbage collector a look, each byte counts.
 type slot struct {
-	source *source
-	name   *name // nil: free
+	source uint32 // number in cache.sources
+	name   uint32 // number in cache.names; 0: the slot is free
+	next   int32  // guess for the slot of the record after this one, in the same source; of a free slot: the next free one
+	n      int32  // series
 	more   *several
-	next   int32 // guess for the slot of the record after this one, in the same source; of a free slot: the next free one
-	n      int32 // series
 	first  series
 }
 
@@ -77,7 +77,7 @@ func (sl *slot) add(c *cache, p *record.Point) *series {
 	if sl.more != nil {
 		e = new(series)
 	}
-	*e = series{subtask: p.Subtask, attempt: p.Attempt, rule: -1, rare: &common}
+	*e = series{subtask: p.Subtask, attempt: p.Attempt, rule: -1}
 	if len(p.Labels) > 0 {
 		e.own().labels = bytes.Clone(p.Labels)
 	}
@@ -85,7 +85,7 @@ func (sl *slot) add(c *cache, p *record.Point) *series {
 		sl.more.add(c, e)
 	}
 	sl.n++
-	c.grow(sl.source, seriesSize)
+	c.grow(c.source(sl), seriesSize)
 	return e
 }
 
@@ -108,7 +108,7 @@ func (sl *slot) remove(c *cache, drop func(*series) bool) {
 		if !drop(e) {
 			return false
 		}
-		c.grow(sl.source, -seriesSize-e.charged)
+		c.grow(c.source(sl), -seriesSize-e.rare().charged)
 		sl.n--
 		return true
 	}
@@ -150,14 +150,14 @@ func (s *slots) at(i int32) *slot {
 // find returns the number of the slot for n, or noSlot.
 func (s *slots) find(n *name) int32 {
 	if s.index != nil {
-		if i, ok := s.index[n.number]; ok && s.at(i).name == n {
+		if i, ok := s.index[n.number]; ok {
 			return i
 		}
 		return noSlot
 	}
 	for _, b := range s.blocks { // one at most
 		for i := range b {
-			if b[i].name == n {
+			if b[i].name == n.number {
 				return int32(i)
 			}
 		}
@@ -173,7 +173,7 @@ func (s *slots) add(src *source, n *name) int32 {
 	i := s.free
 	sl := s.at(i)
 	s.free = sl.next
-	*sl = slot{source: src, name: n, next: noSlot}
+	*sl = slot{source: src.number, name: n.number, next: noSlot}
 	if s.index != nil {
 		s.index[n.number] = i
 	}
@@ -183,7 +183,7 @@ func (s *slots) add(src *source, n *name) int32 {
 func (s *slots) grow() {
 	if len(s.blocks) == 1 {
 		s.index = make(map[uint32]int32, 2*blockSlots)
-		s.each(func(i int32, sl *slot) { s.index[sl.name.number] = i })
+		s.each(func(i int32, sl *slot) { s.index[sl.name] = i })
 	}
 	from := int32(len(s.blocks)) * blockSlots
 	b := new([blockSlots]slot)
@@ -198,7 +198,7 @@ func (s *slots) grow() {
 func (s *slots) remove(i int32) {
 	sl := s.at(i)
 	if s.index != nil {
-		delete(s.index, sl.name.number)
+		delete(s.index, sl.name)
 	}
 	*sl = slot{next: s.free}
 	s.free = i
@@ -208,7 +208,7 @@ func (s *slots) remove(i int32) {
 func (s *slots) each(visit func(int32, *slot)) {
 	for k, b := range s.blocks {
 		for i := range b {
-			if b[i].name != nil {
+			if b[i].name != 0 {
 				visit(int32(k*blockSlots+i), &b[i])
 			}
 		}

@@ -135,7 +135,7 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 		return nil
 	}
 	sl := w.resolve()
-	w.observe(sl.source)
+	w.observe(w.cache.source(sl))
 	if v.End {
 		return w.end(ctx, m, sl)
 	}
@@ -223,7 +223,7 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 	case p.Form == record.None:
 		w.entry.By[ledger.NoValue]++
 		return false, nil
-	case e.step != nil:
+	case e.rare().step != nil:
 		return w.step(ctx, sl, e, p)
 	}
 	if w.lane != nil {
