@@ -23,8 +23,10 @@ type cache struct {
 	bySlot  struct {           // what slots refer to by number
 		sources numbers[source]
 		names   numbers[name]
+		several numbers[several]
 	}
-	oldest *source // least recently seen; newest.newer is nil
+	rares  numbers[rare] // of series, by number
+	oldest *source       // least recently seen; newest.newer is nil
 	newest *source
 	sweep  *source // where the next sweep goes on
 
@@ -96,8 +98,8 @@ func newCache(limit int64) *cache {
 	}
 }
 
-// numbers gives things numbers from 1. A slot names them by these, not by
-// pointers, which the garbage collector would follow.
+// numbers gives things numbers from 1. Slots and series name them by these, not
+// by pointers, so that the garbage collector need not look into them.
 type numbers[T any] struct {
 	things []*T
 	free   []uint32
@@ -114,16 +116,18 @@ func (t *numbers[T]) add(x *T) uint32 {
 	return uint32(len(t.things))
 }
 
+func (t *numbers[T]) get(number uint32) *T { return t.things[number-1] }
+
 func (t *numbers[T]) remove(number uint32) {
 	t.things[number-1] = nil
 	t.free = append(t.free, number)
 }
 
 // source returns the source of a slot in use.
-func (c *cache) source(sl *slot) *source { return c.bySlot.sources.things[sl.source-1] }
+func (c *cache) source(sl *slot) *source { return c.bySlot.sources.get(sl.source) }
 
 // name returns the name of a slot in use.
-func (c *cache) name(sl *slot) *name { return c.bySlot.names.things[sl.name-1] }
+func (c *cache) name(sl *slot) *name { return c.bySlot.names.get(sl.name) }
 
 func (s *source) is(v *record.View) bool {
 	return len(s.raw) == len(v.Labels)+len(v.Task) &&
@@ -294,8 +298,9 @@ func (c *cache) unlink(s *source) {
 // removeSource forgets s and hands each of its series to gone.
 func (c *cache) removeSource(s *source, gone func(*series)) {
 	s.slots.each(func(i int32, sl *slot) {
-		for e := range sl.all {
+		for e := range c.all(sl) {
 			gone(e)
+			c.disown(e)
 		}
 		c.removeSlot(s, i)
 	})
@@ -317,6 +322,9 @@ func (c *cache) removeSlot(s *source, i int32) {
 	}
 	if c.last == sl {
 		c.last = nil
+	}
+	if sl.more != 0 {
+		c.bySlot.several.remove(sl.more)
 	}
 	s.slots.remove(i)
 }

@@ -45,8 +45,8 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if len(v.Short) > 0 && w.opts.Learn != nil {
 		w.opts.Learn(v.Short)
 	}
-	if isOut && v.Scale != e.rare().scale {
-		e.own().scale = v.Scale
+	if isOut && v.Scale != w.cache.rare(e).scale {
+		w.cache.own(e).scale = v.Scale
 	}
 	w.setStep(sl, e, v.Step)
 	if isOut && w.records != nil {
@@ -171,12 +171,13 @@ func (w *Worker) gone(e *series, ended bool) {
 	if e.gen != 0 && e.disposition == ledger.Out {
 		w.series.out--
 	}
-	if e.rare().step != nil && e.rare().step.holding {
+	s := w.cache.rare(e).step
+	if s != nil && s.holding {
 		w.entry.By[ledger.Held]--
 		w.entry.By[ledger.Thinned]++
 		delete(w.held, e)
 	}
-	w.leaveBucket(e.rare().step)
+	w.leaveBucket(s)
 	if w.lane != nil && ended {
 		w.unbind(e, afterLast(e, 0))
 	} else if w.lane != nil {

@@ -28,10 +28,10 @@ func (w *Worker) end(ctx context.Context, m *Message, sl *slot) error {
 		w.entry.By[ledger.NoValue]++
 		return nil
 	}
-	for part := range slices.Chunk(slices.Collect(sl.all), maxEnds) {
+	for part := range slices.Chunk(slices.Collect(w.cache.all(sl)), maxEnds) {
 		w.hits, v.Points = append(w.hits[:0], part...), v.Points[:0]
 		for _, e := range part {
-			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.rare().labels})
+			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: w.cache.rare(e).labels})
 		}
 		if err := w.endPoints(ctx, m, sl); err != nil {
 			return err
@@ -69,7 +69,7 @@ func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 			return err
 		}
 	}
-	sl.remove(w.cache, func(e *series) bool {
+	w.cache.removeSeries(sl, func(e *series) bool {
 		if !slices.Contains(ended, e) {
 			return false
 		}
@@ -95,9 +95,9 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		w.count(e.rule, e.disposition)
 		return false, nil
 	}
-	if e.rare().step != nil && e.rare().step.holding {
+	if s := w.cache.rare(e).step; s != nil && s.holding {
 		delete(w.held, e)
-		e.rare().step.window.Flush()
+		s.window.Flush()
 		if err := w.letGo(ctx, sl, e); err != nil {
 			return false, err
 		}

@@ -60,7 +60,7 @@ func (w *Worker) sweepOne() {
 	c.sweep = s.newer
 	before := s.reported - s.ttl()
 	s.slots.each(func(i int32, sl *slot) {
-		sl.remove(c, func(e *series) bool {
+		c.removeSeries(sl, func(e *series) bool {
 			if e.seen >= before {
 				return false
 			}

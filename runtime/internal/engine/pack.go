@@ -77,7 +77,7 @@ func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict
 			shared = append(shared, l)
 		}
 	}
-	r := e.own()
+	r := w.cache.own(e)
 	r.prefix = record.AppendPointKey(nil, subtask, attempt, point)
 	r.out = w.share(sl, v, shared.Sort())
 }
@@ -89,8 +89,8 @@ func (w *Worker) share(sl *slot, v *program.Verdict, shared metric.Labels) *outp
 	head := record.AppendName(nil, w.cache.name(sl).from.String(), "", v.Name, w.cache.name(sl).kind)
 	labels := append(record.AppendLists(nil, shared, v.To), record.PartPoints...)
 	topic := cmp.Or(v.Topic, w.opts.Topic)
-	for other := range sl.all {
-		if o := other.rare().out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
+	for other := range w.cache.all(sl) {
+		if o := w.cache.rare(other).out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
 			return o
 		}
 	}
@@ -145,7 +145,7 @@ func (w *Worker) packRecord(ctx context.Context, m *Message, sl *slot, what pack
 		if headers == nil {
 			headers = w.pack.header(w.partition, m.Offset)
 		}
-		n, err := w.packOutput(ctx, sl, i, e.rare().out, headers, what)
+		n, err := w.packOutput(ctx, sl, i, w.cache.rare(e).out, headers, what)
 		if err != nil {
 			return w.tooLarge(ctx, m, n+waiting(w.hits), err)
 		}
@@ -171,7 +171,11 @@ func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, h
 	buf = out.append(buf, what)
 	for ; i < len(w.hits); i++ {
 		e := w.hits[i]
-		if e == nil || e.rare().out != out {
+		if e == nil {
+			continue
+		}
+		r := w.cache.rare(e)
+		if r.out != out {
 			continue
 		}
 		w.hits[i] = nil
@@ -179,9 +183,9 @@ func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, h
 			buf = append(buf, ',')
 		}
 		if what == packEnds {
-			buf = record.AppendPoint(buf, e.rare().prefix, kind, nil)
+			buf = record.AppendPoint(buf, r.prefix, kind, nil)
 		} else {
-			buf = record.AppendPoint(buf, e.rare().prefix, kind, scaled(&v.Points[i], e.rare().scale))
+			buf = record.AppendPoint(buf, r.prefix, kind, scaled(&v.Points[i], r.scale))
 		}
 	}
 	return n, w.writeRecord(ctx, w.cache.source(sl), out, buf, headers)
@@ -221,10 +225,11 @@ func (w *Worker) packOne(ctx context.Context, sl *slot, e *series, p *record.Poi
 		what, samples = packEnds, 0
 	}
 	headers := w.pack.header(w.partition, w.next)
-	buf := w.pack.buf.begin(len(e.rare().out.head) + len(e.rare().out.labels) + len(e.rare().prefix) + 512)
-	buf = e.rare().out.append(record.AppendStamp(append(buf, w.cache.source(sl).head...), at, nil, -1, -1), what)
-	buf = record.AppendPoint(buf, e.rare().prefix, w.cache.name(sl).kind, scaled(p, e.rare().scale))
-	if err := w.writeRecord(ctx, w.cache.source(sl), e.rare().out, buf, headers); err != nil {
+	r := w.cache.rare(e)
+	buf := w.pack.buf.begin(len(r.out.head) + len(r.out.labels) + len(r.prefix) + 512)
+	buf = r.out.append(record.AppendStamp(append(buf, w.cache.source(sl).head...), at, nil, -1, -1), what)
+	buf = record.AppendPoint(buf, r.prefix, w.cache.name(sl).kind, scaled(p, r.scale))
+	if err := w.writeRecord(ctx, w.cache.source(sl), r.out, buf, headers); err != nil {
 		return w.tooLarge(ctx, &Message{Value: buf, Offset: w.next}, samples, err)
 	}
 	return nil

@@ -19,7 +19,7 @@ type series struct {
 	ref              Ref         // the first; the others are in more
 	seen             int64       // report_timestamp of the last sample
 	identity         uint64      // hash of name and labels that go out
-	extra            *rare       // nil: nothing; read through rare, written through own
+	extra            uint32      // number in cache.rares, 0: nothing; read and written through cache.rare and own
 }
 
 // rare is what a flat record that goes to a sample sink as it is does without.
@@ -37,20 +37,28 @@ type rare struct {
 // common is the rare part of series that have nothing of it. Nobody writes to it.
 var common = rare{scale: 1}
 
-// rare returns the rare part for reading.
-func (e *series) rare() *rare {
-	if e.extra == nil {
+// rare returns the rare part of a series for reading.
+func (c *cache) rare(e *series) *rare {
+	if e.extra == 0 {
 		return &common
 	}
-	return e.extra
+	return c.rares.get(e.extra)
 }
 
-// own returns the rare part for writing.
-func (e *series) own() *rare {
-	if e.extra == nil {
-		e.extra = &rare{scale: common.scale}
+// own returns the rare part of a series for writing.
+func (c *cache) own(e *series) *rare {
+	if e.extra == 0 {
+		e.extra = c.rares.add(&rare{scale: common.scale})
 	}
-	return e.extra
+	return c.rares.get(e.extra)
+}
+
+// disown takes the rare part from a series that is going.
+func (c *cache) disown(e *series) {
+	if e.extra != 0 {
+		c.rares.remove(e.extra)
+		e.extra = 0
+	}
 }
 
 // binding is what the series of a meter, a histogram or a text gauge need beside
@@ -61,31 +69,32 @@ type binding struct {
 	quantiles [][]byte // of a histogram, as on the wire
 }
 
-func (e *series) is(p *record.Point) bool {
-	return e.subtask == p.Subtask && string(e.rare().labels) == string(p.Labels)
+func (c *cache) same(e *series, p *record.Point) bool {
+	return e.subtask == p.Subtask && string(c.rare(e).labels) == string(p.Labels)
 }
 
 // charge accounts for what a series has beside its fixed size. A text, a label or
 // a set of quantiles may be as long as a record.
 func (w *Worker) charge(sl *slot, e *series) {
-	if e.extra == nil {
+	if e.extra == 0 {
 		return
 	}
-	n := rareSize + int64(cap(e.rare().labels)+cap(e.rare().prefix))
-	if e.rare().out != nil {
+	r := w.cache.own(e)
+	n := rareSize + int64(cap(r.labels)+cap(r.prefix))
+	if r.out != nil {
 		n += outputSize
 	}
-	if e.rare().step != nil {
+	if r.step != nil {
 		n += stepSize
 	}
-	if b := e.rare().more; b != nil {
+	if b := r.more; b != nil {
 		n += int64(cap(b.text) + 4*cap(b.refs))
 		for _, q := range b.quantiles {
 			n += int64(len(q)) + 24
 		}
 	}
-	w.cache.grow(w.cache.source(sl), n-e.rare().charged)
-	e.own().charged = n
+	w.cache.grow(w.cache.source(sl), n-r.charged)
+	r.charged = n
 }
 
 func (c *cache) hashPoint(p *record.Point) uint64 {
@@ -93,5 +102,5 @@ func (c *cache) hashPoint(p *record.Point) uint64 {
 }
 
 func (c *cache) hashSeries(e *series) uint64 {
-	return maphash.Bytes(c.seed, e.rare().labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
+	return maphash.Bytes(c.seed, c.rare(e).labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
@@ -11,11 +12,11 @@ import (
 // so a slot has room for one, and there are as many as cached series: each
 // pointer in them costs the garbage collector a look, each byte counts.
 type slot struct {
-	source uint32 // number in cache.sources
-	name   uint32 // number in cache.names; 0: the slot is free
+	source uint32 // number in cache.bySlot.sources
+	name   uint32 // number in cache.bySlot.names; 0: the slot is free
+	more   uint32 // number in cache.bySlot.several; 0: it has not had more series than one
 	next   int32  // guess for the slot of the record after this one, in the same source; of a free slot: the next free one
 	n      int32  // series
-	more   *several
 	first  series
 }
 
@@ -28,61 +29,59 @@ type several struct {
 // indexFrom is the number of series above which a slot is indexed.
 const indexFrom = 8
 
-// all visits the series of the slot, in the order of the first report.
-func (sl *slot) all(yield func(*series) bool) {
-	if sl.more == nil {
-		_ = sl.n == 0 || yield(&sl.first)
-		return
+// all returns the series of a slot, in the order of the first report.
+func (c *cache) all(sl *slot) iter.Seq[*series] {
+	if sl.more != 0 {
+		return slices.Values(c.bySlot.several.get(sl.more).series)
 	}
-	for _, e := range sl.more.series {
-		if !yield(e) {
-			return
-		}
+	return func(yield func(*series) bool) {
+		_ = sl.n == 0 || yield(&sl.first)
 	}
 }
 
-// find returns the series of point i of a record, or nil.
-func (sl *slot) find(c *cache, i int, p *record.Point) *series {
-	if sl.more == nil {
-		if sl.n == 1 && sl.first.is(p) {
-			return &sl.first
-		}
-		return nil
+// series returns the series of point i of a record, or nil.
+func (c *cache) series(sl *slot, i int, p *record.Point) *series {
+	if sl.more != 0 {
+		return c.bySlot.several.get(sl.more).find(c, i, p)
 	}
-	return sl.more.find(c, i, p)
+	if sl.n == 1 && c.same(&sl.first, p) {
+		return &sl.first
+	}
+	return nil
 }
 
 func (m *several) find(c *cache, i int, p *record.Point) *series {
-	if i < len(m.series) && m.series[i].is(p) {
+	if i < len(m.series) && c.same(m.series[i], p) {
 		return m.series[i]
 	}
 	if m.index != nil {
-		if e := m.index[c.hashPoint(p)]; e == nil || e.is(p) {
+		if e := m.index[c.hashPoint(p)]; e == nil || c.same(e, p) {
 			return e
 		}
 	}
 	for _, e := range m.series { // few, or two hashes have met
-		if e.is(p) {
+		if c.same(e, p) {
 			return e
 		}
 	}
 	return nil
 }
 
-func (sl *slot) add(c *cache, p *record.Point) *series {
+// addSeries gives a slot the series of a point that it does not have.
+func (c *cache) addSeries(sl *slot, p *record.Point) *series {
 	e := &sl.first
-	if sl.n == 1 && sl.more == nil {
-		sl.more = &several{series: []*series{e}}
+	if sl.n == 1 && sl.more == 0 {
+		sl.more = c.bySlot.several.add(&several{series: []*series{e}})
 	}
-	if sl.more != nil {
+	if sl.more != 0 {
 		e = new(series)
 	}
 	*e = series{subtask: p.Subtask, attempt: p.Attempt, rule: -1}
 	if len(p.Labels) > 0 {
-		e.own().labels = bytes.Clone(p.Labels)
+		c.own(e).labels = bytes.Clone(p.Labels)
 	}
-	if sl.more != nil {
-		sl.more.add(c, e)
+	if sl.more != 0 {
+		c.bySlot.several.get(sl.more).add(c, e)
 	}
 	sl.n++
 	c.grow(c.source(sl), seriesSize)
@@ -102,24 +101,23 @@ func (m *several) add(c *cache, e *series) {
 	}
 }
 
-// remove forgets the series for which drop says so.
-func (sl *slot) remove(c *cache, drop func(*series) bool) {
+// removeSeries forgets the series of a slot for which drop says so.
+func (c *cache) removeSeries(sl *slot, drop func(*series) bool) {
 	leaves := func(e *series) bool {
 		if !drop(e) {
 			return false
 		}
-		c.grow(c.source(sl), -seriesSize-e.rare().charged)
+		if sl.more != 0 {
+			delete(c.bySlot.several.get(sl.more).index, c.hashSeries(e))
+		}
+		c.grow(c.source(sl), -seriesSize-c.rare(e).charged)
+		c.disown(e)
 		sl.n--
 		return true
 	}
-	if m := sl.more; m != nil {
-		m.series = slices.DeleteFunc(m.series, func(e *series) bool {
-			gone := leaves(e)
-			if gone && m.index != nil {
-				delete(m.index, c.hashSeries(e))
-			}
-			return gone
-		})
+	if sl.more != 0 {
+		m := c.bySlot.several.get(sl.more)
+		m.series = slices.DeleteFunc(m.series, leaves)
 	} else if sl.n == 1 {
 		leaves(&sl.first)
 	}

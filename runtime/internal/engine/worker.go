@@ -151,9 +151,9 @@ func (w *Worker) resolve() *slot {
 	}
 	w.hits = w.hits[:0]
 	for i := range v.Points {
-		e := sl.find(w.cache, i, &v.Points[i])
+		e := w.cache.series(sl, i, &v.Points[i])
 		if e == nil {
-			e = sl.add(w.cache, &v.Points[i])
+			e = w.cache.addSeries(sl, &v.Points[i])
 			w.series.in++
 		}
 		w.hits = append(w.hits, e)
@@ -223,7 +223,7 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 	case p.Form == record.None:
 		w.entry.By[ledger.NoValue]++
 		return false, nil
-	case e.rare().step != nil:
+	case w.cache.rare(e).step != nil:
 		return w.step(ctx, sl, e, p)
 	}
 	if w.lane != nil {
