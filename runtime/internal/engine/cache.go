@@ -134,6 +134,14 @@ func (s *source) is(v *record.View) bool {
 		string(s.raw[s.cut:]) == string(v.Task) && string(s.raw[:s.cut]) == string(v.Labels)
 }
 
+// written returns the labels as on the wire, nil for none: no bytes are no object.
+func (s *source) written() []byte {
+	if s.cut == 0 {
+		return nil
+	}
+	return s.raw[:s.cut]
+}
+
 func (n *name) is(v *record.View) bool {
 	return string(n.metric) == string(v.Metric) && string(n.scope) == string(v.Scope) &&
 		string(n.typ) == string(v.Type) && string(n.origin) == string(v.Origin) && string(n.to) == string(v.To)

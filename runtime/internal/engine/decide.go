@@ -80,20 +80,18 @@ func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
 	if src.gen != w.cur.number {
 		src.filter, src.gen = prog.BySource(task, w.decoded.labels), w.cur.number
 	}
-	return prog.Decide(program.Input{
+	return w.memo.Decide(prog, program.Input{
 		Task: task, Name: n.series, Kind: n.kind, Origin: n.from, Labels: labels,
 	}, n.filter, src.filter)
 }
 
-// labels returns all labels of a point as reported, in a slice of its own. A
-// label that the record spells out wins over the field of the same meaning.
+// labels returns all labels of a point as reported. Nobody changes them: the
+// metrics of a subtask share them. A label that the record spells out wins over
+// the field of the same meaning.
 func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
-	if w.decoded.source != src {
-		var written []byte // nil for a record without labels: no bytes are no object
-		if src.cut > 0 {
-			written = src.raw[:src.cut]
-		}
-		l, err := record.AppendLabels(nil, written)
+	d := &w.decoded
+	if d.source != src {
+		l, err := record.AppendLabels(nil, src.written())
 		if err != nil {
 			return nil, err
 		}
@@ -101,14 +99,18 @@ func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
 		if _, ok := l.Lookup(metric.TaskLabel); !ok {
 			l = l.Set(metric.TaskLabel, task)
 		}
-		w.decoded = decoded{src, l}
+		*d = decoded{source: src, labels: l}
 	}
-	l := make(metric.Labels, len(w.decoded.labels), len(w.decoded.labels)+2)
-	copy(l, w.decoded.labels)
+	if len(p.Labels) == 0 && d.all != nil && d.subtask == p.Subtask && d.attempt == p.Attempt {
+		return d.all, nil
+	}
+	l := make(metric.Labels, len(d.labels), len(d.labels)+2)
+	copy(l, d.labels)
 	l = setNumber(l, metric.SubtaskLabel, p.Subtask)
 	l = setNumber(l, metric.AttemptLabel, p.Attempt)
 	if len(p.Labels) == 0 {
-		return l.Compact(), nil
+		d.all, d.subtask, d.attempt = l.Compact(), p.Subtask, p.Attempt
+		return d.all, nil
 	}
 	own, err := record.AppendLabels(nil, p.Labels)
 	if err != nil {

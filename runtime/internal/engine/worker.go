@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
@@ -31,6 +32,7 @@ type Worker struct {
 	released []Ref     // to be released once the samples are written
 	pack     packer
 	decoded  decoded
+	memo     program.Memo
 	buckets  map[bucketKey]*bucket
 	held     map[*series]*slot // series whose step holds a sample
 
@@ -65,10 +67,13 @@ type tally struct {
 	disposition ledger.Disposition
 }
 
-// decoded is the label set of the source that missed last.
+// decoded is the label set of the source that missed last, alone and with the
+// numbers of the point that missed last.
 type decoded struct {
-	source *source
-	labels metric.Labels
+	source           *source
+	labels           metric.Labels
+	all              metric.Labels
+	subtask, attempt int32
 }
 
 // writeEvery is how many samples are handed to the lane at once.

@@ -19,6 +19,9 @@ type interner struct {
 	blocks   table[block]
 	key      []byte
 	name     uint32 // symbol __name__
+
+	last      metric.Labels // that block was asked for last,
+	lastBlock uint32        // which it is as long as it has references
 }
 
 // symbol is a text: a metric name, or the name or value of a label.
@@ -108,6 +111,16 @@ func (in *interner) drop(n uint32) { in.symbols.drop(n, in.symbols.values[n].tex
 // block returns the block of a label set with one more reference. Labels without
 // a value and a label that would be the name are left out.
 func (in *interner) block(labels metric.Labels) uint32 {
+	if len(labels) > 0 && len(in.last) == len(labels) && &in.last[0] == &labels[0] {
+		in.blocks.refs[in.lastBlock]++
+		return in.lastBlock
+	}
+	n := in.find(labels)
+	in.last, in.lastBlock = labels, n
+	return n
+}
+
+func (in *interner) find(labels metric.Labels) uint32 {
 	in.key = in.key[:0]
 	split, used := 0, 0
 	for _, l := range labels {
@@ -154,6 +167,9 @@ func (in *interner) release(id identity) {
 	b := &in.blocks.values[id.block]
 	symbols := b.symbols
 	if in.blocks.drop(id.block, b.fields) {
+		if id.block == in.lastBlock {
+			in.last = nil
+		}
 		for _, s := range symbols {
 			in.drop(s)
 		}

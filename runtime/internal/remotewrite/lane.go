@@ -25,8 +25,6 @@ type lane struct {
 	touched []engine.Ref // with samples in this request, in order of the first
 	leaving []engine.Ref // released while their samples wait
 	size    int          // of the request before compression, at most
-
-	payload *payload
 }
 
 // identity is what makes two series the same: a symbol and a block.
@@ -55,7 +53,7 @@ const end = math.MaxInt32 // of a chain
 func newLane(s *Sink) *lane {
 	return &lane{
 		sink: s, refs: map[identity]engine.Ref{}, labels: newInterner(s.opts.Protocol == V2),
-		epoch: 1, payload: new(payload),
+		epoch: 1,
 	}
 }
 
@@ -156,11 +154,13 @@ func (l *lane) Flush(ctx context.Context) error {
 // send delivers the request and begins the next one. On an error, which is that
 // of ctx, the request stays as it is.
 func (l *lane) send(ctx context.Context) error {
-	if l.payload.inUse() { // an attempt that was given up may still be read from
-		l.payload = new(payload)
+	p := l.sink.payloads.Get().(*payload)
+	p.bytes = l.encode(p.bytes[:0])
+	err := l.sink.deliver(ctx, p, len(l.points))
+	if !p.inUse() { // an attempt that was given up may still be read from
+		l.sink.payloads.Put(p)
 	}
-	l.payload.bytes = l.encode(l.payload.bytes[:0])
-	if err := l.sink.deliver(ctx, l.payload, len(l.points)); err != nil {
+	if err != nil {
 		return err
 	}
 	l.epoch++
@@ -175,4 +175,4 @@ func (l *lane) send(ctx context.Context) error {
 }
 
 // Close implements engine.Lane.
-func (l *lane) Close() { *l = lane{sink: l.sink, payload: new(payload)} }
+func (l *lane) Close() { *l = lane{sink: l.sink} }
