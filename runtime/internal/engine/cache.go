@@ -83,10 +83,10 @@ type name struct {
 // series (BenchmarkMemoryPerSeries), rounded up.
 const (
 	sourceSize = 480
-	slotSize   = 50
+	slotSize   = 45
 	seriesSize = 60
-	rareSize   = 96
-	outputSize = 120
+	rareSize   = 140
+	outputSize = 150
 	stepSize   = 280
 	nameSize   = 240
 )
