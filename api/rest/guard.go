@@ -70,7 +70,8 @@ func bearer(reference string) echo.MiddlewareFunc {
 			if err != nil {
 				return echo.NewHTTPError(http.StatusServiceUnavailable, "the token to compare with cannot be read").SetInternal(err)
 			}
-			got, ok := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
+			scheme, got, ok := strings.Cut(c.Request().Header.Get("Authorization"), " ")
+			ok = ok && strings.EqualFold(scheme, "Bearer")
 			a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
 			if !ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
 				c.Response().Header().Set("WWW-Authenticate", "Bearer")

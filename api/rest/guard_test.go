@@ -84,6 +84,7 @@ func TestBearer(t *testing.T) {
 	}{
 		{"/metrics", "Bearer " + token, 200},
 		{"/metrics", "", 401},
+		{"/metrics", "bearer " + token, 200},
 		{"/metrics", "Bearer", 401},
 		{"/metrics", "Bearer ", 401},
 		{"/metrics", token, 401},

@@ -232,6 +232,8 @@ func (s *site) badRequests(t *testing.T) {
 		{"/series", form(), "match[]"},
 		{"/series", form("match[]", ""), ""},
 		{"/series", form("match[]", "sum(a)"), ""},
+		{"/series", form("match[]", "{}"), "at least one"},
+		{"/labels", form("match[]", `{a=~".*"}`), "at least one"},
 		{"/series", form("match[]", "a", "match[]", "{"), ""},
 		{"/series", form("match[]", "a", "start", "x"), `"start"`},
 		{"/series", form("match[]", "a", "end", "x"), `"end"`},

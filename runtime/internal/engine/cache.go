@@ -20,11 +20,18 @@ type cache struct {
 	seed    maphash.Seed
 	sources map[uint64]*source // chained
 	names   map[uint64]*name   // chained
-	oldest  *source            // least recently seen; newest.newer is nil
-	newest  *source
-	sweep   *source // where the next sweep goes on
+	bySlot  struct {           // what slots refer to by number
+		sources numbers[source]
+		names   numbers[name]
+		several numbers[several]
+	}
+	rares  numbers[rare] // of series, by number
+	oldest *source       // least recently seen; newest.newer is nil
+	newest *source
+	sweep  *source // where the next sweep goes on
 
-	last *slot // that the last record went to
+	last *slot   // that the last record went to
+	from *source // of last, when that is not nil
 
 	size  int64 // estimated bytes
 	limit int64
@@ -34,9 +41,12 @@ type cache struct {
 type source struct {
 	raw   []byte // labels, then task: as on the wire
 	cut   int    // where the labels end
-	slots map[*name]*slot
-	first *slot   // guess for the first record of a report
+	slots slots
+	first int32   // guess for the first record of a report
 	after *source // guess for the source after this one
+	gone  bool    // evicted
+
+	number uint32
 
 	filter       program.Filter // of generation gen
 	gen          uint32
@@ -53,6 +63,7 @@ type source struct {
 
 // name is a metric with all that identifies it beside labels.
 type name struct {
+	number                         uint32
 	metric, scope, typ, origin, to []byte // as on the wire
 	series                         string // Prometheus name
 	kind                           metric.Kind
@@ -68,30 +79,16 @@ type name struct {
 	chain  *name
 }
 
-// slot holds the series of one metric of one source.
-type slot struct {
-	source *source // nil once evicted
-	name   *name
-	series []*series          // in the order of the first report
-	index  map[uint64]*series // by point identity, for slots of many points
-	next   *slot              // guess for the record after this one
-
-	// Most slots have one series: it is here, and so is the list of it.
-	first series
-	one   [1]*series
-}
-
 // Rough sizes for the byte cap: measured with runtime.MemStats over 200,000
 // series (BenchmarkMemoryPerSeries), rounded up.
 const (
 	sourceSize = 480
-	slotSize   = 96
+	slotSize   = 45
 	seriesSize = 60
-	rareSize   = 96
-	outputSize = 120
+	rareSize   = 140
+	outputSize = 150
 	stepSize   = 280
 	nameSize   = 240
-	indexFrom  = 8 // points above which a slot is indexed
 )
 
 func newCache(limit int64) *cache {
@@ -101,9 +98,48 @@ func newCache(limit int64) *cache {
 	}
 }
 
+// numbers gives things numbers from 1. Slots and series name them by these, not
+// by pointers, so that the garbage collector need not look into them.
+type numbers[T any] struct {
+	things []*T
+	free   []uint32
+}
+
+func (t *numbers[T]) add(x *T) uint32 {
+	if n := len(t.free); n > 0 {
+		number := t.free[n-1]
+		t.free = t.free[:n-1]
+		t.things[number-1] = x
+		return number
+	}
+	t.things = append(t.things, x)
+	return uint32(len(t.things))
+}
+
+func (t *numbers[T]) get(number uint32) *T { return t.things[number-1] }
+
+func (t *numbers[T]) remove(number uint32) {
+	t.things[number-1] = nil
+	t.free = append(t.free, number)
+}
+
+// source returns the source of a slot in use.
+func (c *cache) source(sl *slot) *source { return c.bySlot.sources.get(sl.source) }
+
+// name returns the name of a slot in use.
+func (c *cache) name(sl *slot) *name { return c.bySlot.names.get(sl.name) }
+
 func (s *source) is(v *record.View) bool {
 	return len(s.raw) == len(v.Labels)+len(v.Task) &&
 		string(s.raw[s.cut:]) == string(v.Task) && string(s.raw[:s.cut]) == string(v.Labels)
+}
+
+// written returns the labels as on the wire, nil for none: no bytes are no object.
+func (s *source) written() []byte {
+	if s.cut == 0 {
+		return nil
+	}
+	return s.raw[:s.cut]
 }
 
 func (n *name) is(v *record.View) bool {
@@ -117,43 +153,43 @@ func (c *cache) find(v *record.View) *slot {
 	if src == nil {
 		return nil
 	}
-	if guess != nil && guess.source == src && guess.name.is(v) {
-		c.last = guess
-		return guess
+	if sl := src.slots.at(guess); sl != nil && sl.name != 0 && c.name(sl).is(v) {
+		c.last, c.from = sl, src
+		return sl
 	}
 	n := c.findName(v)
 	if n == nil {
 		return nil
 	}
-	sl := src.slots[n]
-	if sl != nil {
-		c.learn(src, sl)
+	i := src.slots.find(n)
+	if i == noSlot {
+		return nil
 	}
-	return sl
+	return c.learn(src, i)
 }
 
 // findSource returns the source of a record and a guess for its slot.
-func (c *cache) findSource(v *record.View) (*source, *slot) {
-	if c.last != nil && c.last.source != nil {
-		cur := c.last.source
+func (c *cache) findSource(v *record.View) (*source, int32) {
+	if c.last != nil {
+		cur := c.from
 		if cur.is(v) {
 			return cur, c.last.next
 		}
-		if a := cur.after; a != nil && a.slots != nil && a.is(v) {
+		if a := cur.after; a != nil && !a.gone && a.is(v) {
 			c.touch(a)
 			return a, a.first
 		}
 	}
 	for s := c.sources[c.hashSource(v)]; s != nil; s = s.chain {
 		if s.is(v) {
-			if c.last != nil && c.last.source != nil {
-				c.last.source.after = s
+			if c.last != nil {
+				c.from.after = s
 			}
 			c.touch(s)
 			return s, s.first
 		}
 	}
-	return nil, nil
+	return nil, noSlot
 }
 
 func (c *cache) findName(v *record.View) *name {
@@ -165,14 +201,15 @@ func (c *cache) findName(v *record.View) *name {
 	return nil
 }
 
-// learn remembers that sl came after the last slot.
-func (c *cache) learn(src *source, sl *slot) {
-	if c.last != nil && c.last.source == src {
-		c.last.next = sl
+// learn remembers that slot i of src came after the last slot, and returns it.
+func (c *cache) learn(src *source, i int32) *slot {
+	if c.last != nil && c.from == src {
+		c.last.next = i
 	} else {
-		src.first = sl
+		src.first = i
 	}
-	c.last = sl
+	c.last, c.from = src.slots.at(i), src
+	return c.last
 }
 
 func (c *cache) hashSource(v *record.View) uint64 {
@@ -195,18 +232,16 @@ func (c *cache) add(v *record.View, describe func(*name)) *slot {
 		describe(n)
 	}
 	n.slots++
-	sl := &slot{source: src, name: n}
-	src.slots[n] = sl
 	c.grow(src, slotSize)
-	c.learn(src, sl)
-	return sl
+	return c.learn(src, src.slots.add(src, n))
 }
 
 func (c *cache) addSource(v *record.View) *source {
 	s := &source{
 		raw: bytes.Join([][]byte{v.Labels, v.Task}, nil), cut: len(v.Labels),
-		slots: map[*name]*slot{}, hash: c.hashSource(v),
+		slots: slots{free: noSlot}, first: noSlot, hash: c.hashSource(v),
 	}
+	s.number = c.bySlot.sources.add(s)
 	s.chain = c.sources[s.hash]
 	c.sources[s.hash] = s
 	c.grow(s, sourceSize+int64(len(s.raw)))
@@ -219,6 +254,7 @@ func (c *cache) addName(v *record.View) *name {
 		metric: bytes.Clone(v.Metric), scope: bytes.Clone(v.Scope), typ: bytes.Clone(v.Type),
 		origin: bytes.Clone(v.Origin), to: bytes.Clone(v.To), kind: v.Kind, hash: c.hashName(v),
 	}
+	n.number = c.bySlot.names.add(n)
 	n.chain = c.names[n.hash]
 	c.names[n.hash] = n
 	n.size = nameSize + int64(2*len(n.metric)+2*len(n.scope)+len(n.to))
@@ -269,29 +305,36 @@ func (c *cache) unlink(s *source) {
 
 // removeSource forgets s and hands each of its series to gone.
 func (c *cache) removeSource(s *source, gone func(*series)) {
-	for _, sl := range s.slots {
-		c.removeSlot(sl, gone)
-	}
+	s.slots.each(func(i int32, sl *slot) {
+		for e := range c.all(sl) {
+			gone(e)
+			c.disown(e)
+		}
+		c.removeSlot(s, i)
+	})
 	c.unlink(s)
 	c.size -= s.size
 	unchain(c.sources, s.hash, s, func(x *source) **source { return &x.chain })
-	s.slots, s.first, s.after = nil, nil, nil
+	c.bySlot.sources.remove(s.number)
+	s.slots, s.after, s.gone = slots{}, nil, true
 }
 
-// removeSlot takes a slot apart; its source drops it from slots.
-func (c *cache) removeSlot(sl *slot, gone func(*series)) {
-	for _, e := range sl.series {
-		gone(e)
-	}
-	n := sl.name
+// removeSlot forgets slot i of s, which has no series any more.
+func (c *cache) removeSlot(s *source, i int32) {
+	sl := s.slots.at(i)
+	n := c.name(sl)
 	if n.slots--; n.slots == 0 {
+		c.bySlot.names.remove(n.number)
 		unchain(c.names, n.hash, n, func(x *name) **name { return &x.chain })
 		c.size -= n.size
 	}
 	if c.last == sl {
 		c.last = nil
 	}
-	sl.source, sl.next, sl.series, sl.index = nil, nil, nil, nil
+	if sl.more != 0 {
+		c.bySlot.several.remove(sl.more)
+	}
+	s.slots.remove(i)
 }
 
 // unchain removes x from the chain of its hash.

@@ -27,7 +27,7 @@ func (w *Worker) describe(n *name) {
 // decide runs the program for a series: once per series and generation.
 func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Point) error {
 	wasOut := e.gen != 0 && e.disposition == ledger.Out
-	labels, err := w.labels(sl.source, p)
+	labels, err := w.labels(w.cache.source(sl), p)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if len(v.Short) > 0 && w.opts.Learn != nil {
 		w.opts.Learn(v.Short)
 	}
-	if isOut && v.Scale != e.scale {
-		e.own().scale = v.Scale
+	if isOut && v.Scale != w.cache.rare(e).scale {
+		w.cache.own(e).scale = v.Scale
 	}
 	w.setStep(sl, e, v.Step)
 	if isOut && w.records != nil {
@@ -61,7 +61,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 // verdict decides: by the program, with what it can know of the name and of the
 // source alone, or without one as the first hop has decided.
 func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
-	v := program.Verdict{Rule: program.NoRule, Name: sl.name.series, Labels: labels, Scale: 1, To: sl.name.sinks}
+	v := program.Verdict{Rule: program.NoRule, Name: w.cache.name(sl).series, Labels: labels, Scale: 1, To: w.cache.name(sl).sinks}
 	if w.cur.Program != nil {
 		v = w.ask(sl, labels)
 	}
@@ -72,7 +72,7 @@ func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
 }
 
 func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
-	n, src, prog := sl.name, sl.source, w.cur.Program
+	n, src, prog := w.cache.name(sl), w.cache.source(sl), w.cur.Program
 	if n.gen != w.cur.number {
 		n.filter, n.gen = prog.ByName(n.series, n.kind, n.from), w.cur.number
 	}
@@ -80,20 +80,18 @@ func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
 	if src.gen != w.cur.number {
 		src.filter, src.gen = prog.BySource(task, w.decoded.labels), w.cur.number
 	}
-	return prog.Decide(program.Input{
+	return w.memo.Decide(prog, program.Input{
 		Task: task, Name: n.series, Kind: n.kind, Origin: n.from, Labels: labels,
 	}, n.filter, src.filter)
 }
 
-// labels returns all labels of a point as reported, in a slice of its own. A
-// label that the record spells out wins over the field of the same meaning.
+// labels returns all labels of a point as reported. Nobody changes them: the
+// metrics of a subtask share them. A label that the record spells out wins over
+// the field of the same meaning.
 func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
-	if w.decoded.source != src {
-		var written []byte // nil for a record without labels: no bytes are no object
-		if src.cut > 0 {
-			written = src.raw[:src.cut]
-		}
-		l, err := record.AppendLabels(nil, written)
+	d := &w.decoded
+	if d.source != src {
+		l, err := record.AppendLabels(nil, src.written())
 		if err != nil {
 			return nil, err
 		}
@@ -101,14 +99,18 @@ func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
 		if _, ok := l.Lookup(metric.TaskLabel); !ok {
 			l = l.Set(metric.TaskLabel, task)
 		}
-		w.decoded = decoded{src, l}
+		*d = decoded{source: src, labels: l}
 	}
-	l := make(metric.Labels, len(w.decoded.labels), len(w.decoded.labels)+2)
-	copy(l, w.decoded.labels)
+	if len(p.Labels) == 0 && d.all != nil && d.subtask == p.Subtask && d.attempt == p.Attempt {
+		return d.all, nil
+	}
+	l := make(metric.Labels, len(d.labels), len(d.labels)+2)
+	copy(l, d.labels)
 	l = setNumber(l, metric.SubtaskLabel, p.Subtask)
 	l = setNumber(l, metric.AttemptLabel, p.Attempt)
 	if len(p.Labels) == 0 {
-		return l.Compact(), nil
+		d.all, d.subtask, d.attempt = l.Compact(), p.Subtask, p.Attempt
+		return d.all, nil
 	}
 	own, err := record.AppendLabels(nil, p.Labels)
 	if err != nil {
@@ -171,12 +173,13 @@ func (w *Worker) gone(e *series, ended bool) {
 	if e.gen != 0 && e.disposition == ledger.Out {
 		w.series.out--
 	}
-	if e.step != nil && e.step.holding {
+	s := w.cache.rare(e).step
+	if s != nil && s.holding {
 		w.entry.By[ledger.Held]--
 		w.entry.By[ledger.Thinned]++
 		delete(w.held, e)
 	}
-	w.leaveBucket(e.step)
+	w.leaveBucket(s)
 	if w.lane != nil && ended {
 		w.unbind(e, afterLast(e, 0))
 	} else if w.lane != nil {

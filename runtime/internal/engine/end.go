@@ -23,15 +23,15 @@ func (w *Worker) end(ctx context.Context, m *Message, sl *slot) error {
 	if len(v.Points) > 0 {
 		return w.endPoints(ctx, m, sl)
 	}
-	if len(sl.series) == 0 {
+	if sl.n == 0 {
 		w.entry.In++
 		w.entry.By[ledger.NoValue]++
 		return nil
 	}
-	for part := range slices.Chunk(slices.Clone(sl.series), maxEnds) {
+	for part := range slices.Chunk(slices.Collect(w.cache.all(sl)), maxEnds) {
 		w.hits, v.Points = append(w.hits[:0], part...), v.Points[:0]
 		for _, e := range part {
-			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: e.labels})
+			v.Points = append(v.Points, record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: w.cache.rare(e).labels})
 		}
 		if err := w.endPoints(ctx, m, sl); err != nil {
 			return err
@@ -69,7 +69,7 @@ func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 			return err
 		}
 	}
-	sl.remove(w.cache, func(e *series) bool {
+	w.cache.removeSeries(sl, func(e *series) bool {
 		if !slices.Contains(ended, e) {
 			return false
 		}
@@ -85,7 +85,7 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		w.entry.By[ledger.Superseded]++
 		return false, nil
 	}
-	p.Form = endForms[sl.name.kind]
+	p.Form = endForms[w.cache.name(sl).kind]
 	if e.gen != w.cur.number {
 		if err := w.decide(ctx, sl, e, p); err != nil {
 			return false, err
@@ -95,9 +95,9 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		w.count(e.rule, e.disposition)
 		return false, nil
 	}
-	if e.step != nil && e.step.holding {
+	if s := w.cache.rare(e).step; s != nil && s.holding {
 		delete(w.held, e)
-		e.step.window.Flush()
+		s.window.Flush()
 		if err := w.letGo(ctx, sl, e); err != nil {
 			return false, err
 		}

@@ -59,20 +59,19 @@ func (w *Worker) sweepOne() {
 	}
 	c.sweep = s.newer
 	before := s.reported - s.ttl()
-	for n, sl := range s.slots {
-		sl.remove(c, func(e *series) bool {
+	s.slots.each(func(i int32, sl *slot) {
+		c.removeSeries(sl, func(e *series) bool {
 			if e.seen >= before {
 				return false
 			}
 			w.forget(e, evictedSilent)
 			return true
 		})
-		if len(sl.series) == 0 {
-			delete(s.slots, n)
+		if sl.n == 0 {
 			c.grow(s, -slotSize)
-			c.removeSlot(sl, nil)
+			c.removeSlot(s, i)
 		}
-	}
+	})
 }
 
 func (w *Worker) evict(s *source, reason string) {

@@ -12,36 +12,38 @@ import (
 
 // expand turns a point into samples of the Prometheus series it stands for.
 func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
-	if e.form != p.Form || e.more != nil && !e.more.fits(p) {
+	r := w.cache.rare(e)
+	if e.form != p.Form || r.more != nil && !r.more.fits(p) {
 		if err := w.rebind(sl, e, p, at); err != nil {
 			return err
 		}
+		r = w.cache.rare(e)
 	}
 	switch p.Form {
 	case record.Count:
 		w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
 	case record.Number:
-		w.samples = append(w.samples, Sample{e.ref, at, p.Value * e.scale})
+		w.samples = append(w.samples, Sample{e.ref, at, p.Value * r.scale})
 	case record.Text:
 		w.samples = append(w.samples, Sample{e.ref, at, 1})
 	case record.Rate:
-		w.samples = append(w.samples, Sample{e.ref, at, p.Value}, Sample{e.more.refs[0], at, float64(p.Count)})
+		w.samples = append(w.samples, Sample{e.ref, at, p.Value}, Sample{r.more.refs[0], at, float64(p.Count)})
 	case record.Statistic:
-		w.expandHistogram(e, p, at)
+		w.expandHistogram(e, r, p, at)
 	}
 	return nil
 }
 
-func (w *Worker) expandHistogram(e *series, p *record.Point, at int64) {
-	h, refs := &p.Hist, e.more.refs
+func (w *Worker) expandHistogram(e *series, r *rare, p *record.Point, at int64) {
+	h, refs := &p.Hist, r.more.refs
 	w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
 	for i, v := range [...]float64{h.Min, h.Max, h.Mean, h.Dev} {
 		if !math.IsNaN(v) {
-			w.samples = append(w.samples, Sample{refs[i], at, v * e.scale})
+			w.samples = append(w.samples, Sample{refs[i], at, v * r.scale})
 		}
 	}
 	for i := range h.Quantiles {
-		w.samples = append(w.samples, Sample{refs[4+i], at, h.Quantiles[i].Value * e.scale})
+		w.samples = append(w.samples, Sample{refs[4+i], at, h.Quantiles[i].Value * r.scale})
 	}
 }
 
@@ -61,16 +63,16 @@ func (b *binding) fits(p *record.Point) bool {
 // rebind gives a series new refs: its form, its text or its quantiles are not
 // those of the sample before. What it no longer is, ends.
 func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
-	labels, err := w.labels(sl.source, p)
+	labels, err := w.labels(w.cache.source(sl), p)
 	if err != nil {
 		return err
 	}
 	var old, now []Ref
-	e.eachRef(func(r Ref) { old = append(old, r) })
+	w.eachRef(e, func(r Ref) { old = append(old, r) })
 	v := w.verdict(sl, labels)
 	w.bind(e, p, &v)
 	w.charge(sl, e)
-	e.eachRef(func(r Ref) { now = append(now, r) })
+	w.eachRef(e, func(r Ref) { now = append(now, r) })
 	for _, r := range old {
 		if !slices.Contains(now, r) { // a series that goes on has the ref it had
 			w.samples = append(w.samples, Sample{r, at, Stale()})
@@ -83,8 +85,8 @@ func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
 // bind asks the lane for the refs of a series.
 func (w *Worker) bind(e *series, p *record.Point, v *program.Verdict) {
 	e.form = p.Form
-	if e.more != nil {
-		e.own().more = nil
+	if w.cache.rare(e).more != nil {
+		w.cache.own(e).more = nil
 	}
 	switch p.Form {
 	case record.Count:
@@ -96,11 +98,11 @@ func (w *Worker) bind(e *series, p *record.Point, v *program.Verdict) {
 		}
 		e.ref = w.bindOne(v, "", v.Labels, typ)
 	case record.Text:
-		e.own().more = &binding{text: bytes.Clone(p.Text)}
+		w.cache.own(e).more = &binding{text: bytes.Clone(p.Text)}
 		e.ref = w.bindOne(v, "_info", with(v.Labels, "value", record.Unquote(p.Text)), TypeInfo)
 	case record.Rate:
 		e.ref = w.bindOne(v, "", v.Labels, TypeGauge)
-		e.own().more = &binding{refs: []Ref{w.bindOne(v, "_count", v.Labels, TypeCounter)}}
+		w.cache.own(e).more = &binding{refs: []Ref{w.bindOne(v, "_count", v.Labels, TypeCounter)}}
 	case record.Statistic:
 		w.bindHistogram(e, p, v)
 	}
@@ -119,7 +121,7 @@ func (w *Worker) bindHistogram(e *series, p *record.Point, v *program.Verdict) {
 		b.quantiles = append(b.quantiles, bytes.Clone(q.Q))
 		b.refs = append(b.refs, w.bindOne(v, "", with(v.Labels, "quantile", record.Unquote(q.Q)), TypeSummary))
 	}
-	e.own().more = b
+	w.cache.own(e).more = b
 }
 
 func (w *Worker) bindOne(v *program.Verdict, suffix string, labels metric.Labels, typ Type) Ref {
@@ -133,25 +135,25 @@ func with(labels metric.Labels, name, value string) metric.Labels {
 
 // unbind ends the series behind the refs at a time, and gives the refs back.
 func (w *Worker) unbind(e *series, at int64) {
-	e.eachRef(func(r Ref) { w.samples = append(w.samples, Sample{r, at, Stale()}) })
+	w.eachRef(e, func(r Ref) { w.samples = append(w.samples, Sample{r, at, Stale()}) })
 	w.releaseRefs(e)
 }
 
 func (w *Worker) releaseRefs(e *series) {
-	e.eachRef(func(r Ref) { w.released = append(w.released, r) })
+	w.eachRef(e, func(r Ref) { w.released = append(w.released, r) })
 	e.form = record.None
-	if e.more != nil {
-		e.own().more = nil
+	if w.cache.rare(e).more != nil {
+		w.cache.own(e).more = nil
 	}
 }
 
-func (e *series) eachRef(f func(Ref)) {
+func (w *Worker) eachRef(e *series, f func(Ref)) {
 	if e.form == record.None {
 		return
 	}
 	f(e.ref)
-	if e.more != nil {
-		for _, r := range e.more.refs {
+	if more := w.cache.rare(e).more; more != nil {
+		for _, r := range more.refs {
 			f(r)
 		}
 	}

@@ -50,7 +50,7 @@ func (k *packer) header(p Partition, offset int64) []Header {
 // output works out where the points of a series go: the labels that differ by
 // point stand in the point, the others with the record.
 func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict) {
-	src := sl.source
+	src := w.cache.source(sl)
 	task := record.Unquote(src.raw[src.cut:])
 	if src.head == nil {
 		src.head = record.AppendHead(nil, task)
@@ -77,7 +77,7 @@ func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict
 			shared = append(shared, l)
 		}
 	}
-	r := e.own()
+	r := w.cache.own(e)
 	r.prefix = record.AppendPointKey(nil, subtask, attempt, point)
 	r.out = w.share(sl, v, shared.Sort())
 }
@@ -86,17 +86,17 @@ func isNumber(s string, n int32) bool { return n >= 0 && s == strconv.Itoa(int(n
 
 // share returns the output for a verdict, the one of a neighbour when it is the same.
 func (w *Worker) share(sl *slot, v *program.Verdict, shared metric.Labels) *output {
-	head := record.AppendName(nil, sl.name.from.String(), "", v.Name, sl.name.kind)
+	head := record.AppendName(nil, w.cache.name(sl).from.String(), "", v.Name, w.cache.name(sl).kind)
 	labels := append(record.AppendLists(nil, shared, v.To), record.PartPoints...)
 	topic := cmp.Or(v.Topic, w.opts.Topic)
-	for _, other := range sl.series {
-		if o := other.out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
+	for other := range w.cache.all(sl) {
+		if o := w.cache.rare(other).out; o != nil && o.topic == topic && bytes.Equal(o.head, head) && bytes.Equal(o.labels, labels) {
 			return o
 		}
 	}
 	c := w.cache
 	return &output{
-		head: c.intern(&sl.name.heads, head, nil), labels: c.intern(&sl.source.encoded, labels, sl.source),
+		head: c.intern(&w.cache.name(sl).heads, head, nil), labels: c.intern(&w.cache.source(sl).encoded, labels, w.cache.source(sl)),
 		metric: v.Name, topic: topic,
 	}
 }
@@ -145,7 +145,7 @@ func (w *Worker) packRecord(ctx context.Context, m *Message, sl *slot, what pack
 		if headers == nil {
 			headers = w.pack.header(w.partition, m.Offset)
 		}
-		n, err := w.packOutput(ctx, sl, i, e.out, headers, what)
+		n, err := w.packOutput(ctx, sl, i, w.cache.rare(e).out, headers, what)
 		if err != nil {
 			return w.tooLarge(ctx, m, n+waiting(w.hits), err)
 		}
@@ -165,13 +165,17 @@ func waiting(hits []*series) (n int) {
 
 // packOutput writes the n points from i on that go into out, and clears their hits.
 func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, headers []Header, what packing) (n int, err error) {
-	v, kind := &w.view, sl.name.kind
+	v, kind := &w.view, w.cache.name(sl).kind
 	buf := w.pack.buf.begin(len(out.head) + len(out.labels) + 48*len(v.Points) + 256)
-	buf = record.AppendStamp(append(buf, sl.source.head...), v.Timestamp, v.RID, v.Seq, v.CV)
+	buf = record.AppendStamp(append(buf, w.cache.source(sl).head...), v.Timestamp, v.RID, v.Seq, v.CV)
 	buf = out.append(buf, what)
 	for ; i < len(w.hits); i++ {
 		e := w.hits[i]
-		if e == nil || e.out != out {
+		if e == nil {
+			continue
+		}
+		r := w.cache.rare(e)
+		if r.out != out {
 			continue
 		}
 		w.hits[i] = nil
@@ -179,12 +183,12 @@ func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, h
 			buf = append(buf, ',')
 		}
 		if what == packEnds {
-			buf = record.AppendPoint(buf, e.prefix, kind, nil)
+			buf = record.AppendPoint(buf, r.prefix, kind, nil)
 		} else {
-			buf = record.AppendPoint(buf, e.prefix, kind, scaled(&v.Points[i], e.scale))
+			buf = record.AppendPoint(buf, r.prefix, kind, scaled(&v.Points[i], r.scale))
 		}
 	}
-	return n, w.writeRecord(ctx, sl.source, out, buf, headers)
+	return n, w.writeRecord(ctx, w.cache.source(sl), out, buf, headers)
 }
 
 // append writes what stands between the stamp of a record and its points.
@@ -221,10 +225,11 @@ func (w *Worker) packOne(ctx context.Context, sl *slot, e *series, p *record.Poi
 		what, samples = packEnds, 0
 	}
 	headers := w.pack.header(w.partition, w.next)
-	buf := w.pack.buf.begin(len(e.out.head) + len(e.out.labels) + len(e.prefix) + 512)
-	buf = e.out.append(record.AppendStamp(append(buf, sl.source.head...), at, nil, -1, -1), what)
-	buf = record.AppendPoint(buf, e.prefix, sl.name.kind, scaled(p, e.scale))
-	if err := w.writeRecord(ctx, sl.source, e.out, buf, headers); err != nil {
+	r := w.cache.rare(e)
+	buf := w.pack.buf.begin(len(r.out.head) + len(r.out.labels) + len(r.prefix) + 512)
+	buf = r.out.append(record.AppendStamp(append(buf, w.cache.source(sl).head...), at, nil, -1, -1), what)
+	buf = record.AppendPoint(buf, r.prefix, w.cache.name(sl).kind, scaled(p, r.scale))
+	if err := w.writeRecord(ctx, w.cache.source(sl), r.out, buf, headers); err != nil {
 		return w.tooLarge(ctx, &Message{Value: buf, Offset: w.next}, samples, err)
 	}
 	return nil

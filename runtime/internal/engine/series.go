@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"hash/maphash"
-	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
@@ -21,7 +19,7 @@ type series struct {
 	ref              Ref         // the first; the others are in more
 	seen             int64       // report_timestamp of the last sample
 	identity         uint64      // hash of name and labels that go out
-	*rare                        // never nil; written through own only
+	extra            uint32      // number in cache.rares, 0: nothing; read and written through cache.rare and own
 }
 
 // rare is what a flat record that goes to a sample sink as it is does without.
@@ -39,12 +37,28 @@ type rare struct {
 // common is the rare part of series that have nothing of it. Nobody writes to it.
 var common = rare{scale: 1}
 
-// own returns the rare part for writing.
-func (e *series) own() *rare {
-	if e.rare == &common {
-		e.rare = &rare{scale: common.scale}
+// rare returns the rare part of a series for reading.
+func (c *cache) rare(e *series) *rare {
+	if e.extra == 0 {
+		return &common
 	}
-	return e.rare
+	return c.rares.get(e.extra)
+}
+
+// own returns the rare part of a series for writing.
+func (c *cache) own(e *series) *rare {
+	if e.extra == 0 {
+		e.extra = c.rares.add(&rare{scale: common.scale})
+	}
+	return c.rares.get(e.extra)
+}
+
+// disown takes the rare part from a series that is going.
+func (c *cache) disown(e *series) {
+	if e.extra != 0 {
+		c.rares.remove(e.extra)
+		e.extra = 0
+	}
 }
 
 // binding is what the series of a meter, a histogram or a text gauge need beside
@@ -55,95 +69,32 @@ type binding struct {
 	quantiles [][]byte // of a histogram, as on the wire
 }
 
-func (e *series) is(p *record.Point) bool {
-	return e.subtask == p.Subtask && string(e.labels) == string(p.Labels)
+func (c *cache) same(e *series, p *record.Point) bool {
+	return e.subtask == p.Subtask && string(c.rare(e).labels) == string(p.Labels)
 }
 
 // charge accounts for what a series has beside its fixed size. A text, a label or
 // a set of quantiles may be as long as a record.
 func (w *Worker) charge(sl *slot, e *series) {
-	if e.rare == &common {
+	if e.extra == 0 {
 		return
 	}
-	n := rareSize + int64(cap(e.labels)+cap(e.prefix))
-	if e.out != nil {
+	r := w.cache.own(e)
+	n := rareSize + int64(cap(r.labels)+cap(r.prefix))
+	if r.out != nil {
 		n += outputSize
 	}
-	if e.step != nil {
+	if r.step != nil {
 		n += stepSize
 	}
-	if b := e.more; b != nil {
+	if b := r.more; b != nil {
 		n += int64(cap(b.text) + 4*cap(b.refs))
 		for _, q := range b.quantiles {
 			n += int64(len(q)) + 24
 		}
 	}
-	w.cache.grow(sl.source, n-e.charged)
-	e.own().charged = n
-}
-
-// find returns the series of point i of a record, or nil.
-func (sl *slot) find(c *cache, i int, p *record.Point) *series {
-	if i < len(sl.series) && sl.series[i].is(p) {
-		return sl.series[i]
-	}
-	if sl.index != nil {
-		if e := sl.index[c.hashPoint(p)]; e == nil || e.is(p) {
-			return e
-		}
-	}
-	for _, e := range sl.series { // few, or two hashes have met
-		if e.is(p) {
-			return e
-		}
-	}
-	return nil
-}
-
-func (sl *slot) add(c *cache, p *record.Point) *series {
-	e := &sl.first
-	if sl.series == nil {
-		sl.series = sl.one[:0]
-	} else {
-		e = new(series)
-	}
-	*e = series{subtask: p.Subtask, attempt: p.Attempt, rule: -1, rare: &common}
-	if len(p.Labels) > 0 {
-		e.own().labels = bytes.Clone(p.Labels)
-	}
-	sl.series = append(sl.series, e)
-	if len(sl.series) > indexFrom {
-		sl.reindex(c)
-	}
-	c.grow(sl.source, seriesSize)
-	return e
-}
-
-// reindex puts what the index lacks into it.
-func (sl *slot) reindex(c *cache) {
-	if sl.index == nil {
-		sl.index = make(map[uint64]*series, 2*len(sl.series))
-		for _, e := range sl.series {
-			sl.index[c.hashSeries(e)] = e
-		}
-		return
-	}
-	e := sl.series[len(sl.series)-1]
-	sl.index[c.hashSeries(e)] = e
-}
-
-// remove forgets the series for which drop says so.
-func (sl *slot) remove(c *cache, drop func(*series) bool) {
-	sl.series = slices.DeleteFunc(sl.series, func(e *series) bool {
-		if !drop(e) {
-			return false
-		}
-		if sl.index != nil {
-			delete(sl.index, c.hashSeries(e))
-		}
-		c.grow(sl.source, -seriesSize-e.charged)
-		return true
-	})
+	w.cache.grow(w.cache.source(sl), n-r.charged)
+	r.charged = n
 }
 
 func (c *cache) hashPoint(p *record.Point) uint64 {
@@ -151,5 +102,5 @@ func (c *cache) hashPoint(p *record.Point) uint64 {
 }
 
 func (c *cache) hashSeries(e *series) uint64 {
-	return maphash.Bytes(c.seed, e.labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
+	return maphash.Bytes(c.seed, c.rare(e).labels) ^ (uint64(uint32(e.subtask))+1)*0x9e3779b97f4a7c15
 }

@@ -43,7 +43,7 @@ func (w *Worker) setStep(sl *slot, e *series, spec program.Step) {
 	if spec.Kind != program.NoStep {
 		rule = w.cur.rules[e.rule].ID
 	}
-	old := e.step
+	old := w.cache.rare(e).step
 	if old == nil && spec.Kind == program.NoStep || old != nil && old.rule == rule && old.spec == spec {
 		return
 	}
@@ -52,7 +52,7 @@ func (w *Worker) setStep(sl *slot, e *series, spec program.Step) {
 			w.drop(e)
 		}
 		w.leaveBucket(old)
-		e.own().step = nil
+		w.cache.own(e).step = nil
 	}
 	if spec.Kind == program.NoStep {
 		return
@@ -61,7 +61,7 @@ func (w *Worker) setStep(sl *slot, e *series, spec program.Step) {
 	if spec.Kind == program.LimitStep {
 		s.bucket = w.joinBucket(sl, rule, spec.Per)
 	}
-	e.own().step = s
+	w.cache.own(e).step = s
 }
 
 func (w *Worker) joinBucket(sl *slot, rule program.RuleID, per program.Per) *bucket {
@@ -70,7 +70,8 @@ func (w *Worker) joinBucket(sl *slot, rule program.RuleID, per program.Per) *buc
 	}
 	key := bucketKey{rule: rule}
 	if per == program.PerTask {
-		key.task = string(sl.source.raw[sl.source.cut:])
+		src := w.cache.source(sl)
+		key.task = string(src.raw[src.cut:])
 	}
 	b := w.buckets[key]
 	if b == nil {
@@ -93,7 +94,7 @@ func (w *Worker) leaveBucket(s *step) {
 
 // step decides about one sample: true says that it goes out now.
 func (w *Worker) step(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
-	s, at := e.step, w.view.Timestamp
+	s, at := w.cache.rare(e).step, w.view.Timestamp
 	passes := false
 	switch s.spec.Kind {
 	case program.SampleStep:
@@ -114,7 +115,7 @@ func (w *Worker) step(ctx context.Context, sl *slot, e *series, p *record.Point)
 }
 
 func (w *Worker) thin(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
-	s, at := e.step, w.view.Timestamp
+	s, at := w.cache.rare(e).step, w.view.Timestamp
 	switch s.window.Offer(&s.spec, at, p.Main()) {
 	case program.Pass:
 		if w.lane != nil {
@@ -155,7 +156,7 @@ func (s *step) hold(p *record.Point, at int64) {
 
 // letGo sends the sample that a step holds on its way.
 func (w *Worker) letGo(ctx context.Context, sl *slot, e *series) error {
-	s := e.step
+	s := w.cache.rare(e).step
 	s.holding = false
 	w.entry.By[ledger.Held]--
 	w.sent(s.at, 1)
@@ -167,8 +168,9 @@ func (w *Worker) letGo(ctx context.Context, sl *slot, e *series) error {
 
 // drop gives up the sample that a step holds: its rule is gone.
 func (w *Worker) drop(e *series) {
-	e.step.holding = false
-	e.step.window.Flush()
+	s := w.cache.rare(e).step
+	s.holding = false
+	s.window.Flush()
 	delete(w.held, e)
 	w.entry.By[ledger.Held]--
 	w.entry.By[ledger.Thinned]++
@@ -185,11 +187,12 @@ func (w *Worker) releaseEnded(ctx context.Context) error {
 // release sends the held samples on their way for which due says so.
 func (w *Worker) release(ctx context.Context, due func(*step) bool) error {
 	for e, sl := range w.held {
-		if !due(e.step) {
+		s := w.cache.rare(e).step
+		if !due(s) {
 			continue
 		}
 		delete(w.held, e)
-		e.step.window.Flush()
+		s.window.Flush()
 		if err := w.letGo(ctx, sl, e); err != nil {
 			return err
 		}

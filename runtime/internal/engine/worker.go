@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
@@ -31,6 +32,7 @@ type Worker struct {
 	released []Ref     // to be released once the samples are written
 	pack     packer
 	decoded  decoded
+	memo     program.Memo
 	buckets  map[bucketKey]*bucket
 	held     map[*series]*slot // series whose step holds a sample
 
@@ -65,10 +67,13 @@ type tally struct {
 	disposition ledger.Disposition
 }
 
-// decoded is the label set of the source that missed last.
+// decoded is the label set of the source that missed last, alone and with the
+// numbers of the point that missed last.
 type decoded struct {
-	source *source
-	labels metric.Labels
+	source           *source
+	labels           metric.Labels
+	all              metric.Labels
+	subtask, attempt int32
 }
 
 // writeEvery is how many samples are handed to the lane at once.
@@ -135,7 +140,7 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 		return nil
 	}
 	sl := w.resolve()
-	w.observe(sl.source)
+	w.observe(w.cache.source(sl))
 	if v.End {
 		return w.end(ctx, m, sl)
 	}
@@ -151,9 +156,9 @@ func (w *Worker) resolve() *slot {
 	}
 	w.hits = w.hits[:0]
 	for i := range v.Points {
-		e := sl.find(w.cache, i, &v.Points[i])
+		e := w.cache.series(sl, i, &v.Points[i])
 		if e == nil {
-			e = sl.add(w.cache, &v.Points[i])
+			e = w.cache.addSeries(sl, &v.Points[i])
 			w.series.in++
 		}
 		w.hits = append(w.hits, e)
@@ -223,7 +228,7 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 	case p.Form == record.None:
 		w.entry.By[ledger.NoValue]++
 		return false, nil
-	case e.step != nil:
+	case w.cache.rare(e).step != nil:
 		return w.step(ctx, sl, e, p)
 	}
 	if w.lane != nil {

@@ -144,11 +144,17 @@ func (p *Program) about(f *Filter, in *Input) bool {
 // origin, or zero; bySource of its task, or zero. It is called once per series,
 // not per sample.
 func (p *Program) Decide(in Input, byName, bySource Filter) Verdict {
+	x, c := p.subject(in, byName, bySource)
+	return p.run(&x, c, nil)
+}
+
+// subject returns an input with what is known of its task, and the rules that the
+// filters leave possible for it.
+func (p *Program) subject(in Input, byName, bySource Filter) (subject, candidates) {
 	if !p.about(&bySource, &in) {
 		bySource = p.BySource(in.Task, in.Labels)
 	}
-	x := subject{Input: in, job: bySource.job, task: bySource.task}
-	return p.run(&x, candidates{byName.rules, bySource.rules}, nil)
+	return subject{Input: in, job: bySource.job, task: bySource.task}, candidates{byName.rules, bySource.rules}
 }
 
 // run is the interpreter: it evaluates the candidates and, if rec is not nil,
@@ -194,7 +200,13 @@ func (p *Program) decide(x *subject, c *candidates, rec *recorder) int32 {
 // rewrite sets what the series becomes: every rewrite that matches the series as
 // it was reported, each applied to the outcome of the one before.
 func (p *Program) rewrite(x *subject, c *candidates, v *Verdict, rec *recorder) {
-	d := draft{name: x.Name, labels: slices.Clone(x.Labels).Compact(), scale: 1}
+	d, known := x.memo.recall(p, x, c)
+	if known {
+		v.Name, v.Labels, v.Scale, v.Short = d.name, d.labels, d.scale, d.short
+		return
+	}
+	d = draft{name: x.Name, labels: slices.Clone(x.Labels).Compact(), scale: 1}
+	x.memo.forget(p, x)
 	for i := c.next(p.controls, p.n); i < p.n; i = c.next(i+1, p.n) {
 		r := &p.rules[i]
 		if why := r.mismatch(x); why != "" {
@@ -204,6 +216,8 @@ func (p *Program) rewrite(x *subject, c *candidates, v *Verdict, rec *recorder) 
 		rec.before(&d)
 		r.rewrite(&d)
 		rec.applied(int32(i), &d)
+		x.memo.note(int32(i))
 	}
+	x.memo.keep(&d)
 	v.Name, v.Labels, v.Scale, v.Short = d.name, d.labels, d.scale, d.short
 }

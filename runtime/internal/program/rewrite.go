@@ -14,10 +14,11 @@ import (
 
 // draft is a series while it is rewritten. It owns its labels.
 type draft struct {
-	name   string
-	labels metric.Labels
-	scale  float64
-	short  []ShortID
+	name    string
+	renamed bool // name does not depend on the series
+	labels  metric.Labels
+	scale   float64
+	short   []ShortID
 }
 
 func (d *draft) set(label, value string) { d.labels = d.labels.Set(label, value) }
@@ -49,7 +50,7 @@ func (c *compiler) rewrite(v *policy.Rewrite, path string) rewrite {
 	case "rename-label":
 		return renameLabel(v.From, v.To)
 	case "rename-metric":
-		return func(d *draft) { d.name = v.To }
+		return func(d *draft) { d.name, d.renamed = v.To, true }
 	case "map-value":
 		return mapValue(v.Label, v.Map, v.Otherwise == "drop-label")
 	case "short-id":

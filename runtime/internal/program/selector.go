@@ -14,6 +14,7 @@ type subject struct {
 	Input
 	job  string // label job_name
 	task *taskInfo
+	memo *Memo // nil: none
 }
 
 // jobLabel is the label by which rules select tasks beside torrent_task_id.

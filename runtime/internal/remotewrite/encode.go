@@ -70,7 +70,8 @@ func (l *lane) encode(b []byte) []byte {
 func (l *lane) encodeV1(b []byte) []byte {
 	for _, ref := range l.touched {
 		x := &l.series[ref]
-		name, fields, split := x.name.text, x.block.fields, x.block.split
+		name, k := l.labels.symbols.values[x.name].text, &l.labels.blocks.values[x.block]
+		fields, split := k.fields, k.split
 		b = append(b, tagSeries)
 		b = binary.AppendUvarint(b, uint64(labelSize(nameLabel, name)+len(fields)+l.samplesSize(x)))
 		b = append(b, fields[:split]...)
@@ -84,11 +85,11 @@ func (l *lane) encodeV1(b []byte) []byte {
 // encodeV2 puts the symbols in front of the series, for receivers that decode in
 // one pass.
 func (l *lane) encodeV2(s *scratch) []byte {
-	table := symbolTable{epoch: l.epoch, b: append(s.body[:0], tagSymbol, 0), next: 1} // number 0 is ""
+	table := symbolTable{symbols: l.labels.symbols.values, epoch: l.epoch, b: append(s.body[:0], tagSymbol, 0), next: 1} // number 0 is ""
 	s.series, s.refs = s.series[:0], s.refs[:0]
 	for _, ref := range l.touched {
 		x := &l.series[ref]
-		k := x.block
+		k := &l.labels.blocks.values[x.block]
 		if k.epoch != l.epoch {
 			s.refs = table.place(k, s.refs)
 		}
@@ -112,12 +113,14 @@ func (l *lane) encodeV2(s *scratch) []byte {
 
 // symbolTable numbers the symbols of one request as they are met.
 type symbolTable struct {
-	epoch uint32
-	next  uint32
-	b     []byte // the symbols, encoded
+	symbols []symbol
+	epoch   uint32
+	next    uint32
+	b       []byte // the symbols, encoded
 }
 
-func (t *symbolTable) number(s *symbol) uint64 {
+func (t *symbolTable) number(n uint32) uint64 {
+	s := &t.symbols[n]
 	if s.epoch != t.epoch {
 		s.epoch, s.id = t.epoch, t.next
 		t.next++

@@ -25,15 +25,10 @@ type lane struct {
 	touched []engine.Ref // with samples in this request, in order of the first
 	leaving []engine.Ref // released while their samples wait
 	size    int          // of the request before compression, at most
-
-	payload *payload
 }
 
-// identity is what makes two series the same.
-type identity struct {
-	name  *symbol
-	block *block
-}
+// identity is what makes two series the same: a symbol and a block.
+type identity struct{ name, block uint32 }
 
 // series is a bound series. Binding it again gives the same Ref, so that its
 // samples stay in one chain. It is small, since there are many.
@@ -43,6 +38,7 @@ type series struct {
 	first, last int32  // of the chain in points
 	refs        int32  // how often it is bound
 	typ         engine.Type
+	bound       bool // the Ref is in use
 }
 
 // point is a sample in a chain.
@@ -57,7 +53,7 @@ const end = math.MaxInt32 // of a chain
 func newLane(s *Sink) *lane {
 	return &lane{
 		sink: s, refs: map[identity]engine.Ref{}, labels: newInterner(s.opts.Protocol == V2),
-		epoch: 1, payload: new(payload),
+		epoch: 1,
 	}
 }
 
@@ -77,7 +73,7 @@ func (l *lane) Bind(s engine.Series) engine.Ref {
 		ref = engine.Ref(len(l.series))
 		l.series = append(l.series, series{})
 	}
-	l.series[ref] = series{identity: id, refs: 1, typ: s.Type}
+	l.series[ref] = series{identity: id, refs: 1, typ: s.Type, bound: true}
 	l.refs[id] = ref
 	return ref
 }
@@ -135,7 +131,7 @@ func (l *lane) take(samples []engine.Sample) int {
 		} else {
 			x.epoch, x.first = l.epoch, at
 			l.touched = append(l.touched, s.Ref)
-			l.size += x.block.size + len(x.name.text) + seriesOverhead
+			l.size += l.labels.blocks.values[x.block].size + len(l.labels.symbols.values[x.name].text) + seriesOverhead
 		}
 		x.last = at
 		l.points = append(l.points, point{s.Time, s.Value, end})
@@ -158,17 +154,19 @@ func (l *lane) Flush(ctx context.Context) error {
 // send delivers the request and begins the next one. On an error, which is that
 // of ctx, the request stays as it is.
 func (l *lane) send(ctx context.Context) error {
-	if l.payload.inUse() { // an attempt that was given up may still be read from
-		l.payload = new(payload)
+	p := l.sink.payloads.Get().(*payload)
+	p.bytes = l.encode(p.bytes[:0])
+	err := l.sink.deliver(ctx, p, len(l.points))
+	if !p.inUse() { // an attempt that was given up may still be read from
+		l.sink.payloads.Put(p)
 	}
-	l.payload.bytes = l.encode(l.payload.bytes[:0])
-	if err := l.sink.deliver(ctx, l.payload, len(l.points)); err != nil {
+	if err != nil {
 		return err
 	}
 	l.epoch++
 	l.points, l.touched, l.size = l.points[:0], l.touched[:0], 0
 	for _, ref := range l.leaving { // it may have been bound again, or be here twice
-		if x := &l.series[ref]; x.refs == 0 && x.block != nil {
+		if x := &l.series[ref]; x.refs == 0 && x.bound {
 			l.forget(ref)
 		}
 	}
@@ -177,4 +175,4 @@ func (l *lane) send(ctx context.Context) error {
 }
 
 // Close implements engine.Lane.
-func (l *lane) Close() { *l = lane{sink: l.sink, payload: new(payload)} }
+func (l *lane) Close() { *l = lane{sink: l.sink} }

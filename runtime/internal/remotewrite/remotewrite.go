@@ -75,6 +75,8 @@ type Sink struct {
 	secret map[string]string // headers that each request gets, by reference
 	pool   sync.Pool         // *scratch
 
+	payloads sync.Pool // *payload; a lane has one while it sends
+
 	requests, retries, bytes atomic.Uint64
 	written, dropped         atomic.Uint64
 	rejected                 [reasons]atomic.Uint64
@@ -108,6 +110,7 @@ func New(o Options) (*Sink, error) {
 	s := &Sink{opts: o}
 	s.header, s.secret = o.header()
 	s.pool.New = func() any { return new(scratch) }
+	s.payloads.New = func() any { return new(payload) }
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -114,6 +115,11 @@ func (s *Store) browse(matchers []string, start, end time.Time) (storage.Querier
 	sets, err := s.parser.ParseMetricSelectors(matchers)
 	if err != nil {
 		return nil, nil, badQuery(err)
+	}
+	for i, set := range sets {
+		if !slices.ContainsFunc(set, func(m *labels.Matcher) bool { return !m.Matches("") }) {
+			return nil, nil, badQuery(fmt.Errorf("match[] %q must have at least one matcher that an empty value does not satisfy", matchers[i]))
+		}
 	}
 	q, err := s.db.Querier(span(start, end))
 	if err != nil {
