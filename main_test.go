@@ -53,6 +53,11 @@ var may = map[string]string{
 	"runtime/internal/self":        "",
 	"runtime/internal/fleet":       "runtime/metric internal/record internal/catalogue",
 	"runtime/internal/testkit":     "internal/policy",
+
+	// The collector.
+	"runtime/internal/flinkrest": "",
+	"runtime/internal/host":      "runtime/metric",
+	"runtime/internal/collector": "runtime/metric internal/record internal/flinkrest internal/host",
 }
 
 // Tests may also import every package that neither wires nor adapts, to build
@@ -123,7 +128,7 @@ var files = sync.OnceValues(func() ([]file, error) {
 		}
 		base := d.Name()
 		if d.IsDir() {
-			if base != "." && (base[0] == '.' || base[0] == '_' || base == "testdata" || base == "node_modules") {
+			if base != "." && (base[0] == '.' || base[0] == '_' || base == "testdata" || base == "node_modules" || base == "target") {
 				return filepath.SkipDir
 			}
 			return nil

@@ -121,7 +121,7 @@ Sluice: a flag, a file, an address, a broker.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 	})
-	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newReplay(t), newVersion(t))
+	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newReplay(t), newCollect(t), newVersion(t))
 	root.SetHelpCommand(newHelp(t, root))
 	return root
 }
