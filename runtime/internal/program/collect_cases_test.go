@@ -2,6 +2,7 @@ package program
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -76,8 +77,8 @@ func sampleCases(t *testing.T) []vectorCase {
 		times = append(times, sampleOf("m").with(func(v *vector) { v.At += i * 10_000 }))
 	}
 	return []vectorCase{
-		sample("half of the series", "series", 0.5, many...),
-		sample("a share above half is above the largest signed number", "series", 0.9, many...),
+		sample("half of the series", "series", 0.5, slices.Clone(many)...),
+		sample("a share above half is above the largest signed number", "series", 0.9, slices.Clone(many)...),
 		sample("a restart changes nothing", "series", 0.5,
 			sampleOf("m", "task_id", "1"), sampleOf("m", "task_id", "1", "host", "h", "tm_id", "t", "job_id", "j", "task_attempt_id", "a").with(func(v *vector) { v.Attempt = 3 }),
 			sampleOf("m", "task_id", "2"), sampleOf("m", "task_id", "2", "host", "h2", "tm_id", "t2", "job_id", "j2").with(func(v *vector) { v.Attempt = -1 }),

@@ -1,0 +1,128 @@
+package io.github.sluicemetrics.flink.event;
+
+import io.github.sluicemetrics.flink.kafka.Drop;
+import io.github.sluicemetrics.flink.kafka.Tally;
+import io.github.sluicemetrics.flink.kafka.Transport;
+import io.github.sluicemetrics.flink.record.RecordSink;
+import io.github.sluicemetrics.flink.record.ReportWriter;
+import io.github.sluicemetrics.flink.series.Task;
+import io.github.sluicemetrics.flink.series.TaskIds;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Sends events as they come. While Kafka cannot be reached they wait, up to a number; what comes then is
+ * dropped and counted. Each event is a report of its own.
+ */
+public final class EventShipper implements RecordSink {
+  private static final Logger LOG = LoggerFactory.getLogger(EventShipper.class);
+  private static final int MAX_WAITING = 10_000;
+
+  /** Jobs whose counts are kept; the one seen first is forgotten first. */
+  private static final int MAX_JOBS = 1000;
+
+  private static final long RETRY = 100;
+
+  private final BlockingQueue<Occurrence> waiting = new ArrayBlockingQueue<>(MAX_WAITING);
+  private final Map<String, JobEvents> jobs =
+      new LinkedHashMap<>() {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<String, JobEvents> eldest) {
+          return size() > MAX_JOBS;
+        }
+      };
+
+  private final TaskIds ids;
+  private final Transport transport;
+  private final Tally tally;
+  private final String topic;
+  private ReportWriter writer;
+  private volatile boolean closed;
+  private long sequence;
+
+  /**
+   * @param topic that must be known before anything is sent
+   */
+  public EventShipper(TaskIds ids, Transport transport, Tally tally, String topic) {
+    this.ids = ids;
+    this.transport = transport;
+    this.tally = tally;
+    this.topic = topic;
+  }
+
+  /** Sets what makes the records; it must give them to this. */
+  public void writer(ReportWriter w) {
+    writer = w;
+  }
+
+  /** Takes an event, without waiting. */
+  public void offer(Occurrence o) {
+    if (!waiting.offer(o)) {
+      tally.dropped(Drop.BUFFER);
+    }
+  }
+
+  /** Ships until the end. */
+  public void run() {
+    try {
+      while (!closed) {
+        Occurrence o = waiting.poll(RETRY, TimeUnit.MILLISECONDS);
+        if (o == null) {
+          transport.ready(topic); // the first event must not wait for a connection
+          continue;
+        }
+        while (!transport.ready(topic) && !closed) {
+          TimeUnit.MILLISECONDS.sleep(RETRY);
+        }
+        ship(o);
+      }
+      for (Occurrence o = waiting.poll(); o != null; o = waiting.poll()) {
+        ship(o);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Sends an event. */
+  void ship(Occurrence o) {
+    try {
+      Map<String, String> variables = o.variables();
+      Task task = new Task(ids.of(variables), ids.job(variables));
+      String job = variables.getOrDefault("<job_id>", "");
+      JobEvents events = jobs.computeIfAbsent(job, k -> new JobEvents(variables));
+      writer.begin(o.timestamp(), ++sequence, variables.getOrDefault("<host>", ""));
+      events.take(o).forEach(e -> writer.write(task, e));
+      writer.close();
+    } catch (RuntimeException e) {
+      tally.dropped(Drop.ENCODE);
+      LOG.warn("an event could not be written and is dropped", e);
+    }
+  }
+
+  @Override
+  public void accept(String to, byte[] key, byte[] value) {
+    transport.send(to, key, value);
+  }
+
+  @Override
+  public void tooLarge() {
+    tally.dropped(Drop.TOO_LARGE);
+  }
+
+  /** Lets {@link #run} come to its end. */
+  public void end() {
+    closed = true;
+  }
+
+  /** Sends what is left for at most a time, after {@link #run} has ended. */
+  public void close(Duration most) {
+    transport.close(most);
+  }
+}

@@ -1,0 +1,60 @@
+package io.github.sluicemetrics.flink.kafka;
+
+import io.github.sluicemetrics.flink.options.Options;
+import io.github.sluicemetrics.flink.options.Settings;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** How Kafka's producer is set up: it drops rather than waits, and keeps what it sends in order. */
+public final class ProducerOptions {
+  private ProducerOptions() {}
+
+  /** Returns the options; those of {@code producer.*} win. */
+  public static Map<String, Object> of(Settings settings) {
+    Map<String, Object> o = new HashMap<>();
+    o.put(ProducerConfig.CLIENT_ID_CONFIG, "sluice-flink");
+    o.put(ProducerConfig.BUFFER_MEMORY_CONFIG, 16L << 20);
+    o.put(ProducerConfig.BATCH_SIZE_CONFIG, 256 << 10);
+    o.put(ProducerConfig.LINGER_MS_CONFIG, 200);
+    o.put(ProducerConfig.ACKS_CONFIG, "1");
+    o.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, 30_000);
+    o.put(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, 10_000);
+    o.put(ProducerConfig.RECONNECT_BACKOFF_MS_CONFIG, 100L);
+    o.put(ProducerConfig.RECONNECT_BACKOFF_MAX_MS_CONFIG, 2_000L);
+    o.put(ProducerConfig.RETRY_BACKOFF_MAX_MS_CONFIG, 1_000L);
+    o.put(ProducerConfig.ENABLE_METRICS_PUSH_CONFIG, false);
+    o.put("auto.include.jmx.reporter", false); // one MBean per topic and broker, seen by nobody
+    o.put("metadata.recovery.strategy", "rebootstrap"); // brokers may come back at other addresses
+    o.putAll(settings.producer());
+    if (!settings.producer().containsKey(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG)
+        && !"all".equals(o.get(ProducerConfig.ACKS_CONFIG))) {
+      o.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, false);
+      o.putIfAbsent(ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION, 1);
+    }
+    o.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, settings.get(Options.BOOTSTRAP));
+    o.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, settings.get(Options.COMPRESSION));
+    o.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, 0L);
+    return o;
+  }
+
+  /** Returns what makes the producer. */
+  public static Supplier<Producer<byte[], byte[]>> maker(Settings settings) {
+    return () -> new KafkaProducer<>(of(settings), new ByteArraySerializer(), new ByteArraySerializer());
+  }
+
+  /** Returns what makes a producer for events: few, and each at once. */
+  public static Supplier<Producer<byte[], byte[]>> forEvents(Settings settings) {
+    return () -> {
+      Map<String, Object> o = of(settings);
+      o.put(ProducerConfig.CLIENT_ID_CONFIG, "sluice-flink-events");
+      o.put(ProducerConfig.LINGER_MS_CONFIG, 5);
+      o.put(ProducerConfig.BUFFER_MEMORY_CONFIG, 4L << 20);
+      return new KafkaProducer<>(o, new ByteArraySerializer(), new ByteArraySerializer());
+    };
+  }
+}

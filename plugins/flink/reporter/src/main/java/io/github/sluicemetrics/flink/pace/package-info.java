@@ -1,0 +1,4 @@
+/**
+ * How often things are tried and said again.
+ */
+package io.github.sluicemetrics.flink.pace;

@@ -1,0 +1,27 @@
+package io.github.sluicemetrics.flink.control;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class RulesTest {
+  static byte[] bytes(String s) {
+    return s.getBytes(StandardCharsets.UTF_8);
+  }
+
+  @Test
+  void aDamagedDocumentIsRefused() {
+    for (String bad :
+        List.of(
+            "", "{", "[]", "null", "{\"v\":2,\"rules\":[]}", "{\"rules\":[]}", "{\"v\":1,\"rules\":{}}", "{\"v\":1,\"rules\":[1]}",
+            "{\"v\":1,\"cv\":1e400,\"rules\":[]}", "{\"v\":1.5}", "{\"v\":1,\"tasks\":[{\"match\":\"*\"}]}", "{\"v\":1,\"rules\":[{\"do\":7}]}",
+            "{\"v\":1,\"labels\":[{\"drop\":[1]}]}", "{\"v\":1}x")) {
+      assertThrows(IllegalArgumentException.class, () -> Rules.parse(bytes(bad)), bad);
+    }
+    assertThrows(IllegalArgumentException.class, () -> Rules.parse(new byte[] {'{', '"', (byte) 0xff, '"', ':', '1', '}'}));
+    assertEquals(7, Rules.parse(bytes("{\"v\":1,\"cv\":7}")).version());
+  }
+}
