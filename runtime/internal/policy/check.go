@@ -19,15 +19,15 @@ type checker struct {
 
 // check looks at the teams whose shape is right. What needs the whole set, such as
 // whether a sink exists, is looked at when every team's shape is.
-func check(teams []*teamOutcome, today time.Time) []diag.Diagnostic {
+func check(teams []teamOutcome, today time.Time) []diag.Diagnostic {
 	var out []diag.Diagnostic
-	whole := !slices.ContainsFunc(teams, func(t *teamOutcome) bool { return t.team == nil })
+	whole := !slices.ContainsFunc(teams, func(t teamOutcome) bool { return t.Team == nil })
 	n := namesOf(teams)
 	for _, t := range teams {
-		if t.team == nil {
+		if t.Team == nil {
 			continue
 		}
-		c := &checker{locator: t.where, team: t.team, today: today, names: n}
+		c := &checker{locator: t.where, team: t.Team, today: today, names: n}
 		c.streams()
 		c.tasks()
 		c.controls(whole)

@@ -7,7 +7,7 @@ import (
 )
 
 // twice finds streams and sinks of one name in two teams, and a second store.
-func twice(teams []*teamOutcome) []diag.Diagnostic {
+func twice(teams []teamOutcome) []diag.Diagnostic {
 	var out []diag.Diagnostic
 	claims := map[string]claim{}
 	// take reports whether key was free.
@@ -24,14 +24,14 @@ func twice(teams []*teamOutcome) []diag.Diagnostic {
 	}
 	for _, t := range teams {
 		named := func(section, name string) bool {
-			return take(section+" "+name, claim{"team " + t.team.Name, t.where, []string{section, name}},
+			return take(section+" "+name, claim{"team " + t.Team.Name, t.where, []string{section, name}},
 				"%s and %s both have a "+section+" "+name, "names are those of the whole set; rename one of them")
 		}
-		for _, name := range sorted(t.team.Stream) {
+		for _, name := range sorted(t.Team.Stream) {
 			named("stream", name)
 		}
-		for _, name := range sorted(t.team.Sink) {
-			if named("sink", name) && t.team.Sink[name].Type == "store" {
+		for _, name := range sorted(t.Team.Sink) {
+			if named("sink", name) && t.Team.Sink[name].Type == "store" {
 				take("store", claim{"sink " + name, t.where, []string{"sink", name}},
 					"%s and %s are both of type store", "an instance has one store; remove one of them")
 			}
@@ -41,21 +41,21 @@ func twice(teams []*teamOutcome) []diag.Diagnostic {
 }
 
 // direct finds what does not go with streams that hand their series to the sinks.
-func direct(teams []*teamOutcome) []diag.Diagnostic {
+func direct(teams []teamOutcome) []diag.Diagnostic {
 	var fed, kept *claim // the first stream that is direct, and the first that is not
 	streams, sinks := map[string]bool{}, map[string]bool{}
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Stream) {
+		for _, name := range sorted(t.Team.Stream) {
 			streams[name] = true
 			c := claim{"stream " + name, t.where, []string{"stream", name}}
-			if s := t.team.Stream[name]; s.Direct && fed == nil {
+			if s := t.Team.Stream[name]; s.Direct && fed == nil {
 				c.path = append(c.path, "direct")
 				fed = &c
 			} else if !s.Direct && kept == nil {
 				kept = &c
 			}
 		}
-		for name := range t.team.Sink {
+		for name := range t.Team.Sink {
 			sinks[name] = true
 		}
 	}
@@ -72,26 +72,26 @@ func direct(teams []*teamOutcome) []diag.Diagnostic {
 }
 
 // indirect finds what needs a processed topic, in a set whose streams have none.
-func indirect(teams []*teamOutcome, fed claim, isStream func(name string) bool) []diag.Diagnostic {
+func indirect(teams []teamOutcome, fed claim, isStream func(name string) bool) []diag.Diagnostic {
 	var out []diag.Diagnostic
-	add := func(t *teamOutcome, message, hint string, path ...string) {
+	add := func(t teamOutcome, message, hint string, path ...string) {
 		d := t.where.found(diag.DirectMixed, message, path...)
 		d.Hint = hint
 		d.Notes = []diag.Note{{Pos: fed.where.pos(fed.path...), Message: "direct: " + fed.what}}
 		out = append(out, d)
 	}
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Sink) {
-			if t.team.Sink[name].Type == "kafka" {
+		for _, name := range sorted(t.Team.Sink) {
+			if t.Team.Sink[name].Type == "kafka" {
 				add(t, "sink "+name+" of type kafka reads processed topics, and direct streams write none",
 					"use a sink of another type, or streams that are not direct", "sink", name, "topic")
 			}
 		}
-		for _, name := range sorted(t.team.Control) {
-			r := t.team.Control[name]
+		for _, name := range sorted(t.Team.Control) {
+			r := t.Team.Control[name]
 			for i, to := range r.To {
-				_, own := t.team.Stream[to]
-				if _, sink := t.team.Sink[to]; r.Action == "route" && (isStream(to) || own && !sink) {
+				_, own := t.Team.Stream[to]
+				if _, sink := t.Team.Sink[to]; r.Action == "route" && (isStream(to) || own && !sink) {
 					add(t, "a route to stream "+to+" leads to its processed topic, and direct streams have none",
 						"name a sink, or make the streams not direct", "control", name, "to", fmt.Sprint(i))
 				}
@@ -103,11 +103,11 @@ func indirect(teams []*teamOutcome, fed claim, isStream func(name string) bool) 
 
 // noFlow warns of a set that no instance can run: it has nothing to read, or
 // nowhere to write.
-func noFlow(teams []*teamOutcome) []diag.Diagnostic {
+func noFlow(teams []teamOutcome) []diag.Diagnostic {
 	streams, sinks := 0, 0
 	for _, t := range teams {
-		streams += len(t.team.Stream)
-		sinks += len(t.team.Sink)
+		streams += len(t.Team.Stream)
+		sinks += len(t.Team.Sink)
 	}
 	message := "the set has no stream and no sink, so an instance does not run it"
 	switch {
@@ -121,7 +121,7 @@ func noFlow(teams []*teamOutcome) []diag.Diagnostic {
 	where := teams[0].where
 	d := where.found(diag.NoFlow, message, "team")
 	if !d.Pos.IsValid() { // the team is named in more than one place
-		d.Pos = place(where.tree.sites[0].value.Pos())
+		d.Pos = place(where.tree().sites[0].value.Pos())
 	}
 	d.Severity, d.Hint = diag.Warning, "declare at least one stream and one sink"
 	return []diag.Diagnostic{d}

@@ -14,15 +14,15 @@ type names struct {
 	rules  map[string][]string // control rules and tasks by team
 }
 
-func namesOf(teams []*teamOutcome) *names {
+func namesOf(teams []teamOutcome) *names {
 	n := &names{rules: map[string][]string{}}
 	for _, t := range teams {
-		if t.team == nil {
+		if t.Team == nil {
 			continue
 		}
-		n.places = append(n.places, sorted(t.team.Sink)...)
-		n.places = append(n.places, sorted(t.team.Stream)...)
-		n.rules[t.team.Name] = append(sorted(t.team.Control), sorted(t.team.Task)...)
+		n.places = append(n.places, sorted(t.Team.Sink)...)
+		n.places = append(n.places, sorted(t.Team.Stream)...)
+		n.rules[t.Team.Name] = append(sorted(t.Team.Control), sorted(t.Team.Task)...)
 	}
 	slices.Sort(n.places)
 	n.places = slices.Compact(n.places)
@@ -86,11 +86,11 @@ func (c *checker) tests(whole bool) {
 }
 
 // defaultSink warns of a set whose sinks get nothing but what is routed to them.
-func defaultSink(teams []*teamOutcome) []diag.Diagnostic {
+func defaultSink(teams []teamOutcome) []diag.Diagnostic {
 	var first *diag.Diagnostic
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Sink) {
-			if t.team.Sink[name].Default {
+		for _, name := range sorted(t.Team.Sink) {
+			if t.Team.Sink[name].Default {
 				return nil
 			}
 			if first == nil {

@@ -19,7 +19,7 @@ func (c claim) note() diag.Note {
 
 // topics finds topics that two streams read, topics that are written and read
 // again, and paths on which two sinks are exposed.
-func topics(teams []*teamOutcome) []diag.Diagnostic {
+func topics(teams []teamOutcome) []diag.Diagnostic {
 	var out []diag.Diagnostic
 	read, served := map[string]claim{}, map[string]claim{}
 	take := func(claims map[string]claim, key string, c claim) {
@@ -32,13 +32,13 @@ func topics(teams []*teamOutcome) []diag.Diagnostic {
 		claims[key] = c
 	}
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Stream) {
-			for i, topic := range t.team.Stream[name].Topics {
+		for _, name := range sorted(t.Team.Stream) {
+			for i, topic := range t.Team.Stream[name].Topics {
 				take(read, topic, claim{"stream " + name, t.where, []string{"stream", name, "topics", fmt.Sprint(i)}})
 			}
 		}
-		for _, name := range sorted(t.team.Sink) {
-			if s := t.team.Sink[name]; s.Type == "scrape" {
+		for _, name := range sorted(t.Team.Sink) {
+			if s := t.Team.Sink[name]; s.Type == "scrape" {
 				take(served, s.Path, claim{"sink " + name, t.where, []string{"sink", name, "path"}})
 			}
 		}
@@ -47,7 +47,7 @@ func topics(teams []*teamOutcome) []diag.Diagnostic {
 }
 
 // loops finds topics that a stream or sink writes and a stream reads.
-func loops(teams []*teamOutcome, read map[string]claim) []diag.Diagnostic {
+func loops(teams []teamOutcome, read map[string]claim) []diag.Diagnostic {
 	var out []diag.Diagnostic
 	written := func(topic string, w claim) {
 		r, ok := read[topic]
@@ -59,8 +59,8 @@ func loops(teams []*teamOutcome, read map[string]claim) []diag.Diagnostic {
 		out = append(out, d)
 	}
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Stream) {
-			s := t.team.Stream[name]
+		for _, name := range sorted(t.Team.Stream) {
+			s := t.Team.Stream[name]
 			written(s.Processed, claim{"stream " + name, t.where, []string{"stream", name, "processed"}})
 			written(s.DeadLetter, claim{"stream " + name, t.where, []string{"stream", name, "deadLetter"}})
 			if s.Processed == s.DeadLetter {
@@ -68,8 +68,8 @@ func loops(teams []*teamOutcome, read map[string]claim) []diag.Diagnostic {
 				out = append(out, d)
 			}
 		}
-		for _, name := range sorted(t.team.Sink) {
-			if s := t.team.Sink[name]; s.Type == "kafka" {
+		for _, name := range sorted(t.Team.Sink) {
+			if s := t.Team.Sink[name]; s.Type == "kafka" {
 				written(s.Topic, claim{"sink " + name, t.where, []string{"sink", name, "topic"}})
 			}
 		}
@@ -78,17 +78,17 @@ func loops(teams []*teamOutcome, read map[string]claim) []diag.Diagnostic {
 }
 
 // reprocessed finds sinks that write a topic from which sinks read.
-func reprocessed(teams []*teamOutcome) []diag.Diagnostic {
+func reprocessed(teams []teamOutcome) []diag.Diagnostic {
 	between := map[string]claim{}
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Stream) {
-			between[t.team.Stream[name].Processed] = claim{"stream " + name, t.where, []string{"stream", name}}
+		for _, name := range sorted(t.Team.Stream) {
+			between[t.Team.Stream[name].Processed] = claim{"stream " + name, t.where, []string{"stream", name}}
 		}
 	}
 	var out []diag.Diagnostic
 	for _, t := range teams {
-		for _, name := range sorted(t.team.Sink) {
-			s := t.team.Sink[name]
+		for _, name := range sorted(t.Team.Sink) {
+			s := t.Team.Sink[name]
 			stream, ok := between[s.Topic]
 			if s.Type != "kafka" || !ok {
 				continue

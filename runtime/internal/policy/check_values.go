@@ -79,7 +79,7 @@ func (c *checker) extract(r Rewrite, name string) {
 		return
 	}
 	at := "value"
-	if len(c.tree.find([]string{"rewrite", name, at})) == 0 {
+	if len(c.tree().find([]string{"rewrite", name, at})) == 0 {
 		at = "regex" // the value is the default, "$1"
 	}
 	for _, m := range group.FindAllStringSubmatch(r.Value, -1) {

@@ -45,16 +45,15 @@ func (l Limits) orDefault() Limits {
 
 // A childRequest is what a child reads.
 type childRequest struct {
-	Snapshot Snapshot `json:"snapshot"`
-	Options  Options  `json:"options"`
-	Limits   Limits   `json:"limits"`
+	Work   judgement `json:"work"`
+	Limits Limits    `json:"limits"`
 }
 
 // A childAnswer is what a child writes.
 type childAnswer struct {
-	Bundle      *Bundle           `json:"bundle,omitempty"`
-	Diagnostics []diag.Diagnostic `json:"diagnostics,omitempty"`
-	Fault       string            `json:"fault,omitempty"`
+	Teams []*judged         `json:"teams"`
+	Found []diag.Diagnostic `json:"found,omitempty"`
+	Fault string            `json:"fault,omitempty"`
 }
 
 // Exit codes of a child that met its limits.
@@ -66,15 +65,15 @@ const (
 // maxAnswer bounds what a child may answer.
 const maxAnswer = 256 << 20
 
-// Compile does what [Compile] does, within limits. A set that meets them gets one
-// diagnostic that says so. The error says that the child cannot be run, or that
-// ctx has ended.
-func (c *Child) Compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.Diagnostic, error) {
+// judge has a child do what judgeHere does, within limits. Work that meets them
+// gets one diagnostic that says so, and no outcomes. The error says that the child
+// cannot be run, or that ctx has ended.
+func (c *Child) judge(ctx context.Context, work judgement) ([]teamOutcome, []diag.Diagnostic, error) {
 	if len(c.Command) == 0 {
 		return nil, nil, errors.New("compile policy set: no command for the child process")
 	}
 	limits := c.Limits.orDefault()
-	request, err := json.Marshal(childRequest{snap, opt, limits})
+	request, err := json.Marshal(childRequest{work, limits})
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile policy set: %w", err)
 	}
@@ -95,11 +94,11 @@ func (c *Child) Compile(ctx context.Context, snap Snapshot, opt Options) (*Bundl
 	case err != nil:
 		return childFailed(err, cmd, limits, trouble.String())
 	}
-	return readAnswer(out.Bytes())
+	return readAnswer(out.Bytes(), work)
 }
 
 // childFailed explains a child that ended with an error.
-func childFailed(err error, cmd *exec.Cmd, limits Limits, trouble string) (*Bundle, []diag.Diagnostic, error) {
+func childFailed(err error, cmd *exec.Cmd, limits Limits, trouble string) ([]teamOutcome, []diag.Diagnostic, error) {
 	if cmd.ProcessState != nil {
 		switch code := cmd.ProcessState.ExitCode(); {
 		case code == exitMemory, strings.Contains(trouble, "out of memory"):
@@ -115,7 +114,7 @@ func childFailed(err error, cmd *exec.Cmd, limits Limits, trouble string) (*Bund
 	return nil, nil, fmt.Errorf("compile policy set in a child process: %w: %s", err, first)
 }
 
-func readAnswer(text []byte) (*Bundle, []diag.Diagnostic, error) {
+func readAnswer(text []byte, work judgement) ([]teamOutcome, []diag.Diagnostic, error) {
 	var a childAnswer
 	if err := unmarshalStrict(text, &a); err != nil {
 		return nil, nil, fmt.Errorf("compile policy set: answer of the child process: %w", err)
@@ -123,7 +122,17 @@ func readAnswer(text []byte) (*Bundle, []diag.Diagnostic, error) {
 	if a.Fault != "" {
 		return nil, nil, errors.New(a.Fault)
 	}
-	return a.Bundle, a.Diagnostics, nil
+	if len(a.Teams) != len(work.Packages) {
+		return nil, nil, fmt.Errorf("compile policy set: the child process answers for %d teams of %d", len(a.Teams), len(work.Packages))
+	}
+	out := make([]teamOutcome, len(a.Teams))
+	for i, j := range a.Teams {
+		if j == nil {
+			return nil, nil, errors.New("compile policy set: the answer of the child process lacks a team")
+		}
+		out[i] = outcome(j, work.Packages[i], work.Snapshot)
+	}
+	return out, a.Found, nil
 }
 
 func tooExpensive(what, limit string) []diag.Diagnostic {
@@ -135,7 +144,7 @@ func tooExpensive(what, limit string) []diag.Diagnostic {
 }
 
 // ServeChild is the other side of [Child]: it reads one request from in, bounds
-// this process by its limits, compiles, and writes the answer to out. A process
+// this process by its limits, evaluates, and writes the answer to out. A process
 // that calls it does nothing else, before or after. The error says that in or out
 // failed.
 func ServeChild(in io.Reader, out io.Writer) error {
@@ -149,11 +158,14 @@ func ServeChild(in io.Reader, out io.Writer) error {
 	}
 	defer stop()
 	var a childAnswer
-	b, found, err := Compile(r.Snapshot, r.Options)
+	teams, found, err := judgeHere(context.Background(), r.Work)
 	if err != nil {
 		a.Fault = err.Error()
 	}
-	a.Bundle, a.Diagnostics = b, found
+	for _, t := range teams {
+		a.Teams = append(a.Teams, t.judged)
+	}
+	a.Found = found
 	if err := json.NewEncoder(out).Encode(a); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}

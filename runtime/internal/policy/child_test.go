@@ -29,7 +29,8 @@ func TestChildAgrees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, found, err := child.Compile(t.Context(), snap, opt)
+		opt.Child = child
+		got, found, err := compile(t.Context(), snap, opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +75,7 @@ func TestChildBoundsHostileSets(t *testing.T) {
 				}
 			}
 			text += ")\n\npolicy: team: \"orders\"\n" + h.text + "\n"
-			b, found, err := testChild(t, h.limits).Compile(t.Context(), Snapshot{"policy.cue": []byte(text)}, Options{})
+			b, found, err := compile(t.Context(), Snapshot{"policy.cue": []byte(text)}, Options{Child: testChild(t, h.limits)})
 			if err != nil || b != nil || len(found) != 1 || found[0].Code != diag.TooExpensive {
 				t.Fatalf("%v %v", found, err)
 			}
@@ -96,13 +97,13 @@ func TestChildFaults(t *testing.T) {
 		"no program":  {Command: []string{"/nonexistent/sluice"}},
 		"other words": {Command: []string{self, "-test.run=^$"}},
 	} {
-		if b, found, err := c.Compile(t.Context(), snap, Options{}); err == nil || b != nil || found != nil {
+		if b, found, err := compile(t.Context(), snap, Options{Child: c}); err == nil || b != nil || found != nil {
 			t.Errorf("%s: %v %v %v", name, b, found, err)
 		}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := testChild(t, Limits{}).Compile(gone, snap, Options{}); !errors.Is(err, context.Canceled) {
+	if _, _, err := compile(gone, snap, Options{Child: testChild(t, Limits{})}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -116,7 +117,7 @@ func TestServeChildRefusesGarbage(t *testing.T) {
 
 func TestReadAnswerRefusesGarbage(t *testing.T) {
 	for _, text := range []string{"", "{", `{"more":1}`, `{}{}`, `{"fault":"disk"}`} {
-		if _, _, err := readAnswer([]byte(text)); err == nil {
+		if _, _, err := readAnswer([]byte(text), judgement{}); err == nil {
 			t.Errorf("%q is accepted", text)
 		}
 	}

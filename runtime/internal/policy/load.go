@@ -1,13 +1,9 @@
 package policy
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"io/fs"
 	"maps"
-	"runtime"
-	"sync"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -31,6 +27,10 @@ type Options struct {
 	// Without it Load evaluates here: only for sets that are trusted not to run for
 	// ever, since CUE cannot be cancelled.
 	Child *Child `json:"-"`
+
+	// Cache spares the teams that have not changed since the last Load that had it.
+	// It may be nil.
+	Cache *Cache `json:"-"`
 }
 
 // Load reads the policy set in the root of fsys, checks all of it and returns it as
@@ -38,7 +38,8 @@ type Options struct {
 // and name files relative to fsys. The error is a fault of something other than
 // the set: fsys cannot be read, or the child process cannot be started.
 //
-// ctx ends a child process; without a child it is looked at between teams only.
+// ctx ends a child process; without a child it is looked at between teams only. A
+// set that meets the limits of a child gets one diagnostic that says so.
 func Load(ctx context.Context, fsys fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
 	if opt.Today.IsZero() {
 		opt.Today = time.Now()
@@ -46,9 +47,6 @@ func Load(ctx context.Context, fsys fs.FS, opt Options) (*Bundle, []diag.Diagnos
 	snap, found, err := Take(fsys)
 	if err != nil || len(found) > 0 {
 		return nil, diag.Sort(found), err
-	}
-	if opt.Child != nil {
-		return opt.Child.Compile(ctx, snap, opt)
 	}
 	return compile(ctx, snap, opt)
 }
@@ -66,16 +64,20 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 			Code: diag.NoPolicy, Message: "there is no policy set here: no .cue file in the root or in " + teamsDir + "/<team>",
 		}}, nil
 	}
-	teams, err := judgeTeams(ctx, pkgs, snap, opt.Tags)
-	if err != nil {
-		return nil, nil, fmt.Errorf("load policy set: %w", err)
+	work := judgement{Snapshot: snap, Packages: pkgs, Rest: rest(pkgs, snap), Tags: opt.Tags}
+	teams, found, err := opt.Cache.judge(ctx, work, opt.judge)
+	if err != nil || teams == nil {
+		return nil, found, err
 	}
-	found := lost(pkgs, snap)
 	taken, tags := map[string]bool{}, map[string]bool{}
 	for _, t := range teams {
-		maps.Copy(taken, t.taken)
-		maps.Copy(tags, t.tags)
-		found = append(found, t.found...)
+		for _, tag := range t.Taken {
+			taken[tag] = true
+		}
+		for _, tag := range t.Tags {
+			tags[tag] = true
+		}
+		found = append(found, t.Found...)
 	}
 	found = append(found, untaken(opt.Tags, taken, tags)...)
 	found = append(found, check(teams, opt.Today)...)
@@ -89,56 +91,12 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 	return b, found, err
 }
 
-// teamsAtOnce bounds how many teams are evaluated at the same time, each in some
-// tens of megabytes.
-const teamsAtOnce = 4
-
-// judgeTeams judges the teams, some at the same time, and returns them in order.
-func judgeTeams(ctx context.Context, pkgs []teamPackage, snap Snapshot, tags []string) ([]*teamOutcome, error) {
-	out, faults := make([]*teamOutcome, len(pkgs)), make([]error, len(pkgs))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(teamsAtOnce, len(pkgs), runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
-			for i := range next {
-				if faults[i] = ctx.Err(); faults[i] == nil {
-					out[i], faults[i] = judgeTeam(pkgs[i], snap, tags)
-				}
-			}
-		})
-	}
-	for i := range pkgs {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	return out, cmp.Or(faults...)
-}
-
-// lost finds files that no team reads, although they say that they are of the set.
-func lost(pkgs []teamPackage, snap Snapshot) []diag.Diagnostic {
-	read := map[string]bool{}
-	for _, p := range pkgs {
-		for _, name := range p.files {
-			read[name] = true
-		}
-	}
-	var rest []string
-	for _, name := range snap.names() {
-		if !read[name] {
-			rest = append(rest, name)
-		}
-	}
-	sources, _ := parseAll(snap, rest) // what does not parse there is not ours to judge
-	return unread(sources)
-}
-
-func assemble(teams []*teamOutcome, tags []string) (*Bundle, error) {
+func assemble(teams []teamOutcome, tags []string) (*Bundle, error) {
 	var set Set
 	where := Provenance{}
 	for _, t := range teams {
-		set.Teams = append(set.Teams, *t.team)
-		maps.Copy(where, t.where.known)
+		set.Teams = append(set.Teams, *t.Team)
+		maps.Copy(where, t.Known)
 	}
 	return newBundle(set, where, tags)
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/token"
@@ -14,13 +15,22 @@ import (
 // policy, such as control.a.rate.
 type locator struct {
 	team  string
-	tree  *tree
-	known Provenance // by team.section.name and team.section.name.field
+	tree  func() *tree // of policy
+	known Provenance   // by team.section.name and team.section.name.field
+}
+
+// locateAgain is a locator for a team that was evaluated before, or in another
+// process. It parses the files when it is asked for a place that is not known.
+func locateAgain(j *judged, pkg teamPackage, snap Snapshot) *locator {
+	return &locator{team: j.Team.Name, known: j.Known, tree: sync.OnceValue(func() *tree {
+		sources, _ := parseAll(snap, pkg.Files) // they did parse
+		return plant(sources, func([]string, fieldName, site) {}).fields[policyField]
+	})}
 }
 
 // locate records where each rule, and each of its fields that an author gave, is written.
 func locate(team string, t *tree, policy cue.Value, own map[string]bool) *locator {
-	l := &locator{team: team, tree: t.fields[policyField], known: Provenance{}}
+	l := &locator{team: team, tree: func() *tree { return t.fields[policyField] }, known: Provenance{}}
 	for _, section := range sections {
 		rules, err := policy.LookupPath(cue.MakePath(cue.Str(section))).Fields()
 		if err != nil {
@@ -34,7 +44,7 @@ func locate(team string, t *tree, policy cue.Value, own map[string]bool) *locato
 }
 
 func (l *locator) rule(path []string, rule cue.Value, own map[string]bool) {
-	sites := l.tree.find(path)
+	sites := l.tree().find(path)
 	if i := slices.IndexFunc(sites, func(s site) bool { return !s.maybe }); len(sites) > 0 {
 		l.record(path, sites[max(i, 0)].pos())
 	}
@@ -53,7 +63,7 @@ func (l *locator) rule(path []string, rule cue.Value, own map[string]bool) {
 // field returns where the value of a field is written. set is what CUE says set it:
 // the file of an author, or the schema when it is a default.
 func (l *locator) field(path []string, set token.Pos, own map[string]bool) token.Pos {
-	sites := l.tree.find(path)
+	sites := l.tree().find(path)
 	for _, s := range sites {
 		if s.value.Pos() == set {
 			return set
@@ -77,14 +87,14 @@ func (l *locator) key(path []string) string { return l.team + "." + pathString(p
 // pos returns where the value at path is written, or the nearest part of path that
 // has a known place.
 func (l *locator) pos(path ...string) diag.Pos {
-	if sites := l.tree.find(path); len(sites) == 1 {
+	if sites := l.tree().find(path); len(sites) == 1 {
 		return place(sites[0].value.Pos())
 	}
 	for n := len(path); n > 0; n-- {
 		if p, ok := l.known[l.key(path[:n])]; ok {
 			return p
 		}
-		if sites := l.tree.find(path[:n]); n > 2 && len(sites) == 1 {
+		if sites := l.tree().find(path[:n]); n > 2 && len(sites) == 1 {
 			return place(sites[0].value.Pos())
 		}
 	}

@@ -18,9 +18,9 @@ const teamsDir = "teams"
 // A teamPackage is what is evaluated as one: the files of a team's directory and
 // those of the directories above it.
 type teamPackage struct {
-	team  string   // name of the directory, "" in a set without teams
-	dir   string   // "." in a set without teams
-	files []string // sorted
+	Team  string   `json:"team"`  // name of the directory, "" in a set without teams
+	Dir   string   `json:"dir"`   // "." in a set without teams
+	Files []string `json:"files"` // sorted
 }
 
 // packages divides the files of a set among teams. Each team has a context of its
@@ -39,16 +39,16 @@ func packages(snap Snapshot) []teamPackage {
 		if len(byDir["."]) == 0 {
 			return nil
 		}
-		return []teamPackage{{dir: ".", files: byDir["."]}}
+		return []teamPackage{{Dir: ".", Files: byDir["."]}}
 	}
 	var out []teamPackage
 	for _, team := range slices.Compact(teams) {
 		dir := path.Join(teamsDir, team)
 		files := slices.Concat(byDir["."], byDir[teamsDir], byDir[dir])
 		slices.Sort(files)
-		out = append(out, teamPackage{team: team, dir: dir, files: files})
+		out = append(out, teamPackage{Team: team, Dir: dir, Files: files})
 	}
-	slices.SortFunc(out, func(a, b teamPackage) int { return cmp.Compare(a.team, b.team) })
+	slices.SortFunc(out, func(a, b teamPackage) int { return cmp.Compare(a.Team, b.Team) })
 	return out
 }
 

@@ -74,9 +74,8 @@ func readTag(f *ast.Field, a *ast.Attribute) (t tagField, why string) {
 }
 
 // injectTags gives tag fields their values. A tag is name=value, or a word that a
-// field lists as short. It reports tags that no field takes; taken collects the
-// names of those that one does.
-func injectTags(fields []tagField, tags []string, taken map[string]bool) {
+// field lists as short. It returns the tags that a field takes.
+func injectTags(fields []tagField, tags []string) (taken []string) {
 	for _, tag := range tags {
 		name, value, named := strings.Cut(tag, "=")
 		for _, f := range fields {
@@ -87,10 +86,11 @@ func injectTags(fields []tagField, tags []string, taken map[string]bool) {
 			default:
 				continue
 			}
-			taken[tag] = true
+			taken = append(taken, tag)
 			f.field.Value = ast.NewBinExpr(token.AND, f.field.Value, ast.NewString(value))
 		}
 	}
+	return taken
 }
 
 // untaken reports tags that no field of the set takes.

@@ -12,24 +12,30 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/diag"
 )
 
-// A teamOutcome is what is known of one team: its values when it has the right
-// shape, and where they were written.
+// judged is what is known of one team once it has been evaluated. It is plain
+// data: another process may have found it out.
+type judged struct {
+	Team  *Team             `json:"team,omitempty"` // nil when its shape is wrong
+	Known Provenance        `json:"known,omitempty"`
+	Found []diag.Diagnostic `json:"found,omitempty"`
+	Tags  []string          `json:"tags,omitempty"`  // names of tag fields
+	Taken []string          `json:"taken,omitempty"` // tags that a field takes
+}
+
+// A teamOutcome is what is known of one team, and where it is written.
 type teamOutcome struct {
-	team  *Team // nil when its shape is wrong
-	where *locator
-	found []diag.Diagnostic
-	tags  map[string]bool // names of tag fields
-	taken map[string]bool // tags that a field takes
+	*judged
+	where *locator // nil without Team
 }
 
 // judgeTeam parses and evaluates one team. It shares nothing with other teams.
-func judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (*teamOutcome, error) {
-	sources, found := parseAll(snap, pkg.files)
-	out := &teamOutcome{tags: map[string]bool{}, taken: map[string]bool{}}
+func judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (teamOutcome, error) {
+	sources, found := parseAll(snap, pkg.Files)
+	out := teamOutcome{judged: &judged{}}
 	for _, s := range sources {
 		found = append(found, vetFile(s)...)
 	}
-	if out.found = found; len(found) > 0 {
+	if out.Found = found; len(found) > 0 {
 		return out, nil
 	}
 	holes := &holeFinder{root: policyField}
@@ -38,41 +44,42 @@ func judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (*teamOutcome, err
 	found = append(found, holes.out...)
 	found = append(append(append(found, ds...), vetTests(sources)...), cycles(sources)...)
 	for _, f := range fields {
-		out.tags[f.name] = true
+		out.Tags = append(out.Tags, f.name)
 	}
-	injectTags(fields, tags, out.taken)
+	out.Taken = injectTags(fields, tags)
 	if t.fields[policyField] == nil {
 		d := finding(diag.NoPolicy, token.NoPos, "the team declares no policy")
 		d.Pos.File, d.Hint = lastFile(pkg), "write policy: schema.#Policy & {team: …}"
-		out.found = append(found, d)
+		out.Found = append(found, d)
 		return out, nil
 	}
 	x := newExplainer(t, policyField, "Policy", sources)
 	e, err := evaluateTeam(sources, t, fields)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	if out.found, err = x.explain(e.wrong, found); err != nil {
-		return nil, err
+	if out.Found, err = x.explain(e.wrong, found); err != nil {
+		return out, err
 	}
-	if out.found = append(out.found, wrongTeam(pkg, t, e.value)...); diag.Refused(out.found) {
+	if out.Found = append(out.Found, wrongTeam(pkg, t, e.value)...); diag.Refused(out.Found) {
 		return out, nil
 	}
-	out.team = &Team{}
-	if err := decodeStrict(e.value, out.team); err != nil {
-		return nil, fmt.Errorf("team %s: %w", pkg.dir, err)
+	out.Team = &Team{}
+	if err := decodeStrict(e.value, out.Team); err != nil {
+		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
 	}
-	out.where = locate(out.team.Name, t, e.value, x.own)
+	out.where = locate(out.Team.Name, t, e.value, x.own)
+	out.Known = out.where.known
 	return out, nil
 }
 
 func lastFile(pkg teamPackage) string {
-	for _, name := range pkg.files {
-		if path.Dir(name) == pkg.dir {
+	for _, name := range pkg.Files {
+		if path.Dir(name) == pkg.Dir {
 			return name
 		}
 	}
-	return pkg.files[len(pkg.files)-1]
+	return pkg.Files[len(pkg.Files)-1]
 }
 
 // evaluateTeam evaluates policy, bound to the schema and to the set's own #Team.
@@ -111,11 +118,11 @@ func hiddenPath(name string) cue.Path {
 // wrongTeam finds a team that is not named after its directory: the directory is
 // what decides who may write for whom.
 func wrongTeam(pkg teamPackage, t *tree, value cue.Value) []diag.Diagnostic {
-	if pkg.team == "" || !value.Exists() {
+	if pkg.Team == "" || !value.Exists() {
 		return nil
 	}
 	name, err := value.LookupPath(cue.MakePath(cue.Str("team"))).String()
-	if err != nil || name == pkg.team {
+	if err != nil || name == pkg.Team {
 		return nil
 	}
 	at := []string{policyField, "team"}
@@ -126,8 +133,8 @@ func wrongTeam(pkg teamPackage, t *tree, value cue.Value) []diag.Diagnostic {
 			pos = s.value.Pos()
 		}
 	}
-	d := finding(diag.WrongTeam, pos, "team is %q in the directory of team %q", name, pkg.team)
-	d.Path, d.Hint = pathString(at), fmt.Sprintf("write team: %q, or move the file to %s/%s", pkg.team, teamsDir, name)
+	d := finding(diag.WrongTeam, pos, "team is %q in the directory of team %q", name, pkg.Team)
+	d.Path, d.Hint = pathString(at), fmt.Sprintf("write team: %q, or move the file to %s/%s", pkg.Team, teamsDir, name)
 	return []diag.Diagnostic{d}
 }
 
