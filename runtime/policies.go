@@ -76,6 +76,8 @@ type Loading struct {
 	// takes too long or too much memory ends that process. Without it the set is
 	// evaluated here, where nothing bounds it.
 	Child []string
+
+	cache *policy.Cache // of the set that was loaded last; nil: none
 }
 
 // Check loads the policy set in dir and says everything that is wrong with it,
@@ -109,7 +111,7 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	if err != nil {
 		return loadedSet{}, err
 	}
-	opts := policy.Options{Today: began, Runnable: true}
+	opts := policy.Options{Today: began, Runnable: true, Cache: how.cache}
 	if how.Env != "" {
 		opts.Tags = []string{"env=" + how.Env}
 	}
@@ -164,14 +166,16 @@ func sources(fsys fs.FS, dir string) func(string) []byte {
 
 // load loads the set that the configuration names, or the default one, which
 // needs no bounds.
-func (c *Config) load(ctx context.Context, child []string) (loadedSet, error) {
+func (c *Config) load(ctx context.Context, how Loading) (loadedSet, error) {
+	how.Env = c.Env
 	if c.Policies == "" {
-		return loadSet(ctx, policies.FS, Loading{Env: c.Env}, defaultSet)
+		how.Child = nil
+		return loadSet(ctx, policies.FS, how, defaultSet)
 	}
 	if _, err := os.Stat(c.Policies); err != nil {
 		return loadedSet{}, fmt.Errorf("%w: policies: %w", ErrConfig, err)
 	}
-	return loadSet(ctx, os.DirFS(c.Policies), Loading{Env: c.Env, Child: child}, c.Policies)
+	return loadSet(ctx, os.DirFS(c.Policies), how, c.Policies)
 }
 
 // defaultSet is what status and findings call the set that is built in.

@@ -42,7 +42,7 @@ func (h *hop) generation(rev *revision) engine.Generation {
 func (r *Runtime) Reload(ctx context.Context) (Report, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
-	set, err := r.cfg.load(ctx, r.opts.Child)
+	set, err := r.cfg.load(ctx, r.loading)
 	if err == nil && !set.report.Refused() {
 		err = r.set.sameTopology(&set)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/remotewrite"
 	"github.com/sluice-metrics/sluice/runtime/internal/scrape"
 	"github.com/sluice-metrics/sluice/runtime/internal/self"
@@ -43,6 +44,7 @@ type Runtime struct {
 	rev     atomic.Pointer[revision]
 	metrics *self.Metrics
 
+	loading   Loading
 	reloading sync.Mutex   // one at a time
 	waiting   atomic.Int64 // requests for a control document
 
@@ -66,7 +68,8 @@ type Runtime struct {
 // opens no connection and no file beside the set's. The report tells what was
 // found; without a runtime and an error, it refuses the set.
 func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error) {
-	set, err := cfg.load(ctx, opts.Child)
+	loading := Loading{Child: opts.Child, cache: &policy.Cache{}}
+	set, err := cfg.load(ctx, loading)
 	if err != nil {
 		return nil, Report{}, err
 	}
@@ -77,7 +80,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Runtime{
-		cfg: cfg, opts: opts, log: opts.Log, set: set, started: time.Now(),
+		cfg: cfg, opts: opts, log: opts.Log, set: set, loading: loading, started: time.Now(),
 		metrics: self.New(opts.Version), dictionary: newDictionary(),
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}
