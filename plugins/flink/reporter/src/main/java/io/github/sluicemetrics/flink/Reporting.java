@@ -52,12 +52,23 @@ final class Reporting {
     Layout layout = new Layout(Instance.id(), settings.get(Options.KEY), settings.get(Options.QUANTILES), topics.get(0), topics.get(1));
     shipper.writer(
         new ReportWriter(layout, new Decider(Catalogue.load(), topics.get(0), topics.get(1)), settings.interval().toMillis(), shipper));
-    thread = new Thread(shipper::run, "sluice-reporter");
+    thread = new Thread(this::run, "sluice-reporter");
     thread.setDaemon(true);
   }
 
   void start() {
     thread.start();
+  }
+
+  /** Ships until the end, and then what has ended since the last report. */
+  private void run() {
+    shipper.run();
+    if (filling.tryLock()) { // and keep it: no report follows
+      Snapshot s = handover.toFill();
+      reader.readEnds(s, clock.millis(), ++sequence);
+      handover.publish(s);
+      shipper.step();
+    }
   }
 
   /** Ships the last report, as the thread does; false says that it has to wait. */
@@ -76,16 +87,28 @@ final class Reporting {
     }
     try {
       long begin = System.nanoTime();
-      Snapshot s = handover.toFill();
-      reader.read(s, clock.millis(), ++sequence);
-      handover.publish(s);
+      fill(handover.toFill());
       self.took(System.nanoTime() - begin);
     } finally {
       filling.unlock();
     }
   }
 
-  /** Sends what is left and stops, within a second. */
+  private void fill(Snapshot s) {
+    boolean filled = false;
+    try {
+      reader.read(s, clock.millis(), ++sequence);
+      filled = true;
+    } finally {
+      if (filled) {
+        handover.publish(s);
+      } else {
+        handover.giveBack(s); // out of memory now, but not for good
+      }
+    }
+  }
+
+  /** Has the thread send what is left, and stops, within a second. Nothing here connects or writes. */
   void close() {
     long until = System.nanoTime() + CLOSING * 1_000_000;
     control.close();
@@ -95,12 +118,6 @@ final class Reporting {
       if (thread.isAlive()) {
         thread.interrupt();
         thread.join(CLOSING / 4);
-      }
-      if (!thread.isAlive() && filling.tryLock()) { // and keep it
-        Snapshot s = handover.toFill();
-        reader.readEnds(s, clock.millis(), ++sequence);
-        handover.publish(s);
-        shipper.step();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -2,6 +2,7 @@ package io.github.sluicemetrics.flink;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -168,5 +169,29 @@ class LifeTest {
       r.report();
       assertEquals(want[1], r.transport.sent.get(0).key);
     }
+  }
+
+  @Test
+  void aReportThatRunsOutOfMemoryIsNotTheLast() {
+    boolean[] enough = {true};
+    Gauge<Object> large =
+        () -> {
+          if (!enough[0]) {
+            throw new OutOfMemoryError("for a while");
+          }
+          return 1;
+        };
+    rig.add(large, "large", FakeGroup.operator(0, 0));
+    rig.add(c, "m", FakeGroup.operator(0, 0));
+    rig.report();
+    rig.remove(c, "m", FakeGroup.operator(0, 0));
+    enough[0] = false;
+    for (int i = 0; i < 5; i++) {
+      assertThrows(OutOfMemoryError.class, rig::report);
+    }
+    enough[0] = true;
+    rig.report();
+    assertEquals(1, rig.transport.of("large").size());
+    assertTrue(rig.transport.of("m").get(0).contains("\"end\":true"), "the end was not lost");
   }
 }

@@ -10,6 +10,7 @@ import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceConfigurationError;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
@@ -168,6 +169,9 @@ class ReportTest {
             },
             () -> {
               throw new StackOverflowError();
+            },
+            () -> {
+              throw new ServiceConfigurationError("no such thing");
             });
     for (int i = 0; i < bad.size(); i++) {
       rig.add(bad.get(i), "bad" + i, FakeGroup.operator(i, 0));
@@ -175,7 +179,7 @@ class ReportTest {
     gauge("good", 1);
     rig.report();
     assertTrue(value("good").contains("\"v\":1"));
-    assertTrue(value("failed_reads").endsWith("[{\"c\":3}]}"), value("failed_reads"));
+    assertTrue(value("failed_reads").endsWith("[{\"c\":4}]}"), value("failed_reads"));
     assertEquals(List.of(), rig.transport.of("bad0"));
   }
 

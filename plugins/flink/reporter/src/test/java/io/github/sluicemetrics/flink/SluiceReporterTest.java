@@ -1,12 +1,15 @@
 package io.github.sluicemetrics.flink;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.sluicemetrics.flink.control.Control;
 import java.time.Clock;
 import java.util.Properties;
+import java.util.Queue;
 import java.util.ServiceLoader;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.metrics.MetricConfig;
@@ -81,5 +84,23 @@ class SluiceReporterTest {
     assertTrue(made[0].closed);
     assertEquals(2, made[0].of("m").size(), "a sample, and the end in a last report");
     assertTrue(made[0].of("m").get(1).contains("\"end\":true"));
+  }
+
+  @Test
+  void whoeverClosesDoesNotConnectOrSend() {
+    config.setProperty("bootstrap.servers", "b:1");
+    Queue<Thread> busy = new ConcurrentLinkedQueue<>();
+    SluiceReporter r =
+        new SluiceReporter(Clock.systemUTC(), (s, tally) -> new FakeTransport(tally) {
+          @Override
+          public boolean ready(String topic) {
+            busy.add(Thread.currentThread());
+            return super.ready(topic);
+          }
+        }, s -> Control.NONE);
+    r.open(config);
+    r.close();
+    assertFalse(busy.isEmpty(), "the last report is tried");
+    assertFalse(busy.contains(Thread.currentThread()));
   }
 }

@@ -37,6 +37,7 @@ public final class HttpControl implements Control {
   private final QuietLog complaints;
   private final Map<List<String>, Poll> polls = new HashMap<>();
   private boolean full;
+  private boolean closed;
 
   /**
    * @param base address of the server, without a slash at the end
@@ -60,6 +61,9 @@ public final class HttpControl implements Control {
 
   @Override
   public synchronized void attend(List<Task> tasks) {
+    if (closed) {
+      return; // last reports go by the last rules
+    }
     Set<List<String>> live = new HashSet<>();
     for (Task t : tasks) {
       List<String> key = List.of(t.id(), t.job());
@@ -111,6 +115,7 @@ public final class HttpControl implements Control {
 
   @Override
   public synchronized void close() {
+    closed = true;
     polls.values().forEach(Poll::end);
     polls.clear();
     atEnd.run();

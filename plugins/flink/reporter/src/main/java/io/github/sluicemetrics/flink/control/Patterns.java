@@ -29,7 +29,7 @@ final class Patterns {
         String expression = p.substring(EXPRESSION.length());
         Pattern.compile(expression); // alone first: an unbalanced one could close the group below
         expressions[i] = Pattern.compile("(?s:(?:" + expression + "))");
-      } catch (PatternSyntaxException e) {
+      } catch (PatternSyntaxException | StackOverflowError e) { // the latter by thousands of brackets
         all = false;
       }
     }

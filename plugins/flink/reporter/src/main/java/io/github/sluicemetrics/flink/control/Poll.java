@@ -85,9 +85,16 @@ final class Poll {
       return;
     }
     asked = nanos.getAsLong();
-    CompletableFuture<Fetcher.Reply> reply = fetcher.get(address, etag, wait.plus(GRACE));
+    CompletableFuture<Fetcher.Reply> reply;
+    try {
+      reply = fetcher.get(address, etag, wait.plus(GRACE));
+    } catch (RuntimeException | LinkageError e) {
+      reply = CompletableFuture.failedFuture(e);
+    }
     request = reply;
     reply.whenComplete((r, why) -> timer.after(Duration.ZERO, () -> answered(r, why)));
+    CompletableFuture<?> waiting = reply;
+    timer.after(wait.plus(GRACE).plus(GRACE), () -> waiting.cancel(true)); // a body may stop half way
   }
 
   private void answered(Fetcher.Reply r, Throwable why) {
@@ -119,7 +126,7 @@ final class Poll {
       etag = r.etag;
       store.keep(address.toString(), r.body);
       return null;
-    } catch (IllegalArgumentException e) {
+    } catch (RuntimeException | LinkageError | StackOverflowError e) {
       return e;
     }
   }

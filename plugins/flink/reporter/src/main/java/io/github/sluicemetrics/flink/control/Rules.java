@@ -19,6 +19,9 @@ public final class Rules {
 
   private static final long FORMAT = 1;
 
+  /** Tasks remembered at most: in a session cluster they come and go while a document stays. */
+  private static final int MAX_KNOWN = 1000;
+
   /** Labels that records have fields for, and by which tasks are selected. */
   private static final Set<String> KEPT = Set.of("job_name", "subtask_index", "task_attempt_num", "torrent_task_id");
 
@@ -121,7 +124,18 @@ public final class Rules {
   }
 
   private About about(String task, String job) {
-    return tasks.isEmpty() ? About.NOTHING : known.computeIfAbsent(List.of(task, job), k -> gather(task, job));
+    if (tasks.isEmpty()) {
+      return About.NOTHING;
+    }
+    if (known.size() >= MAX_KNOWN) {
+      known.clear();
+    }
+    return known.computeIfAbsent(List.of(task, job), k -> gather(task, job));
+  }
+
+  /** Returns how many tasks are remembered. */
+  int remembered() {
+    return known.size();
   }
 
   /** Gathers what the entries say that are about a task: the first to give a tag wins. */

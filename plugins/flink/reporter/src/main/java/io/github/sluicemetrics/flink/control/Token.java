@@ -25,7 +25,7 @@ public final class Token {
   /**
    * Returns the token, "" where none is set.
    *
-   * @throws IOException when the reference leads nowhere
+   * @throws IOException when the reference leads nowhere, or not to a token
    */
   String read() throws IOException {
     if (reference.isEmpty()) {
@@ -40,6 +40,10 @@ public final class Token {
     if (found == null || found.isBlank()) {
       throw new IOException("there is nothing at " + reference);
     }
-    return found.trim();
+    String token = found.trim();
+    if (!token.chars().allMatch(c -> c > ' ' && c < 0x7f)) { // the client would refuse it, and print it
+      throw new IOException("what is at " + reference + " is no token");
+    }
+    return token;
   }
 }

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -115,10 +116,16 @@ public final class TopicControl implements Control {
     }
     consumer.assign(partitions);
     consumer.seekToBeginning(partitions);
+    Map<TopicPartition, Long> ends = consumer.endOffsets(partitions, ASK);
     long alive = nanos.getAsLong();
     heard = alive;
+    boolean found = false;
     while (!ended) {
-      step();
+      found |= step();
+      if (!found && ends.entrySet().stream().allMatch(e -> consumer.position(e.getKey(), ASK) >= e.getValue())) {
+        take(null); // withdrawn so long ago that the topic has forgotten that, too
+        found = true;
+      }
       if (nanos.getAsLong() - alive >= ALIVE) {
         consumer.endOffsets(partitions, ASK);
         alive = nanos.getAsLong();
@@ -127,8 +134,8 @@ public final class TopicControl implements Control {
     }
   }
 
-  /** Takes what has come; of several documents the last. */
-  private void step() {
+  /** Takes what has come, of several documents the last, and reports whether there was one. */
+  private boolean step() {
     ConsumerRecord<byte[], byte[]> latest = null;
     for (ConsumerRecord<byte[], byte[]> r : consumer.poll(ASK)) {
       latest = Arrays.equals(r.key(), KEY) ? r : latest;
@@ -137,6 +144,7 @@ public final class TopicControl implements Control {
       take(latest.value());
     }
     backoff.reset();
+    return latest != null;
   }
 
   private void take(byte[] document) {

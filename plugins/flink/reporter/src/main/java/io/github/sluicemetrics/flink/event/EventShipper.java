@@ -24,14 +24,14 @@ public final class EventShipper implements RecordSink {
   private static final Logger LOG = LoggerFactory.getLogger(EventShipper.class);
   private static final int MAX_WAITING = 10_000;
 
-  /** Jobs whose counts are kept; the one seen first is forgotten first. */
-  private static final int MAX_JOBS = 1000;
+  /** Jobs whose counts are kept; the one not seen for longest is forgotten first. */
+  static final int MAX_JOBS = 1000;
 
   private static final long RETRY = 100;
 
   private final BlockingQueue<Occurrence> waiting = new ArrayBlockingQueue<>(MAX_WAITING);
   private final Map<String, JobEvents> jobs =
-      new LinkedHashMap<>() {
+      new LinkedHashMap<>(16, 0.75f, true) {
         @Override
         protected boolean removeEldestEntry(Map.Entry<String, JobEvents> eldest) {
           return size() > MAX_JOBS;
@@ -45,6 +45,7 @@ public final class EventShipper implements RecordSink {
   private ReportWriter writer;
   private volatile boolean closed;
   private long sequence;
+  private long told;
 
   /**
    * @param topic that must be known before anything is sent
@@ -80,6 +81,7 @@ public final class EventShipper implements RecordSink {
         while (!transport.ready(topic) && !closed) {
           TimeUnit.MILLISECONDS.sleep(RETRY);
         }
+        complain();
         ship(o);
       }
       for (Occurrence o = waiting.poll(); o != null; o = waiting.poll()) {
@@ -87,6 +89,15 @@ public final class EventShipper implements RecordSink {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Says how many events found no place to wait, once Kafka is there again. */
+  private void complain() {
+    long lost = tally.lost(Drop.BUFFER);
+    if (lost > told) {
+      LOG.warn("{} events were dropped: too many waited for Kafka", lost - told);
+      told = lost;
     }
   }
 
@@ -100,7 +111,7 @@ public final class EventShipper implements RecordSink {
       writer.begin(o.timestamp(), ++sequence, variables.getOrDefault("<host>", ""));
       events.take(o).forEach(e -> writer.write(task, e));
       writer.close();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | LinkageError e) {
       tally.dropped(Drop.ENCODE);
       LOG.warn("an event could not be written and is dropped", e);
     }

@@ -27,7 +27,8 @@ public final class KafkaTransport implements Transport, Callback {
   private final Tally tally;
   private final Backoff backoff;
   private final QuietLog complaints;
-  private Producer<byte[], byte[]> producer;
+  private volatile Producer<byte[], byte[]> producer;
+  private volatile boolean closed;
 
   /**
    * @param maker makes the producer; its max.block.ms must be 0
@@ -59,14 +60,18 @@ public final class KafkaTransport implements Transport, Callback {
     if (producer != null) {
       return true;
     }
-    if (!backoff.due()) {
+    if (closed || !backoff.due()) {
       return false;
     }
     ClassLoader before = Thread.currentThread().getContextClassLoader();
     // Kafka finds classes by name: they are in this plugin, not in Flink.
     Thread.currentThread().setContextClassLoader(KafkaTransport.class.getClassLoader());
     try {
-      producer = maker.get();
+      Producer<byte[], byte[]> made = maker.get();
+      producer = made;
+      if (closed) { // meanwhile, by another thread, which may not have seen it
+        made.close(Duration.ZERO);
+      }
       backoff.reset();
       return true;
     } catch (RuntimeException | LinkageError e) {
@@ -113,8 +118,15 @@ public final class KafkaTransport implements Transport, Callback {
 
   @Override
   public void close(Duration most) {
-    if (producer != null) {
-      producer.close(most);
+    closed = true;
+    Producer<byte[], byte[]> p = producer;
+    if (p == null) {
+      return;
+    }
+    try {
+      p.close(most);
+    } catch (RuntimeException e) {
+      LOG.debug("closing the producer", e);
     }
   }
 }

@@ -16,6 +16,10 @@ public final class ProducerOptions {
 
   /** Returns the options; those of {@code producer.*} win. */
   public static Map<String, Object> of(Settings settings) {
+    return with(usual(), settings);
+  }
+
+  private static Map<String, Object> usual() {
     Map<String, Object> o = new HashMap<>();
     o.put(ProducerConfig.CLIENT_ID_CONFIG, "sluice-flink");
     o.put(ProducerConfig.BUFFER_MEMORY_CONFIG, 16L << 20);
@@ -30,7 +34,24 @@ public final class ProducerOptions {
     o.put(ProducerConfig.ENABLE_METRICS_PUSH_CONFIG, false);
     o.put("auto.include.jmx.reporter", false); // one MBean per topic and broker, seen by nobody
     o.put("metadata.recovery.strategy", "rebootstrap"); // brokers may come back at other addresses
+    return o;
+  }
+
+  /** Returns the options for events, which are few: each at once, and kept for longer while brokers are away. */
+  static Map<String, Object> ofEvents(Settings settings) {
+    Map<String, Object> o = usual();
+    o.put(ProducerConfig.CLIENT_ID_CONFIG, "sluice-flink-events");
+    o.put(ProducerConfig.LINGER_MS_CONFIG, 5);
+    o.put(ProducerConfig.BUFFER_MEMORY_CONFIG, 4L << 20);
+    o.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, 300_000);
+    return with(o, settings);
+  }
+
+  private static Map<String, Object> with(Map<String, Object> o, Settings settings) {
     o.putAll(settings.producer());
+    if ("true".equals(o.get(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG)) && !settings.producer().containsKey(ProducerConfig.ACKS_CONFIG)) {
+      o.put(ProducerConfig.ACKS_CONFIG, "all"); // Kafka demands it
+    }
     if (!settings.producer().containsKey(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG)
         && !"all".equals(o.get(ProducerConfig.ACKS_CONFIG))) {
       o.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, false);
@@ -47,14 +68,8 @@ public final class ProducerOptions {
     return () -> new KafkaProducer<>(of(settings), new ByteArraySerializer(), new ByteArraySerializer());
   }
 
-  /** Returns what makes a producer for events: few, and each at once. */
+  /** Returns what makes a producer for events. */
   public static Supplier<Producer<byte[], byte[]>> forEvents(Settings settings) {
-    return () -> {
-      Map<String, Object> o = of(settings);
-      o.put(ProducerConfig.CLIENT_ID_CONFIG, "sluice-flink-events");
-      o.put(ProducerConfig.LINGER_MS_CONFIG, 5);
-      o.put(ProducerConfig.BUFFER_MEMORY_CONFIG, 4L << 20);
-      return new KafkaProducer<>(o, new ByteArraySerializer(), new ByteArraySerializer());
-    };
+    return () -> new KafkaProducer<>(ofEvents(settings), new ByteArraySerializer(), new ByteArraySerializer());
   }
 }

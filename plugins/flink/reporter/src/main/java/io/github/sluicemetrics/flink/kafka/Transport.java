@@ -16,6 +16,6 @@ public interface Transport {
   /** Takes a record, or loses it; either is counted once, now or later. Keeps the arrays. */
   void send(String topic, byte[] key, byte[] value);
 
-  /** Sends what it has for at most a time, then lets go of everything. */
+  /** Sends what it has for at most a time, then lets go of everything. For any thread. */
   void close(Duration most);
 }

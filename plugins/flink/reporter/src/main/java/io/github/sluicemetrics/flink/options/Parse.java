@@ -4,6 +4,7 @@ import com.google.re2j.Pattern;
 import io.github.sluicemetrics.flink.record.KeyForm;
 import java.math.BigDecimal;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -106,9 +107,14 @@ final class Parse {
     if (text.isEmpty()) {
       return null;
     }
-    URI u = URI.create(text.endsWith("/") ? text.substring(0, text.length() - 1) : text);
+    URI u;
+    try {
+      u = new URI(text.endsWith("/") ? text.substring(0, text.length() - 1) : text);
+    } catch (URISyntaxException e) {
+      throw new IllegalArgumentException("no address", e);
+    }
     boolean web = "http".equals(u.getScheme()) || "https".equals(u.getScheme());
-    if (!web || u.getHost() == null || u.getRawQuery() != null || u.getRawFragment() != null) {
+    if (!web || u.getHost() == null || u.getRawQuery() != null || u.getRawFragment() != null || u.getRawUserInfo() != null) {
       throw new IllegalArgumentException("no address of a server");
     }
     return u;

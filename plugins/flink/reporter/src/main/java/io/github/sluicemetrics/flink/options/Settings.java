@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
 import java.util.TreeMap;
@@ -28,7 +29,10 @@ public final class Settings {
 
   /** Producer options that the reporter's promises rest on. */
   private static final List<String> FIXED =
-      List.of("bootstrap.servers", "compression.type", "key.serializer", "value.serializer", "max.block.ms");
+      List.of("bootstrap.servers", "compression.type", "key.serializer", "value.serializer", "max.block.ms", "transactional.id");
+
+  /** Parts of the names of options whose values are not logged, wrong as they may be. */
+  private static final List<String> SECRETS = List.of("password", "secret", "token", "jaas", "credential", "private", "ssl.key");
 
   private final Map<Option<?>, Object> values = new HashMap<>();
   private final Map<String, String> producer = new TreeMap<>();
@@ -96,23 +100,30 @@ public final class Settings {
         return o.parse(text.trim());
       } catch (RuntimeException e) {
         String instead = o.fallback().isEmpty() ? "nothing" : o.fallback();
-        problems.accept("option " + o.name() + " is \"" + text + "\": " + e.getMessage() + ". Allowed: " + o.allowed()
+        problems.accept("option " + o.name() + " is " + shown(o.name(), text) + ": " + e.getMessage() + ". Allowed: " + o.allowed()
             + ". Taken instead: " + instead);
       }
     }
     return o.parse(o.fallback());
   }
 
+  /** Returns a value as a log may have it. */
+  private static String shown(String key, String value) {
+    String k = key.toLowerCase(Locale.ROOT);
+    boolean secret = SECRETS.stream().anyMatch(k::contains) || value.contains("://") && value.contains("@");
+    return secret ? "******" : '"' + value + '"';
+  }
+
   private void other(String key, String value, Consumer<String> problems) {
     if (key.startsWith(Options.PRODUCER)) {
       String name = key.substring(Options.PRODUCER.length());
       if (FIXED.contains(name)) {
-        problems.accept("option " + key + " is \"" + value + "\": it cannot be set. Allowed: any other option of Kafka's producer");
+        problems.accept("option " + key + " is " + shown(key, value) + ": it cannot be set. Allowed: any other option of Kafka's producer");
       } else {
         producer.put(name, value);
       }
     } else if (FLINKS.stream().noneMatch(f -> f.endsWith(".") ? key.startsWith(f) : key.equals(f))) {
-      problems.accept("option " + key + " is \"" + value + "\": there is no such option. Allowed: see the reporter's README");
+      problems.accept("option " + key + " is " + shown(key, value) + ": there is no such option. Allowed: see the reporter's README");
     }
   }
 

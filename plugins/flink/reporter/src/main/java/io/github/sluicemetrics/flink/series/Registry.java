@@ -105,7 +105,7 @@ public final class Registry {
   }
 
   private Site site(Map<String, String> variables) {
-    if (variables != latestVariables) {
+    if (variables != latestVariables && !variables.equals(latestVariables)) { // some Flinks make a map for each metric
       latestSite = new Site(task(variables), variables);
       latestVariables = variables;
     }

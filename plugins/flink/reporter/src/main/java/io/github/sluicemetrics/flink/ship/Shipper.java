@@ -112,6 +112,7 @@ public final class Shipper implements RecordSink {
 
   private void ship(Snapshot s) {
     Roster roster = s.roster();
+    settling.begin();
     learn(roster);
     Task process = process(roster);
     writer.begin(s.timestamp(), s.sequence(), place.getOrDefault("tm_id", place.getOrDefault("host", "")));
@@ -164,7 +165,7 @@ public final class Shipper implements RecordSink {
     tally.dropped(Drop.TOO_LARGE);
   }
 
-  /** Sends what is left for at most a time. For the thread that shipped, when it is at its end. */
+  /** Has what was sent delivered for at most a time, then lets go. */
   public void close(Duration most) {
     transport.close(most);
   }

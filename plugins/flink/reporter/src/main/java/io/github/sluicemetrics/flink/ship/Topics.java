@@ -30,6 +30,11 @@ final class Topics {
     this.nanos = nanos;
   }
 
+  /** Begins a report: the producer forgets topics, those not used for minutes and all when it loses all brokers. */
+  void begin() {
+    known.clear();
+  }
+
   /** Waits for a topic that is new, at most two seconds, and for one that was waited for in vain not soon again. */
   void settle(String topic) throws InterruptedException {
     if (known.contains(topic)) {

@@ -42,7 +42,7 @@ public final class Handover {
     return s;
   }
 
-  /** Returns a snapshot that has been shipped. */
+  /** Returns a snapshot that has been shipped, or that could not be filled. */
   public void giveBack(Snapshot s) {
     s.release();
     synchronized (this) {

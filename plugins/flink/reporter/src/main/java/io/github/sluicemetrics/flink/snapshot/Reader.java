@@ -77,8 +77,10 @@ public final class Reader {
         default:
           gauge(into, i, ((Gauge<?>) metric).getValue());
       }
-    } catch (Exception | LinkageError | StackOverflowError | AssertionError e) {
-      // Code of jobs, perhaps with its class loader closed already.
+    } catch (Throwable e) { // code of jobs, perhaps with its class loader closed already
+      if (e instanceof VirtualMachineError && !(e instanceof StackOverflowError)) {
+        throw e;
+      }
       failed = failed + 1;
       into.none(i, Form.FAILED);
     }

@@ -15,7 +15,7 @@ public final class Snapshot {
   public static final int STATISTICS = 5;
 
   private final List<Entry> ended = new ArrayList<>();
-  private Roster roster;
+  private Roster roster = Roster.EMPTY;
   private long timestamp;
   private long sequence;
   private Form[] forms = new Form[0];
@@ -86,8 +86,9 @@ public final class Snapshot {
     statistics[at] = Double.doubleToRawLongBits(v);
   }
 
-  /** Lets go of the texts, which belong to jobs that may end. */
+  /** Lets go of metrics and texts, which belong to jobs that may end, but not of ends that are still to be told. */
   void release() {
+    roster = Roster.EMPTY;
     Arrays.fill(texts, null);
   }
 

@@ -1,6 +1,7 @@
 package io.github.sluicemetrics.flink.control;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -181,5 +182,48 @@ class HttpControlTest {
     c.attend(many);
     timer.advance(Duration.ofSeconds(1));
     assertEquals(HttpControl.MAX_POLLS, requests.size());
+  }
+
+  @Test
+  void anAnswerThatStopsHalfWayIsGivenUp() {
+    control().attend(List.of(task));
+    timer.advance(Duration.ofSeconds(1));
+    assertEquals(1, requests.size());
+    timer.advance(Duration.ofSeconds(39));
+    assertFalse(requests.get(0).reply.isDone(), "not before the client's own limit has passed");
+    timer.advance(Duration.ofSeconds(5));
+    assertTrue(requests.get(0).reply.isCancelled());
+    assertEquals(2, requests.size());
+  }
+
+  @Test
+  void aFetcherThatThrowsIsAskedAgain() {
+    int[] asked = {0};
+    Fetcher broken =
+        (from, etag, most) -> {
+          asked[0]++;
+          throw new SecurityException("no");
+        };
+    HttpControl c = new HttpControl(URI.create("http://127.0.0.1:7070"), Duration.ofSeconds(20), broken, new DocumentStore(folder), timer,
+        timer::nanos, () -> 0.5, () -> {});
+    c.attend(List.of(task));
+    timer.advance(Duration.ofMinutes(1));
+    assertTrue(asked[0] > 2, asked[0] + " times");
+  }
+
+  @Test
+  void theLastReportsGoByTheLastRules() {
+    HttpControl c = control();
+    c.attend(List.of(task));
+    timer.advance(Duration.ofSeconds(1));
+    answer(200, "\"a\"", String.format(DOCUMENT, 7));
+    c.attend(List.of(task));
+    c.close();
+    Rules before = task.rules();
+    int asked = requests.size();
+    c.attend(List.of(task));
+    timer.advance(Duration.ofMinutes(1));
+    assertSame(before, task.rules());
+    assertEquals(asked, requests.size());
   }
 }

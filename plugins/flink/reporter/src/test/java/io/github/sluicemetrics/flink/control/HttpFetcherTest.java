@@ -2,6 +2,7 @@ package io.github.sluicemetrics.flink.control;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.sun.net.httpserver.HttpServer;
@@ -100,6 +101,14 @@ class HttpFetcherTest {
       ExecutionException e = assertThrows(ExecutionException.class, () -> get(token, ""));
       assertEquals(true, e.getCause() instanceof IOException);
     }
+    assertEquals(0, seen.size());
+  }
+
+  @Test
+  void neverTellsTheToken() throws IOException {
+    Path file = Files.writeString(folder.resolve("token"), "s3cret\nmore");
+    ExecutionException e = assertThrows(ExecutionException.class, () -> get("file://" + file, ""));
+    assertFalse(e.toString().contains("s3cret"), e.toString());
     assertEquals(0, seen.size());
   }
 

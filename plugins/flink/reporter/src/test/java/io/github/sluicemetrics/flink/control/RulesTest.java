@@ -2,6 +2,7 @@ package io.github.sluicemetrics.flink.control;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -23,5 +24,20 @@ class RulesTest {
     }
     assertThrows(IllegalArgumentException.class, () -> Rules.parse(new byte[] {'{', '"', (byte) 0xff, '"', ':', '1', '}'}));
     assertEquals(7, Rules.parse(bytes("{\"v\":1,\"cv\":7}")).version());
+  }
+
+  @Test
+  void tasksOfWeeksAreNotRemembered() {
+    Rules r = Rules.parse(bytes("{\"v\":1,\"tasks\":[{\"match\":[\"off-*\"],\"enabled\":false}]}"));
+    for (int i = 0; i < 5000; i++) {
+      assertEquals(i % 2 == 0, r.off((i % 2 == 0 ? "off-" : "on-") + i, "job"));
+    }
+    assertTrue(r.remembered() <= 1000, r.remembered() + " tasks");
+  }
+
+  @Test
+  void anExpressionThatIsTooDeepIsNotUnderstood() {
+    String deep = "re:" + "(".repeat(50_000) + "a" + ")".repeat(50_000);
+    assertEquals(Answer.PERHAPS, new Patterns(List.of(deep)).match("a"));
   }
 }

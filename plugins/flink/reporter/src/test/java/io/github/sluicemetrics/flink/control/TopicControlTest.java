@@ -34,6 +34,7 @@ class TopicControlTest {
   private TopicControl control;
   private MockConsumer<byte[], byte[]> consumer;
   private long offset;
+  private long end;
 
   private void start() throws InterruptedException {
     consumer =
@@ -56,7 +57,7 @@ class TopicControlTest {
         };
     consumer.updatePartitions("sluice.control", List.of(new PartitionInfo("sluice.control", 0, null, null, null)));
     consumer.updateBeginningOffsets(Map.of(PARTITION, 0L));
-    consumer.updateEndOffsets(Map.of(PARTITION, 0L));
+    consumer.updateEndOffsets(Map.of(PARTITION, end));
     control = new TopicControl("sluice.control", "b:1", () -> consumer, new DocumentStore(folder), System::nanoTime).start();
   }
 
@@ -112,5 +113,30 @@ class TopicControlTest {
     assertTrue(closed.await(20, TimeUnit.SECONDS));
     control.attend(List.of(task));
     assertEquals(3, task.rules().version());
+  }
+
+  @Test
+  void aTopicWithoutADocumentIsNoControl() throws InterruptedException {
+    DocumentStore store = new DocumentStore(folder);
+    store.keep("kafka://b:1/sluice.control", RulesTest.bytes(document(3)));
+    start();
+    control.attend(List.of(task));
+    assertEquals(3, task.rules().version());
+    publish();
+    assertSame(Rules.NONE, task.rules(), "it was withdrawn while this process was not there");
+    assertSame(Rules.NONE, store.load("kafka://b:1/sluice.control"));
+    publish("collect", document(4));
+    assertEquals(4, task.rules().version());
+  }
+
+  @Test
+  void aDocumentFurtherOnIsWaitedFor() throws InterruptedException {
+    new DocumentStore(folder).keep("kafka://b:1/sluice.control", RulesTest.bytes(document(3)));
+    end = 2;
+    start();
+    publish("other", "x");
+    assertEquals(3, task.rules().version(), "the topic goes on");
+    publish("collect", document(4));
+    assertEquals(4, task.rules().version());
   }
 }

@@ -68,4 +68,24 @@ class ClientOptionsTest {
       c.close(Duration.ZERO);
     }
   }
+
+  @Test
+  void eventsAreSentAtOnceAndKeptForLonger() {
+    Map<String, Object> o = ProducerOptions.ofEvents(settings());
+    assertEquals(5, o.get("linger.ms"));
+    assertEquals(300_000, o.get("delivery.timeout.ms"));
+    assertEquals(0L, o.get("max.block.ms"));
+    o = ProducerOptions.ofEvents(settings("producer.linger.ms", "7", "producer.client.id", "mine"));
+    assertEquals("7", o.get("linger.ms"), "the user wins");
+    assertEquals("mine", o.get("client.id"));
+  }
+
+  @Test
+  void anIdempotentProducerCanBeMade() {
+    Settings s = settings("producer.enable.idempotence", "true");
+    try (Producer<byte[], byte[]> p = ProducerOptions.maker(s).get()) {
+      p.close(Duration.ZERO);
+    }
+    assertEquals("all", ProducerOptions.of(s).get("acks"));
+  }
 }

@@ -130,4 +130,30 @@ class KafkaTransportTest {
       Thread.currentThread().setContextClassLoader(before);
     }
   }
+
+  @Test
+  void aProducerMadeWhileItIsClosedDoesNotStay() {
+    MockProducer<byte[], byte[]> p = producer("t");
+    KafkaTransport[] transport = new KafkaTransport[1];
+    transport[0] =
+        new KafkaTransport(
+            () -> {
+              transport[0].close(Duration.ZERO); // as another thread does while this one waits for a name server
+              return p;
+            },
+            tally, () -> now);
+    transport[0].ready("t");
+    assertTrue(p.closed());
+    int[] attempts = {0};
+    KafkaTransport never =
+        new KafkaTransport(
+            () -> {
+              attempts[0]++;
+              return producer("t");
+            },
+            tally, () -> now);
+    never.close(Duration.ZERO);
+    assertFalse(never.ready("t"));
+    assertEquals(0, attempts[0]);
+  }
 }

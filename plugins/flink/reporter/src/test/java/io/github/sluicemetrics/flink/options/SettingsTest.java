@@ -1,6 +1,7 @@
 package io.github.sluicemetrics.flink.options;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -37,7 +38,7 @@ class SettingsTest {
   void aWrongOptionIsToldInOneLineAndStandsAtItsDefault() {
     String[][] wrong = {
       {"topic.native", "a/b"}, {"topic.custom", ""}, {"key", "topic"}, {"compression", "snappy"}, {"control.url", "ftp://x"},
-      {"control.url", "http://x/?a=b"}, {"control.token", "hunter2"}, {"control.wait", "2 min"}, {"control.wait", "soon"},
+      {"control.url", "http://x/?a=b"}, {"control.wait", "2 min"}, {"control.wait", "soon"},
       {"control.wait", "5 parsecs"}, {"histogram.quantiles", "0.5,2"}, {"histogram.quantiles", "0.5,x"},
       {"histogram.quantiles", "0.5,0.5"}, {"task-id.job-name-regex", "("}, {"task-id.env", ""}, {"control.dir", "a\0b"},
     };
@@ -99,5 +100,20 @@ class SettingsTest {
     assertEquals(Duration.ofSeconds(1), s.interval());
     assertEquals(List.of(0.5, 0.9), s.get(Options.QUANTILES));
     assertEquals("50", s.producer().get("linger.ms"));
+  }
+
+  @Test
+  void secretsAreNotLogged() {
+    String[][] wrong = {
+      {"control.token", "hunter2"}, {"control.tokn", "http://u:hunter2@x"}, {"control.url", "http://u:hunter2@x"},
+      {"control.url", "http://u:hunter 2@x"}, {"produce.sasl.jaas.config", "hunter2"}, {"produce.ssl.key.password", "hunter2"},
+    };
+    for (String[] w : wrong) {
+      problems.clear();
+      read("bootstrap.servers", "b:1", w[0], w[1]);
+      assertEquals(1, problems.size(), w[0] + ": " + problems);
+      assertTrue(problems.get(0).startsWith("option " + w[0] + " is ******: "), problems.get(0));
+      assertFalse(problems.get(0).contains("hunter"), problems.get(0));
+    }
   }
 }

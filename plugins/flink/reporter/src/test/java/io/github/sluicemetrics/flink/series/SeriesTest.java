@@ -5,10 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.re2j.Pattern;
+import io.github.sluicemetrics.flink.FakeGroup;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import org.apache.flink.metrics.SimpleCounter;
 import org.junit.jupiter.api.Test;
 
 class SeriesTest {
@@ -65,5 +70,20 @@ class SeriesTest {
     assertFalse(c.has("flink_taskmanager_job_task_operator_orders"));
     assertTrue(c.has("flink_taskmanager_Status_JVM_GarbageCollector_G1_Young_Generation_Count"));
     assertFalse(c.has("flink_taskmanager_Status_JVM_GarbageCollector__Count"), "something must differ");
+  }
+
+  @Test
+  void metricsOfOneGroupShareTheirSiteWhateverMapTheyBring() {
+    Registry registry = new Registry(new TaskIds("", null, "c"));
+    for (String name : List.of("a", "b")) {
+      registry.add(new SimpleCounter(), name, FakeGroup.operator(0, 0));
+    }
+    registry.add(new SimpleCounter(), "a", FakeGroup.operator(1, 0));
+    Roster r = registry.roster(new ArrayList<>());
+    Set<Site> sites = Collections.newSetFromMap(new IdentityHashMap<>());
+    for (int i = 0; i < r.size(); i++) {
+      sites.add(r.entry(i).site());
+    }
+    assertEquals(2, sites.size());
   }
 }

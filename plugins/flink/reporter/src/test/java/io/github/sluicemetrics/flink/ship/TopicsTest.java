@@ -53,4 +53,17 @@ class TopicsTest {
     t.settle("a");
     assertEquals(41, asked);
   }
+
+  @Test
+  void eachReportLooksAgain() throws InterruptedException {
+    knownAfter = 1;
+    Topics t = topics();
+    t.begin();
+    t.settle("a");
+    t.settle("a");
+    assertEquals(1, asked);
+    t.begin();
+    t.settle("a");
+    assertEquals(2, asked, "the producer forgets topics that are not used for minutes");
+  }
 }

@@ -2,12 +2,18 @@ package io.github.sluicemetrics.flink.snapshot;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.sluicemetrics.flink.FakeGroup;
+import io.github.sluicemetrics.flink.series.Registry;
 import io.github.sluicemetrics.flink.series.Roster;
+import io.github.sluicemetrics.flink.series.TaskIds;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.apache.flink.metrics.Gauge;
 import org.junit.jupiter.api.Test;
 
 class HandoverTest {
@@ -52,6 +58,22 @@ class HandoverTest {
       latest.set(s.sequence());
       shipped.incrementAndGet();
       h.giveBack(s);
+    }
+  }
+
+  @Test
+  void whatWasShippedHoldsNothingOfJobs() {
+    Registry registry = new Registry(new TaskIds("", null, "c"));
+    Gauge<String> gauge = () -> "text";
+    registry.add(gauge, "m", new FakeGroup("s", "job_id", "7f"));
+    Handover h = new Handover();
+    Snapshot[] both = {h.toFill(), h.toFill()};
+    for (Snapshot s : both) {
+      new Reader(registry, List.of()).read(s, 1, 1);
+      assertEquals("text", s.text(0));
+      h.giveBack(s);
+      assertEquals(0, s.roster().size(), "or the one that is spare keeps the class loader of a job for ever");
+      assertNull(s.text(0));
     }
   }
 }
