@@ -1,7 +1,7 @@
 // Sluice governs the metrics of Apache Flink fleets between Flink and the
 // monitoring stack.
 //
-//	sluice demo             everything on this machine, with a simulated fleet
+//	sluice demo             everything on this machine, with a fleet of recorded Flink jobs
 //	sluice run              one instance, on Kafka or with a broker of its own
 //	sluice check DIR        is the policy set right?
 //	sluice replay FILE      feed records into a topic

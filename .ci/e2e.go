@@ -1,7 +1,7 @@
 //go:build ignore
 
 // Command e2e builds sluice and runs its demo end to end: embedded broker,
-// simulated fleet, default policies, sinks. It checks the figures that the demo
+// recorded fleet, default policies, sinks. It checks the figures that the demo
 // prints at its end, once for an undisturbed run and once for a run on the data
 // directory of one that was killed. What the figures cannot show, such as single
 // samples lost before they were counted, it does not claim: go run .ci/e2e.go

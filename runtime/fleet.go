@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sluice-metrics/sluice/examples/data"
 	"github.com/sluice-metrics/sluice/runtime/internal/fleet"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
-// FleetOptions describe the simulated fleet of the demo.
+// FleetOptions describe the fleet of the demo: what real jobs reported, replayed
+// under many task ids.
 type FleetOptions struct {
 	Jobs int // Flink jobs, at least 1
-	Rate int // records per second of all of them; 0: one report per job in ten seconds
+	Rate int // records per second of all of them; 0: what they sent when they were recorded
 }
 
-// runFleet lets a simulated fleet report to the input topics.
+// runFleet lets the fleet report to the input topics.
 func (r *Runtime) runFleet(ctx context.Context, ready func()) error {
 	p, err := kafka.NewPublisher(r.kafka, kafka.ProducerOptions{})
 	if err != nil {
@@ -24,7 +26,7 @@ func (r *Runtime) runFleet(ctx context.Context, ready func()) error {
 	defer p.Close()
 	native, custom := r.set.inputTopics()
 	f, err := fleet.New(fleet.Options{
-		Jobs: r.opts.Fleet.Jobs, Rate: float64(r.opts.Fleet.Rate), Metrics: r.set.known.Entries(), Native: native, Custom: custom,
+		Recording: data.FS, Jobs: r.opts.Fleet.Jobs, Rate: float64(r.opts.Fleet.Rate), Native: native, Custom: custom,
 	}, p)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)

@@ -30,7 +30,7 @@ type Options struct {
 	// Child is how to evaluate a policy set within bounds, see Loading.
 	Child []string
 
-	// Fleet, when set, simulates a fleet of Flink jobs that report to this instance.
+	// Fleet, when set, has recorded Flink jobs report to this instance, many times over.
 	Fleet *FleetOptions
 }
 

@@ -29,13 +29,14 @@ func newDemo(t terminal) *cobra.Command {
 	d := demo{}
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "See Sluice work: a simulated fleet, the default policies, a store",
-		Long: `Run everything in this one process: a broker, a simulated fleet of Flink jobs
-that report real metric names, the default policies, the embedded store and the
-HTTP endpoints. Nothing else is needed, and nothing is left behind.
+		Short: "See Sluice work: many Flink jobs, the default policies, a store",
+		Long: `Run everything in this one process: a broker, a fleet of Flink jobs, the default
+policies, the embedded store and the HTTP endpoints. Nothing else is needed, and
+nothing is left behind.
 
-The fleet restarts jobs, and every few minutes one of them falls behind and
-catches up, so that there is something to see. Query it while it runs:
+The jobs were recorded on a real Flink and are replayed under as many task ids
+as --jobs asks for, each at another moment: some restart, some fall behind and
+catch up, some fail a checkpoint. Query it while it runs:
 
   curl http://127.0.0.1:7070/prometheus/api/v1/query \
     --get -d 'query=count(flink_jobmanager_job_uptime)'
@@ -58,7 +59,7 @@ before it.`,
 	s.instance()
 	c.Flags().DurationVar(&d.last, "for", 0, "end after this time, 0 runs until Ctrl-C")
 	c.Flags().BoolVar(&d.json, "json", false, "print one JSON object at the end instead of a summary")
-	c.Flags().IntVar(&d.fleet.Jobs, "jobs", 40, "Flink jobs to simulate")
+	c.Flags().IntVar(&d.fleet.Jobs, "jobs", 40, "Flink jobs to replay")
 	c.Flags().IntVar(&d.fleet.Rate, "rate", 0, "records per second; 0 is what that many jobs send")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if d.fleet.Jobs < 1 || d.fleet.Rate < 0 || d.last < 0 {
@@ -69,7 +70,7 @@ before it.`,
 			return err
 		}
 		if len(cfg.Brokers) > 0 {
-			return environment(fmt.Errorf("the demo has a broker of its own and never writes its simulated fleet to another: "+
+			return environment(fmt.Errorf("the demo has a broker of its own and never writes its fleet to another: "+
 				"%s names brokers; take them out, or use 'sluice run'", s.file))
 		}
 		cfg.Log.Level = demoLevel(cfg.Log.Level, s.flags.Changed("log-level"))
@@ -123,7 +124,7 @@ func (d *demo) show(ctx context.Context, r *runtime.Runtime, out io.Writer) erro
 		every = 1
 	}
 	if !d.json {
-		if _, err := fmt.Fprintf(out, "Sluice demo: %d simulated Flink jobs, listening on %s\n", d.fleet.Jobs, d.listen); err != nil {
+		if _, err := fmt.Fprintf(out, "Sluice demo: %d replayed Flink jobs, listening on %s\n", d.fleet.Jobs, d.listen); err != nil {
 			return err
 		}
 	}

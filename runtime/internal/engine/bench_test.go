@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/sluice-metrics/sluice/examples/data"
+	"github.com/sluice-metrics/sluice/runtime/internal/fleet"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/testkit"
 )
@@ -165,4 +167,17 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// BenchmarkRecordedToSamples governs what a real Flink reported.
+func BenchmarkRecordedToSamples(b *testing.B) {
+	records, err := fleet.Records(data.FS)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var values [][]byte
+	for _, r := range records[:20_000] {
+		values = append(values, r.Value)
+	}
+	benchmarkWorker(b, false, 10, messages(values))
 }

@@ -1,18 +1,13 @@
-// Package fleet simulates Flink jobs that report their metrics as our reporter
-// does: real metric names, scopes, kinds and label shapes, values that hang
-// together (a meter with its counter, lag with back pressure), restarts and lag
-// incidents. The same seed and the same times give the same records. It knows
-// nothing of Kafka, policies or what becomes of its records.
 package fleet
 
 import (
+	"cmp"
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"io/fs"
 	"time"
-
-	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 )
 
 // Publisher takes the records of the fleet.
@@ -23,117 +18,126 @@ type Publisher interface {
 	Publish(ctx context.Context, topic string, key, value []byte) error
 }
 
-// Options say what to simulate. The zero value of a field asks for its default,
+// Options say what is replayed. The zero value of a field asks for its default,
 // where it has one.
 type Options struct {
-	Jobs     int               // default 40
-	Interval time.Duration     // between two reports of a job, default 10s
-	Rate     float64           // records per second of the whole fleet, in place of Interval
-	Seed     uint64            // the same seed gives the same fleet
-	Metrics  []catalogue.Entry // what Flink can report; what no job of the fleet registers is left out
-	Native   string            // topic of Flink's own metrics
-	Custom   string            // topic of the metrics that the jobs themselves register
+	Recording fs.FS   // a folder that the recorder has written
+	Jobs      int     // copies of the recorded jobs, taken in turn, each round in a cluster of its own; default 40
+	Rate      float64 // records per second of the whole fleet; 0: as fast as it was recorded
+	Native    string  // topic of Flink's own metrics
+	Custom    string  // topic of the metrics that the jobs themselves register
 }
 
 const (
-	defaultJobs     = 40
-	defaultInterval = 10 * time.Second
-	firstRound      = 2 * time.Second // over which the first reports are spread
+	defaultJobs = 40
+	firstRound  = 2 * time.Second // over which the first reports are spread
 )
 
-// Fleet is a simulated fleet. It is used from one goroutine.
+// Fleet is many jobs. It is used from one goroutine.
 type Fleet struct {
-	jobs     []*job
-	interval time.Duration
-	events   events
-	publish  func(ctx context.Context, topic string, key, value []byte) error
-	topics   topics
+	jobs    []*job
+	speed   float64 // of the replay
+	origin  int64   // start of the recording, Unix milliseconds
+	publish func(ctx context.Context, topic string, key, value []byte) error
+	topics  topics
 }
 
 // topics are where records go, by who registered the metric.
 type topics struct{ native, custom string }
 
-// New returns a fleet whose jobs have been running for a while at its first
-// report. It refuses options that make no fleet.
+// New reads the recording. It refuses options that make no fleet.
 func New(o Options, to Publisher) (*Fleet, error) {
 	switch {
-	case o.Jobs < 0 || o.Interval < 0 || o.Rate < 0:
-		return nil, fmt.Errorf("fleet of %d jobs, interval %s, %g records/s: none may be negative", o.Jobs, o.Interval, o.Rate)
-	case len(o.Metrics) == 0:
-		return nil, errors.New("fleet without metrics to report")
+	case o.Jobs < 0 || o.Rate < 0:
+		return nil, fmt.Errorf("fleet of %d jobs, %g records/s: none may be negative", o.Jobs, o.Rate)
 	case o.Native == "" || o.Custom == "":
 		return nil, errors.New("fleet without a topic for native or custom metrics")
 	}
-	if o.Jobs == 0 {
-		o.Jobs = defaultJobs
+	tapes, origin, err := load(o.Recording)
+	if err != nil {
+		return nil, err
 	}
-	if o.Interval == 0 {
-		o.Interval = defaultInterval
+	f := &Fleet{speed: 1, origin: origin, publish: to.Publish, topics: topics{o.Native, o.Custom}}
+	running, clusters := apart(tapes)
+	for i := range cmp.Or(o.Jobs, defaultJobs) {
+		copies := running[i%len(running) : i%len(running)+1]
+		if i%len(running) == 0 { // the processes that these jobs run in
+			copies = append(copies[:1:1], clusters...)
+		}
+		for _, t := range copies {
+			f.jobs = append(f.jobs, &job{tape: t, task: fmt.Sprintf("%s-%03d", t.task, i/len(running)+1)})
+		}
 	}
-	rng := rand.New(rand.NewPCG(o.Seed, 0x51_0c_e5))
-	f := &Fleet{interval: o.Interval, publish: to.Publish, topics: topics{o.Native, o.Custom}}
-	metrics := offers(o.Metrics)
-	for i := range o.Jobs {
-		f.jobs = append(f.jobs, newJob(rng, i, metrics))
-	}
-	f.events = newEvents(rng)
 	if o.Rate > 0 {
-		records, _ := f.Size()
-		f.interval = max(time.Duration(float64(records)/o.Rate*float64(time.Second)), time.Millisecond)
+		f.speed = o.Rate / f.rate()
 	}
 	return f, nil
 }
 
-// Size returns how many records and samples one report of every job has while
-// all of them run, the closing records included.
-func (f *Fleet) Size() (records, samples int) {
-	for _, j := range f.jobs {
-		for _, p := range j.processes {
-			records += len(p.groups) + 1
-			for _, g := range p.groups {
-				samples += len(g.points)
-			}
+// apart tells the tapes of jobs from those of clusters, which are about processes.
+// A recording without jobs has its clusters taken for jobs.
+func apart(tapes []*tape) (jobs, clusters []*tape) {
+	for _, t := range tapes {
+		if t.job {
+			jobs = append(jobs, t)
+		} else {
+			clusters = append(clusters, t)
 		}
 	}
-	return records, samples
+	if len(jobs) == 0 {
+		return clusters, nil
+	}
+	return jobs, clusters
+}
+
+// rate is how many records per second the jobs send as recorded.
+func (f *Fleet) rate() float64 {
+	sum := 0.0
+	for _, j := range f.jobs {
+		n := 0
+		for i := range j.tape.reports {
+			n += len(j.tape.reports[i].lines)
+		}
+		sum += float64(n) / j.tape.length.Seconds()
+	}
+	return sum
 }
 
 // Run reports until ctx ends, which is no error. Every job reports once in the
-// first seconds; from the start on, the jobs take turns, evenly over the interval.
-// It is called once.
+// first seconds. It is called once.
 func (f *Fleet) Run(ctx context.Context) error {
 	began := time.Now()
-	f.events.begin(began)
+	q := make(queue, 0, len(f.jobs))
+	for i, j := range f.jobs {
+		share := float64(i) / float64(len(f.jobs))
+		j.submit(began.Add(time.Duration(share*float64(firstRound))), f.position(i), f.speed)
+		q = append(q, j)
+	}
+	heap.Init(&q)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	jobs := len(f.jobs)
-	turn, first := f.interval/time.Duration(jobs), min(f.interval, firstRound)/time.Duration(jobs)
-	for due, n, fresh := began.Add(turn), 0, 0; ; {
-		at, j := due, f.jobs[n%jobs]
-		if start := began.Add(time.Duration(fresh) * first); fresh < jobs && start.Before(due) {
-			at, j = start, f.jobs[fresh]
-		}
-		timer.Reset(time.Until(at))
+	for {
+		j := q[0]
+		timer.Reset(time.Until(j.due))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
 		}
-		now := time.Now()
-		if fresh < jobs && j == f.jobs[fresh] {
-			fresh++
-			j.begin(now)
-		} else {
-			n, due = n+1, due.Add(turn)
-			if late := now.Sub(due); late > f.interval {
-				due = now // what a slow publisher held up is not made good in a burst
-			}
-		}
-		f.events.happen(f.jobs[:fresh], now)
-		if err := f.report(ctx, j, now); err != nil {
+		if err := j.report(ctx, f, time.Now()); err != nil {
 			return ended(ctx, err)
 		}
+		heap.Fix(&q, 0)
 	}
+}
+
+// golden spreads the copies over the recording, however many there are.
+const golden = 0.618033988749895
+
+// position is where in its recording a job begins.
+func (f *Fleet) position(i int) time.Duration {
+	share := golden * float64(i)
+	return time.Duration((share - float64(int(share))) * float64(f.jobs[i].tape.length))
 }
 
 // ended returns nil when err is only the end of ctx.
@@ -141,5 +145,18 @@ func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	return fmt.Errorf("simulated fleet: %w", err)
+	return fmt.Errorf("fleet: %w", err)
+}
+
+// queue orders jobs by when they report next.
+type queue []*job
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(a, b int) bool { return q[a].due.Before(q[b].due) }
+func (q queue) Swap(a, b int)      { q[a], q[b] = q[b], q[a] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(*job)) }
+func (q *queue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
 }

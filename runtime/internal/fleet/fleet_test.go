@@ -2,274 +2,224 @@ package fleet
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"errors"
-	"math"
-	"os"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
-	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
-// entries is the catalogue that Sluice ships.
-var entries = sync.OnceValues(func() ([]catalogue.Entry, error) {
-	c, err := catalogue.Load(os.DirFS("../../../policies"), "catalogue")
-	if err != nil {
-		return nil, err
-	}
-	return c.Entries(), nil
-})
+const (
+	began = int64(1_763_800_000_000)
+	jobID = "0123456789abcdef0123456789abcdef"
+)
 
-func options(t testing.TB, o Options) Options {
+// recorded is a recording of two tasks that report every 10 s for 60 s, and wait
+// for another 30 s.
+func recorded(t *testing.T) fstest.MapFS {
 	t.Helper()
-	e, err := entries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Metrics, o.Native, o.Custom = e, "native", "custom"
-	return o
-}
-
-// sent is a published record: as it was, and what it says.
-type sent struct {
-	at         time.Duration // since the start
-	topic      string
-	key, value []byte
-	record.Record
-}
-
-// topic collects what is published.
-type topic struct {
-	began time.Time
-	all   []sent
-	fail  error
-}
-
-func (p *topic) Publish(_ context.Context, topic string, key, value []byte) error {
-	p.all = append(p.all, sent{at: time.Since(p.began), topic: topic, key: key, value: value})
-	return p.fail
-}
-
-// watch runs a fleet in virtual time and decodes what it sends.
-func watch(t *testing.T, o Options, length time.Duration) []sent {
-	t.Helper()
-	o = options(t, o)
-	var p topic
-	synctest.Test(t, func(t *testing.T) {
-		p.began = time.Now()
-		f, err := New(o, &p)
+	var text bytes.Buffer
+	z := gzip.NewWriter(&text)
+	write := func(topic, task, metric string, value map[string]any) {
+		b, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, stop := context.WithTimeout(t.Context(), length)
-		defer stop()
+		line, err := json.Marshal(map[string]any{"topic": topic, "partition": 0, "offset": 0, "timestamp": began, "key": task + "\x00" + metric, "value": json.RawMessage(b)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(z, "%s\n", line)
+	}
+	for seq := range 9 {
+		at := began + int64(seq)*10_000
+		for _, task := range []string{"t-1", "t-2"} {
+			labels := map[string]any{"job_id": jobID, "job_name": "orders-" + task}
+			head := map[string]any{"v": 1, "torrent_task_id": task, "report_timestamp": at, "rid": "7f3c9a7f3c9a", "seq": seq + 1}
+			with := func(more map[string]any) map[string]any {
+				m := maps.Clone(head)
+				maps.Copy(m, more)
+				return m
+			}
+			write("flink.native", task, "numRecordsIn", with(map[string]any{"scope": "taskmanager.job.task", "metric": "numRecordsIn", "type": "counter", "labels": labels, "points": []any{map[string]any{"s": 0, "c": seq * 100}, map[string]any{"s": 1, "c": seq * 200}}}))
+			write("flink.custom", task, "started", with(map[string]any{"scope": "taskmanager.job.task.operator", "metric": "started", "type": "gauge", "labels": labels, "points": []any{map[string]any{"s": 0, "v": began - 5000}}}))
+			write("flink.native", task, record.ReportMetric, with(map[string]any{"metric": record.ReportMetric, "n": 2}))
+		}
+		write("flink.native", "cluster", "Load", map[string]any{
+			"torrent_task_id": "cluster", "report_timestamp": at, "rid": "c1c1c1c1c1c1", "scope": "taskmanager.Status.JVM.CPU", "metric": "Load", "type": "gauge",
+			"labels": map[string]any{"host": "h"}, "points": []any{map[string]any{"v": .5}},
+		})
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return fstest.MapFS{
+		recordsFile: {Data: text.Bytes()},
+		runFile:     {Data: fmt.Appendf(nil, `{"start":%d,"end":%d,"phases":[{"name":"work","start":%d,"end":%d},{"name":"rest","start":%d,"end":%d}]}`, began, began+90_000, began, began+60_000, began+60_000, began+90_000)},
+	}
+}
+
+// published is a record that a fleet sent, read back.
+type published struct {
+	at    time.Time
+	topic string
+	key   string
+	value record.Record
+	text  string
+}
+
+type collect struct{ got []published }
+
+func (c *collect) Publish(_ context.Context, topic string, key, value []byte) error {
+	r, err := record.Decode(value)
+	if err != nil {
+		return err
+	}
+	c.got = append(c.got, published{time.Now(), topic, string(key), r, string(value)})
+	return nil
+}
+
+func replay(t *testing.T, o Options, d time.Duration) []published {
+	t.Helper()
+	o.Recording, o.Native, o.Custom = recorded(t), "in.native", "in.custom"
+	var c collect
+	synctest.Test(t, func(t *testing.T) {
+		f, err := New(o, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
 		if err := f.Run(ctx); err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
 	})
-	for i := range p.all {
-		var err error
-		if p.all[i].Record, err = record.Decode(p.all[i].value); err != nil {
-			t.Fatalf("record %d: %v\n%s", i, err, p.all[i].value)
-		}
-	}
-	return p.all
+	return c.got
 }
 
-func TestSameSeedSameRecords(t *testing.T) {
-	digest := func(seed uint64) (sum [32]byte) {
-		h := sha256.New()
-		for _, s := range watch(t, Options{Jobs: 7, Seed: seed}, 25*time.Second) {
-			h.Write(s.key)
-			h.Write(s.value)
+func TestCopiesAreJobsOfTheirOwn(t *testing.T) {
+	got := replay(t, Options{Jobs: 5}, 25*time.Second)
+	tasks, ids := map[string]int{}, map[string]string{}
+	for _, p := range got {
+		task := p.value.Task
+		tasks[task]++
+		if !strings.HasPrefix(p.key, task+"\x00") || strings.Contains(p.text, jobID) {
+			t.Fatalf("key %q, record %s", p.key, p.text)
 		}
-		return [32]byte(h.Sum(nil))
-	}
-	first := digest(1)
-	if digest(1) != first {
-		t.Error("one seed gave two fleets")
-	}
-	if digest(2) == first {
-		t.Error("two seeds gave one fleet")
-	}
-}
-
-// TestReports checks what any reader of the topics relies on.
-func TestReports(t *testing.T) {
-	o := options(t, Options{Jobs: 9})
-	f, err := New(o, &topic{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	records, samples := f.Size()
-	open, seqs, first := map[string]int64{}, map[string]int64{}, 0
-	for _, s := range watch(t, o, 35*time.Second) {
-		if want := s.Task + "\x00" + s.Metric; string(s.key) != want {
-			t.Fatalf("key %q, want %q", s.key, want)
+		if want := p.at.UnixMilli(); p.value.Timestamp != want {
+			t.Fatalf("report_timestamp %d, the time is %d", p.value.Timestamp, want)
 		}
-		if want := map[bool]string{true: "custom", false: "native"}[s.Origin == "custom"]; s.topic != want {
-			t.Fatalf("%s of origin %q went to %s", s.Metric, s.Origin, s.topic)
-		}
-		if _, again := seqs[s.RID]; !again {
-			records--
-			samples -= len(s.Points)
-			first++
-		}
-		if s.Metric != record.ReportMetric {
-			open[s.RID]++
-			checkLabels(t, s)
+		if p.value.Metric == record.ReportMetric || p.value.Metric == "Load" {
 			continue
 		}
-		if s.Report != open[s.RID] {
-			t.Errorf("a report of %d records says it had %d", open[s.RID], s.Report)
+		if name := p.value.Labels.Get("job_name"); name != "orders-"+task {
+			t.Errorf("job %q of task %q", name, task)
 		}
-		if before, ok := seqs[s.RID]; ok && s.Seq != before+1 {
-			t.Errorf("report %d of %s follows report %d", s.Seq, s.RID, before)
+		id := p.value.Labels.Get("job_id")
+		if other, ok := ids[id]; ok && other != task {
+			t.Errorf("tasks %q and %q have the job id %s", task, other, id)
 		}
-		seqs[s.RID], open[s.RID] = s.Seq, 0
-	}
-	if records != 0 || samples != 0 || first == 0 {
-		t.Errorf("the first report lacks %d records and %d samples of what Size says", records, samples)
-	}
-	for rid, n := range open {
-		if n != 0 {
-			t.Errorf("reporter %s: %d records after the last closing record", rid, n)
+		ids[id] = task
+		if custom := p.value.Metric == "started"; custom != (p.topic == "in.custom") {
+			t.Errorf("%s went to %s", p.value.Metric, p.topic)
 		}
 	}
-}
-
-func checkLabels(t *testing.T, s sent) {
-	t.Helper()
-	want := map[string]string{
-		"jobmanager": "host", "jobmanager.job": "host job_id job_name",
-		"jobmanager.job.operator": "host job_id job_name operator_id operator_name task_id",
-		"taskmanager":             "host tm_id", "taskmanager.job.task": "host job_id job_name task_id task_name tm_id",
-		"taskmanager.job.task.operator": "host job_id job_name operator_id operator_name task_id task_name tm_id",
+	want := []string{"cluster-001", "cluster-002", "cluster-003", "t-1-001", "t-1-002", "t-1-003", "t-2-001", "t-2-002"}
+	if have := slices.Sorted(maps.Keys(tasks)); !slices.Equal(have, want) {
+		t.Errorf("tasks %q, want %q", have, want)
 	}
-	scope := s.Scope
-	for want[scope] == "" {
-		scope = scope[:max(0, strings.LastIndexByte(scope, '.'))]
-		if scope == "" {
-			t.Fatalf("unknown scope %q", s.Scope)
-		}
-	}
-	var names []string
-	for _, l := range s.Labels {
-		names = append(names, l.Name)
-		if l.Name == "operator_name" && len(l.Value) > nameLimit {
-			t.Errorf("operator name of %d characters", len(l.Value))
-		}
-	}
-	if diff := cmp.Diff(want[scope], strings.Join(names, " ")); diff != "" {
-		t.Errorf("%s %s: %s", s.Scope, s.Metric, diff)
-	}
-	for _, p := range s.Points {
-		if perRun := strings.HasPrefix(scope, "taskmanager.job.task"); perRun != (p.Subtask >= 0) || perRun != (p.Attempt >= 0) {
-			t.Errorf("%s %s: subtask %d, attempt %d", s.Scope, s.Metric, p.Subtask, p.Attempt)
+	for task, n := range tasks {
+		if n < 2*3 && !strings.HasPrefix(task, "cluster") { // two reports at least
+			t.Errorf("%s sent %d records in 25 s", task, n)
 		}
 	}
 }
 
-// TestCataloguedNames says that every native name sent is one of Flink's, with its kind.
-func TestCataloguedNames(t *testing.T) {
-	c, err := catalogue.Load(os.DirFS("../../../policies"), "catalogue")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wrong := map[string]bool{}
-	for _, s := range watch(t, Options{Jobs: 8}, time.Second) {
-		if s.Metric == record.ReportMetric {
-			continue
-		}
-		e, ok := c.Lookup(metric.SeriesName(s.Scope, s.Metric))
-		if s.Origin == "custom" {
-			if ok {
-				t.Errorf("user metric %s is one of Flink's", s.Metric)
-			}
-			continue
-		}
-		if name := s.Scope + " " + s.Metric; (!ok || e.Kind != s.Kind) && !wrong[name] {
-			wrong[name] = true
-			t.Errorf("%s is no %s of the catalogue", name, s.Kind)
-		}
-	}
-}
-
-// TestShortDemo says that a look of 15 seconds shows every kind of thing there is.
-func TestShortDemo(t *testing.T) {
-	find := map[string]func(sent) bool{
-		"a value that is NaN":    func(s sent) bool { return len(s.Points) > 0 && math.IsNaN(s.Points[0].Value) },
-		"a text":                 func(s sent) bool { return len(s.Points) > 0 && s.Points[0].Form == record.Text },
-		"a boolean":              func(s sent) bool { return bytes.Contains(s.value, []byte(`"b":false`)) },
-		"a watermark before any": func(s sent) bool { return bytes.Contains(s.value, []byte(`"v":-9223372036854775808`)) },
-		"quantiles":              func(s sent) bool { return len(s.Points) > 0 && len(s.Points[0].Hist.Quantiles) == 6 },
-		"a meter":                func(s sent) bool { return len(s.Points) > 0 && s.Points[0].Form == record.Rate },
-		"several subtasks":       func(s sent) bool { return len(s.Points) > 3 },
-		"labels of a point":      func(s sent) bool { return len(s.Points) > 0 && s.Points[0].Labels.Get("channel") == "app" },
-		"a SQL metric":           func(s sent) bool { return s.Origin == "sql" },
-		"a user metric":          func(s sent) bool { return s.Origin == "custom" },
-		"a deprecated duplicate": func(s sent) bool { return s.Scope == "taskmanager.job.task.buffers" },
-		"a forwarded client":     func(s sent) bool { return s.Scope == "taskmanager.job.task.operator.KafkaProducer" },
-		"a long description":     func(s sent) bool { return len(s.Labels.Get("task_name")) > 400 },
-		"a cut operator name":    func(s sent) bool { return len(s.Labels.Get("operator_name")) == nameLimit },
-		"a short SQL name":       func(s sent) bool { return strings.HasSuffix(s.Labels.Get("operator_name"), "_1min[7]: Writer") },
-		"a DataStream name":      func(s sent) bool { return strings.HasPrefix(s.Labels.Get("operator_name"), "enrich-by-") },
-		"the end of an attempt":  func(s sent) bool { return s.End },
-		"a second attempt":       func(s sent) bool { return !s.End && len(s.Points) > 0 && s.Points[0].Attempt == 1 },
-		"a restart counted":      func(s sent) bool { return s.Metric == "numRestarts" && s.Points[0].Value == 1 },
-		"lag":                    func(s sent) bool { return s.Metric == "records-lag-max" && s.Points[0].Value > 1000 },
-		"back pressure":          func(s sent) bool { return s.Metric == "isBackPressured" && s.Points[0].Value == 1 },
-	}
-	for _, s := range watch(t, Options{}, 15*time.Second) {
-		for name, is := range find {
-			if is(s) {
-				delete(find, name)
+func TestTimesMoveAlong(t *testing.T) {
+	for _, p := range replay(t, Options{Jobs: 2}, 15*time.Second) {
+		if p.value.Metric == "started" && !p.value.End {
+			age := p.value.Timestamp - int64(p.value.Points[0].Value)
+			if age < 5000 || age > 65_000 {
+				t.Errorf("a job that was started 5 s before the recording is %d ms old: %s", age, p.text)
 			}
 		}
 	}
-	for name := range find {
-		t.Errorf("15 seconds show no record with %s", name)
+}
+
+func TestJobsAreSubmittedAgain(t *testing.T) {
+	ids, ended := map[string]bool{}, 0
+	last := int64(-1)
+	for _, p := range replay(t, Options{Jobs: 1}, 3*time.Minute) {
+		if p.value.End && p.value.Metric != "Load" {
+			ended++
+		}
+		if p.value.Metric != "numRecordsIn" || p.value.End {
+			continue
+		}
+		id := p.value.Labels.Get("job_id")
+		if count := p.value.Points[0].Count; ids[id] && count < last {
+			t.Errorf("the counter of one submission goes down from %d to %d", last, count)
+		} else {
+			last = count
+		}
+		ids[id] = true
+	}
+	if len(ids) != 3 && len(ids) != 4 {
+		t.Errorf("%d submissions of a tape of 60 s in 3 minutes", len(ids))
+	}
+	if ended != 2*(len(ids)-1) {
+		t.Errorf("%d end records of %d submissions with two metrics each", ended, len(ids))
 	}
 }
 
-func TestOptions(t *testing.T) {
-	for name, change := range map[string]func(*Options){
-		"negative jobs":     func(o *Options) { o.Jobs = -1 },
-		"negative interval": func(o *Options) { o.Interval = -1 },
-		"negative rate":     func(o *Options) { o.Rate = -1 },
-		"no metrics":        func(o *Options) { o.Metrics = nil },
-		"no native topic":   func(o *Options) { o.Native = "" },
-		"no custom topic":   func(o *Options) { o.Custom = "" },
+func TestRate(t *testing.T) {
+	for _, rate := range []float64{1, 100} {
+		n := len(replay(t, Options{Jobs: 10, Rate: rate}, time.Minute))
+		if got := float64(n) / 60; got < rate*.7 || got > rate*1.4+1 {
+			t.Errorf("%.1f records a second, asked for %g", got, rate)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	good := recorded(t)
+	with := func(file string, data []byte) fstest.MapFS {
+		m := maps.Clone(good)
+		m[file] = &fstest.MapFile{Data: data}
+		return m
+	}
+	zipped := func(text string) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		fmt.Fprint(z, text)
+		z.Close()
+		return b.Bytes()
+	}
+	for name, o := range map[string]Options{
+		"jobs":        {Jobs: -1, Recording: good, Native: "n", Custom: "c"},
+		"rate":        {Rate: -1, Recording: good, Native: "n", Custom: "c"},
+		"topic":       {Recording: good, Native: "n"},
+		"no run":      {Recording: fstest.MapFS{recordsFile: good[recordsFile]}, Native: "n", Custom: "c"},
+		"no records":  {Recording: fstest.MapFS{runFile: good[runFile]}, Native: "n", Custom: "c"},
+		"not JSON":    {Recording: with(runFile, []byte("{")), Native: "n", Custom: "c"},
+		"not gzip":    {Recording: with(recordsFile, []byte("{}")), Native: "n", Custom: "c"},
+		"empty":       {Recording: with(recordsFile, zipped("")), Native: "n", Custom: "c"},
+		"bad line":    {Recording: with(recordsFile, zipped("{\n")), Native: "n", Custom: "c"},
+		"no key":      {Recording: with(recordsFile, zipped(`{"topic":"x","value":{"report_timestamp":1}}`)), Native: "n", Custom: "c"},
+		"no stamp":    {Recording: with(recordsFile, zipped(`{"topic":"x","key":"t\u0000m","value":{}}`)), Native: "n", Custom: "c"},
+		"ends before": {Recording: with(runFile, []byte(`{"start":1,"end":2}`)), Native: "n", Custom: "c"},
+		"cut short":   {Recording: with(recordsFile, good[recordsFile].Data[:len(good[recordsFile].Data)/2]), Native: "n", Custom: "c"},
 	} {
-		o := options(t, Options{})
-		change(&o)
-		if f, err := New(o, &topic{}); err == nil || f != nil {
+		if _, err := New(o, &collect{}); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-}
-
-func TestPublisherFails(t *testing.T) {
-	broken := errors.New("broker is gone")
-	f, err := New(options(t, Options{Jobs: 1}), &topic{fail: broken})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Run(t.Context()); !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
-	if err := f.Run(ctx); err != nil {
-		t.Errorf("a publisher that fails because all ends is no fault, got %v", err)
 	}
 }

@@ -1,0 +1,257 @@
+// Package fleet lets many Flink jobs report that do not exist: it replays what
+// real jobs said, recorded with Sluice's reporter, under as many task ids as it is
+// asked for. Each copy has a job id of its own and stands at another moment of the
+// recording; when it is through, its metrics end and it is submitted again. It
+// knows nothing of Kafka, policies or what becomes of its records.
+package fleet
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Files of a recording.
+const (
+	recordsFile = "records.jsonl.gz"
+	runFile     = "run.json"
+)
+
+// quietPhase is the phase of a recording in which its jobs wait for nothing to do.
+const quietPhase = "rest"
+
+// tape is what one task reported, in order.
+type tape struct {
+	task    string
+	job     bool // it is about a job, not about processes
+	reports []report
+	length  time.Duration
+}
+
+// report is what a task said at one time.
+type report struct {
+	at      time.Duration // since the start of the tape
+	lines   []line
+	samples int
+}
+
+// line is a record, cut where copies differ.
+type line struct {
+	custom bool   // its topic is that of the jobs' own metrics
+	tail   string // of the key, behind the task
+	parts  []part
+}
+
+// part is a piece of a record: literal text, or what a copy puts in its place.
+type part struct {
+	kind partKind
+	text []byte // literal, or the id as recorded
+	ms   int64  // a time, Unix milliseconds
+}
+
+type partKind uint8
+
+const (
+	literalPart partKind = iota
+	taskPart             // torrent_task_id
+	idPart               // of a job or of a reporter
+	timePart
+)
+
+// run is what run.json says.
+type run struct {
+	Start  int64 `json:"start"` // Unix milliseconds, as all times
+	End    int64 `json:"end"`
+	Phases []struct {
+		Name  string `json:"name"`
+		Start int64  `json:"start"`
+		End   int64  `json:"end"`
+	} `json:"phases"`
+}
+
+// load reads a recording: a tape for each task, by name, up to its quiet phase.
+func load(fsys fs.FS) ([]*tape, int64, error) {
+	var r run
+	text, err := fs.ReadFile(fsys, runFile)
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("recording: %s: %w", runFile, err)
+	}
+	end := r.End
+	for _, p := range r.Phases {
+		if p.Name == quietPhase {
+			end = p.Start
+		}
+	}
+	entries, err := Records(fsys)
+	if err != nil {
+		return nil, 0, fmt.Errorf("recording: %s: %w", recordsFile, err)
+	}
+	tapes := map[string]*tape{}
+	c := newCutter(entries, r)
+	for i := range entries {
+		if err := c.add(tapes, &entries[i], end); err != nil {
+			return nil, 0, fmt.Errorf("recording: %s: line %d: %w", recordsFile, i+1, err)
+		}
+	}
+	if len(tapes) == 0 {
+		return nil, 0, errors.New("recording: it holds no report")
+	}
+	return finish(tapes, end-r.Start), r.Start, nil
+}
+
+// maxLine bounds a line of a recording: a record is 1 MiB at most.
+const maxLine = 2 << 20
+
+// Record is a record of a recording, as it was written to Kafka.
+type Record struct {
+	Topic string
+	Key   string
+	Value []byte
+}
+
+// Records reads all records of a recording, in the order in which they were written.
+func Records(fsys fs.FS) ([]Record, error) {
+	f, err := fsys.Open(recordsFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(z)
+	lines.Buffer(nil, maxLine)
+	var out []Record
+	for lines.Scan() {
+		var e struct {
+			Topic, Key string
+			Value      json.RawMessage
+		}
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return nil, fmt.Errorf("line %d: %w", len(out)+1, err)
+		}
+		out = append(out, Record{e.Topic, e.Key, e.Value})
+	}
+	return out, lines.Err()
+}
+
+// cutter cuts records where copies differ.
+type cutter struct {
+	run     run
+	ids     map[string]bool // of jobs and reporters
+	pattern *regexp.Regexp
+}
+
+var (
+	anID   = regexp.MustCompile(`"(?:job_id|rid)":"([0-9a-f]+)"`)
+	aStamp = regexp.MustCompile(`"report_timestamp":(\d+)`)
+)
+
+func newCutter(entries []Record, r run) *cutter {
+	c := &cutter{run: r, ids: map[string]bool{}}
+	for i := range entries {
+		for _, m := range anID.FindAllSubmatch(entries[i].Value, -1) {
+			c.ids[string(m[1])] = true
+		}
+	}
+	words := slices.Collect(maps.Keys(c.ids))
+	slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	c.pattern = regexp.MustCompile(`\b(?:` + strings.Join(append(words, `1\d{12}`), "|") + `)\b`)
+	return c
+}
+
+// about is how far from the recording a number of 13 digits may lie and still be
+// a time of it.
+const about = int64(24 * time.Hour / time.Millisecond)
+
+// add puts a record on the tape of its task, if it is of a report before end.
+func (c *cutter) add(tapes map[string]*tape, e *Record, end int64) error {
+	task, tail, found := strings.Cut(e.Key, "\x00")
+	stamp := aStamp.FindSubmatch(e.Value)
+	if !found || stamp == nil {
+		return errors.New("it has no key of task and metric, or no report_timestamp")
+	}
+	var at int64
+	if _, err := fmt.Sscan(string(stamp[1]), &at); err != nil {
+		return err
+	}
+	if at >= end {
+		return nil
+	}
+	t := tapes[task]
+	if t == nil {
+		t = &tape{task: task}
+		tapes[task] = t
+	}
+	t.job = t.job || bytes.Contains(e.Value, []byte(`"job_id":`))
+	l := line{custom: strings.HasSuffix(e.Topic, "custom"), tail: tail, parts: c.cut(task, e.Value)}
+	t.put(time.Duration(at-c.run.Start)*time.Millisecond, l, bytes.Count(e.Value, []byte(`"s":`)))
+	return nil
+}
+
+// put adds a line to the report of a time. Lines of a report come together, more
+// or less: topics and partitions follow each other.
+func (t *tape) put(at time.Duration, l line, samples int) {
+	i, found := slices.BinarySearchFunc(t.reports, at, func(r report, at time.Duration) int { return cmp.Compare(r.at, at) })
+	if !found {
+		t.reports = slices.Insert(t.reports, i, report{at: at})
+	}
+	t.reports[i].lines = append(t.reports[i].lines, l)
+	t.reports[i].samples += max(samples, 1)
+}
+
+// cut finds the task, ids and times in a record.
+func (c *cutter) cut(task string, value []byte) []part {
+	var parts []part
+	literal := func(text []byte) {
+		for {
+			i := bytes.Index(text, []byte(task))
+			if i < 0 {
+				break
+			}
+			parts = append(parts, part{text: text[:i]}, part{kind: taskPart})
+			text = text[i+len(task):]
+		}
+		parts = append(parts, part{text: text})
+	}
+	from := 0
+	for _, m := range c.pattern.FindAllIndex(value, -1) {
+		word := value[m[0]:m[1]]
+		p := part{kind: idPart, text: word}
+		if !c.ids[string(word)] {
+			p = part{kind: timePart}
+			if _, err := fmt.Sscan(string(word), &p.ms); err != nil || p.ms < c.run.Start-about || p.ms > c.run.End+about {
+				continue
+			}
+		}
+		literal(value[from:m[0]])
+		parts, from = append(parts, p), m[1]
+	}
+	literal(value[from:])
+	return parts
+}
+
+// finish orders the tapes by task.
+func finish(tapes map[string]*tape, ms int64) []*tape {
+	out := make([]*tape, 0, len(tapes))
+	for _, task := range slices.Sorted(maps.Keys(tapes)) {
+		t := tapes[task]
+		t.length = time.Duration(ms) * time.Millisecond
+		out = append(out, t)
+	}
+	return out
+}
