@@ -28,7 +28,12 @@ public final class MiniFlink implements AutoCloseable {
                 .build());
         cluster.start();
         port = cluster.getRestAddress().get().getPort();
-        rest = new FlinkRest("http://127.0.0.1:" + port);
+        rest = new FlinkRest(url());
+    }
+
+    /** Where the REST API is. */
+    public String url() {
+        return "http://127.0.0.1:" + port;
     }
 
     /** The REST API. */
