@@ -60,6 +60,9 @@ func (j *job) report(ctx context.Context, f *Fleet, now time.Time) error {
 // publish sends one record as this copy's, with the present time in place of that
 // of the recording; ended says that its series end.
 func (j *job) publish(ctx context.Context, f *Fleet, l *line, at time.Duration, now time.Time, ended bool) error {
+	if l.parts == nil {
+		l.parts = j.tape.cutter.cut(j.tape.task, l.value)
+	}
 	shift := now.UnixMilli() - f.origin - at.Milliseconds()
 	b := make([]byte, 0, j.size)
 	for i := range l.parts {

@@ -15,8 +15,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,20 +36,21 @@ type tape struct {
 	job     bool // it is about a job, not about processes
 	reports []report
 	length  time.Duration
+	cutter  *cutter
 }
 
 // report is what a task said at one time.
 type report struct {
-	at      time.Duration // since the start of the tape
-	lines   []line
-	samples int
+	at    time.Duration // since the start of the tape
+	lines []line
 }
 
-// line is a record, cut where copies differ.
+// line is a record. It is cut where copies differ, when one first says it.
 type line struct {
 	custom bool   // its topic is that of the jobs' own metrics
 	tail   string // of the key, behind the task
-	parts  []part
+	value  []byte
+	parts  []part // nil: not cut yet
 }
 
 // part is a piece of a record: literal text, or what a copy puts in its place.
@@ -109,7 +110,7 @@ func load(fsys fs.FS) ([]*tape, int64, error) {
 	if len(tapes) == 0 {
 		return nil, 0, errors.New("recording: it holds no report")
 	}
-	return finish(tapes, end-r.Start), r.Start, nil
+	return finish(tapes, end-r.Start, c), r.Start, nil
 }
 
 // maxLine bounds a line of a recording: a record is 1 MiB at most.
@@ -137,40 +138,53 @@ func Records(fsys fs.FS) ([]Record, error) {
 	lines.Buffer(nil, maxLine)
 	var out []Record
 	for lines.Scan() {
-		var e struct {
-			Topic, Key string
-			Value      json.RawMessage
-		}
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+		r, err := parseLine(bytes.Clone(lines.Bytes()))
+		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", len(out)+1, err)
 		}
-		out = append(out, Record{e.Topic, e.Key, e.Value})
+		out = append(out, r)
 	}
 	return out, lines.Err()
 }
 
-// cutter cuts records where copies differ.
-type cutter struct {
-	run     run
-	ids     map[string]bool // of jobs and reporters
-	pattern *regexp.Regexp
+// valueField stands before the record in a line, which it ends.
+var valueField = []byte(`,"value":{`)
+
+// parseLine reads a line without a look into the record, of which there are 50 MB.
+func parseLine(b []byte) (Record, error) {
+	head, rest, found := bytes.Cut(b, valueField)
+	if !found || !bytes.HasSuffix(rest, []byte("}}")) {
+		return Record{}, errors.New("it is no object that ends with a value")
+	}
+	var r Record
+	if err := json.Unmarshal(append(slices.Clip(head), '}'), &r); err != nil {
+		return Record{}, err
+	}
+	r.Value = b[len(head)+len(valueField)-1 : len(b)-1]
+	return r, nil
 }
 
-var (
-	anID   = regexp.MustCompile(`"(?:job_id|rid)":"([0-9a-f]+)"`)
-	aStamp = regexp.MustCompile(`"report_timestamp":(\d+)`)
-)
+// cutter cuts records where copies differ.
+type cutter struct {
+	run run
+	ids map[string]bool // of jobs and reporters
+}
+
+// idFields stand before an id, which a quote ends.
+var idFields = [][]byte{[]byte(`"job_id":"`), []byte(`"rid":"`)}
 
 func newCutter(entries []Record, r run) *cutter {
 	c := &cutter{run: r, ids: map[string]bool{}}
 	for i := range entries {
-		for _, m := range anID.FindAllSubmatch(entries[i].Value, -1) {
-			c.ids[string(m[1])] = true
+		for _, field := range idFields {
+			if _, rest, found := bytes.Cut(entries[i].Value, field); found {
+				id, _, _ := bytes.Cut(rest, []byte(`"`))
+				if len(id) > 0 && !c.ids[string(id)] {
+					c.ids[string(id)] = true
+				}
+			}
 		}
 	}
-	words := slices.Collect(maps.Keys(c.ids))
-	slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	c.pattern = regexp.MustCompile(`\b(?:` + strings.Join(append(words, `1\d{12}`), "|") + `)\b`)
 	return c
 }
 
@@ -178,40 +192,39 @@ func newCutter(entries []Record, r run) *cutter {
 // a time of it.
 const about = int64(24 * time.Hour / time.Millisecond)
 
+// stampField stands before the time of a record.
+var stampField = []byte(`"report_timestamp":`)
+
 // add puts a record on the tape of its task, if it is of a report before end.
 func (c *cutter) add(tapes map[string]*tape, e *Record, end int64) error {
 	task, tail, found := strings.Cut(e.Key, "\x00")
-	stamp := aStamp.FindSubmatch(e.Value)
-	if !found || stamp == nil {
+	_, rest, stamped := bytes.Cut(e.Value, stampField)
+	if !found || !stamped {
 		return errors.New("it has no key of task and metric, or no report_timestamp")
 	}
-	var at int64
-	if _, err := fmt.Sscan(string(stamp[1]), &at); err != nil {
+	at, err := strconv.ParseInt(string(rest[:wordEnd(rest, 0)]), 10, 64)
+	if err != nil || at >= end {
 		return err
-	}
-	if at >= end {
-		return nil
 	}
 	t := tapes[task]
 	if t == nil {
 		t = &tape{task: task}
 		tapes[task] = t
 	}
-	t.job = t.job || bytes.Contains(e.Value, []byte(`"job_id":`))
-	l := line{custom: strings.HasSuffix(e.Topic, "custom"), tail: tail, parts: c.cut(task, e.Value)}
-	t.put(time.Duration(at-c.run.Start)*time.Millisecond, l, bytes.Count(e.Value, []byte(`"s":`)))
+	t.job = t.job || bytes.Contains(e.Value, idFields[0])
+	l := line{custom: strings.HasSuffix(e.Topic, "custom"), tail: tail, value: e.Value}
+	t.put(time.Duration(at-c.run.Start)*time.Millisecond, l)
 	return nil
 }
 
 // put adds a line to the report of a time. Lines of a report come together, more
 // or less: topics and partitions follow each other.
-func (t *tape) put(at time.Duration, l line, samples int) {
+func (t *tape) put(at time.Duration, l line) {
 	i, found := slices.BinarySearchFunc(t.reports, at, func(r report, at time.Duration) int { return cmp.Compare(r.at, at) })
 	if !found {
 		t.reports = slices.Insert(t.reports, i, report{at: at})
 	}
 	t.reports[i].lines = append(t.reports[i].lines, l)
-	t.reports[i].samples += max(samples, 1)
 }
 
 // cut finds the task, ids and times in a record.
@@ -229,28 +242,54 @@ func (c *cutter) cut(task string, value []byte) []part {
 		parts = append(parts, part{text: text})
 	}
 	from := 0
-	for _, m := range c.pattern.FindAllIndex(value, -1) {
-		word := value[m[0]:m[1]]
-		p := part{kind: idPart, text: word}
-		if !c.ids[string(word)] {
-			p = part{kind: timePart}
-			if _, err := fmt.Sscan(string(word), &p.ms); err != nil || p.ms < c.run.Start-about || p.ms > c.run.End+about {
-				continue
-			}
+	for i := 0; i < len(value); {
+		end := wordEnd(value, i)
+		if end == i {
+			i++
+			continue
 		}
-		literal(value[from:m[0]])
-		parts, from = append(parts, p), m[1]
+		word := value[i:end]
+		p := part{kind: idPart, text: word}
+		if c.ids[string(word)] || c.time(word, &p) {
+			literal(value[from:i])
+			parts, from = append(parts, p), end
+		}
+		i = end
 	}
 	literal(value[from:])
 	return parts
 }
 
+// wordEnd returns the end of the letters and digits that begin at b[i].
+func wordEnd(b []byte, i int) int {
+	for i < len(b) && (b[i] >= '0' && b[i] <= '9' || b[i] >= 'a' && b[i] <= 'z' || b[i] >= 'A' && b[i] <= 'Z' || b[i] == '_') {
+		i++
+	}
+	return i
+}
+
+// timeDigits is how many digits a time in Unix milliseconds has, from 2001 to 2286.
+const timeDigits = 13
+
+// time reports whether a word is a time of the recording, which p then is.
+func (c *cutter) time(word []byte, p *part) bool {
+	if len(word) != timeDigits {
+		return false
+	}
+	ms, err := strconv.ParseInt(string(word), 10, 64)
+	if err != nil || ms < c.run.Start-about || ms > c.run.End+about {
+		return false
+	}
+	*p = part{kind: timePart, ms: ms}
+	return true
+}
+
 // finish orders the tapes by task.
-func finish(tapes map[string]*tape, ms int64) []*tape {
+func finish(tapes map[string]*tape, ms int64, c *cutter) []*tape {
 	out := make([]*tape, 0, len(tapes))
 	for _, task := range slices.Sorted(maps.Keys(tapes)) {
 		t := tapes[task]
-		t.length = time.Duration(ms) * time.Millisecond
+		t.length, t.cutter = time.Duration(ms)*time.Millisecond, c
 		out = append(out, t)
 	}
 	return out
