@@ -41,10 +41,13 @@ var may = map[string]string{
 
 	"runtime/internal/policy":      "runtime/diag schema",
 	"runtime/internal/catalogue":   "runtime/metric internal/policy",
-	"runtime/internal/program":     "runtime/metric runtime/diag internal/policy internal/catalogue internal/ledger",
+	"runtime/internal/program":     "runtime/metric runtime/diag internal/policy internal/catalogue internal/ledger internal/ladder",
+	"runtime/internal/automaton":   "",
+	"runtime/internal/analysis":    "runtime/metric runtime/diag internal/policy internal/program internal/catalogue internal/automaton internal/ledger",
 	"runtime/internal/record":      "runtime/metric",
 	"runtime/internal/ledger":      "",
-	"runtime/internal/engine":      "runtime/metric internal/record internal/program internal/ledger internal/catalogue internal/self",
+	"runtime/internal/ladder":      "",
+	"runtime/internal/engine":      "runtime/metric internal/record internal/program internal/ledger internal/ladder internal/catalogue internal/self",
 	"runtime/internal/kafka":       "runtime/metric internal/engine internal/self internal/secret",
 	"runtime/internal/store":       "runtime/metric internal/engine internal/self",
 	"runtime/internal/scrape":      "runtime/metric internal/engine internal/self",
@@ -55,6 +58,9 @@ var may = map[string]string{
 	"runtime/internal/self":        "",
 	"runtime/internal/fleet":       "internal/record",
 	"runtime/internal/testkit":     "internal/policy",
+	"runtime/internal/traffic":     "runtime/metric internal/record internal/program",
+	"runtime/internal/scaffold":    "",
+	"runtime/internal/relabel":     "schema internal/policy",
 
 	// The collector.
 	"runtime/internal/flinkrest": "",
@@ -75,8 +81,8 @@ var (
 // allows the tests of every package, "tests-of-X" those of X.
 var owners = map[string]string{
 	"cuelang.org/go":                      "runtime/internal/policy",
-	"github.com/twmb/franz-go":            "runtime/internal/kafka tests-of-runtime", // a benchmark compares with the bare client
-	"github.com/prometheus/prometheus":    "runtime/internal/store tests-of-runtime/internal/remotewrite",
+	"github.com/twmb/franz-go":            "runtime/internal/kafka tests-of-runtime",                                                        // a benchmark compares with the bare client
+	"github.com/prometheus/prometheus":    "runtime/internal/store tests-of-runtime/internal/remotewrite tests-of-runtime/internal/relabel", // to do the same
 	"github.com/prometheus/common":        "runtime runtime/internal/program runtime/internal/store tests",
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
@@ -85,6 +91,7 @@ var owners = map[string]string{
 	"github.com/labstack/echo":            "api/rest",
 	"github.com/spf13/cobra":              "api/cli",
 	"github.com/spf13/pflag":              "api/cli",
+	"go.yaml.in/yaml":                     "runtime/internal/relabel",
 	"golang.org/x/term":                   "api/cli",
 	"golang.org/x/text":                   "runtime/internal/policy runtime/diag api/cli",
 	"golang.org/x/sync":                   "api/cli runtime runtime/internal/kafka runtime/internal/store runtime/internal/remotewrite",
@@ -92,7 +99,7 @@ var owners = map[string]string{
 	"github.com/google/go-cmp":            "tests",
 	"pgregory.net/rapid":                  "tests",
 	"go.uber.org/goleak":                  "tests",
-	"github.com/rogpeppe/go-internal":     "tests",
+	"github.com/rogpeppe/go-internal":     "runtime tests", // its diff
 }
 
 // topLevel is what the root may hold, besides dotfiles.

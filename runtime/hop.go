@@ -28,6 +28,7 @@ func (r *Runtime) newHop(name, group string, topics []string, opts engine.Option
 	h := &hop{name: name, governs: governs, book: &ledger.Book{}}
 	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.set.known
 	opts.CacheBytes = r.cacheBytesPerHop()
+	opts.Step = r.degradation.inForce
 	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }
 	var err error
 	if h.engine, err = engine.New(opts, h.generation(r.rev.Load())); err != nil {

@@ -58,6 +58,8 @@ func (r *Runtime) instrument() {
 	})
 	r.instrumentGauges()
 	r.instrumentSinks()
+	r.degradeInstruments()
+	r.instrumentBudgets()
 }
 
 func (r *Runtime) instrumentGauges() {

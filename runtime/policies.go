@@ -13,9 +13,12 @@ import (
 
 	"github.com/sluice-metrics/sluice/policies"
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/analysis"
 	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
+	"github.com/sluice-metrics/sluice/runtime/internal/collector"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
 // Sentinels that callers tell apart; each is wrapped with what happened.
@@ -129,6 +132,9 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 		found = append(found, more...)
 	}
 	if l.program != nil {
+		found = append(found, analysis.Findings(&bundle.Set, analysis.Options{
+			Today: began, Program: l.program, Catalogue: known, Known: collected(), Provenance: bundle.Provenance,
+		})...)
 		results := program.RunTests(l.program, &bundle.Set, known.Origin)
 		found = append(found, failedTests(results)...)
 		l.report.Revision, l.report.Teams, l.report.Tests = bundle.Digest, len(bundle.Set.Teams), len(results)
@@ -138,6 +144,21 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	l.report.source = sources(fsys, dir)
 	l.report.took = time.Since(began)
 	return l, nil
+}
+
+// collected are the metrics that Sluice collects itself, with the labels that their
+// meaning names in braces.
+func collected() []analysis.Metric {
+	out := []analysis.Metric{{Labels: []string{"cluster", "tag_*"}}}
+	for _, m := range collector.Metrics() {
+		_, after, _ := strings.Cut(m.Meaning, "{")
+		labels, _, _ := strings.Cut(after, "}")
+		out = append(out, analysis.Metric{
+			Series: metric.SeriesName(m.Scope, m.Name),
+			Labels: strings.FieldsFunc(labels, func(r rune) bool { return r == ',' || r == ' ' }),
+		})
+	}
+	return out
 }
 
 // failedTests makes a finding of each test that fails.

@@ -15,13 +15,14 @@ import (
 // revision is a policy set in force.
 type revision struct {
 	digest    string
+	bundle    *policy.Bundle // that program was compiled from
 	program   *program.Program
 	documents documents
 	replaced  chan struct{} // closed when another revision is in force
 }
 
 func newRevision(set *loadedSet) *revision {
-	return &revision{digest: set.bundle.Digest, program: set.program, replaced: make(chan struct{})}
+	return &revision{digest: set.bundle.Digest, bundle: set.bundle, program: set.program, replaced: make(chan struct{})}
 }
 
 // apply lets the hop run a revision: its workers go over with their next batch.
@@ -64,6 +65,7 @@ func (r *Runtime) Reload(ctx context.Context) (Report, error) {
 
 // enforce puts a revision in force, in every hop that there is or will be.
 func (r *Runtime) enforce(rev *revision) (was *revision) {
+	r.adopt(rev)
 	r.mu.Lock()
 	was = r.rev.Swap(rev)
 	for _, h := range slices.Concat(r.streams, r.sinks) {

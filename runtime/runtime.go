@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -47,8 +48,12 @@ type Runtime struct {
 	loading   Loading
 	reloading sync.Mutex   // one at a time
 	waiting   atomic.Int64 // requests for a control document
+	recording atomic.Int64 // requests for traffic
+
+	degradation *degradation
 
 	dictionary *dictionary
+	budgets    *engine.Budgets // of all streams
 	started    time.Time
 	dir        string       // of the data; set by Run
 	kafka      kafka.Config // set by Run
@@ -81,7 +86,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 	}
 	r := &Runtime{
 		cfg: cfg, opts: opts, log: opts.Log, set: set, loading: loading, started: time.Now(),
-		metrics: self.New(opts.Version), dictionary: newDictionary(),
+		metrics: self.New(opts.Version), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}
 	if err := r.set.checkTopology(cfg); err != nil {
@@ -92,7 +97,9 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 			return nil, set.report, err
 		}
 	}
+	r.degradation = newDegradation(newGauge(r.worstLag).read)
 	r.rev.Store(newRevision(&set))
+	r.adopt(r.rev.Load())
 	r.instrument()
 	return r, set.report, nil
 }
@@ -109,7 +116,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	}
 	parts := []lifecycle.Part{r.brokerPart(), {Name: "wiring", Run: r.wire}}
 	if r.cfg.does(roleHop1) {
-		parts = append(parts, lifecycle.Part{Name: "control topic", Run: r.tellReporters})
+		parts = append(parts, lifecycle.Part{Name: "control topic", Run: r.tellReporters}, lifecycle.Part{Name: "degradation", Run: r.degrade})
 	}
 	parts = append(parts, r.wanted()...)
 	parts = append(parts, lifecycle.Part{Name: "announcement", Run: r.announce})
@@ -362,6 +369,10 @@ func (r *Runtime) Status() Status {
 		s.Sinks[h.name] = h.status()
 	}
 	r.eachWriter(s.fault)
+	s.Budgets = r.budgetStatus()
+	if d := r.DegradeStatus(); len(d.Rules) > 0 || d.Hand != nil {
+		s.Degrade = d
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	s.Brokers = r.brokers

@@ -152,7 +152,10 @@ func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
 
 // streamHop is the first hop of a stream. A direct stream feeds the sinks itself.
 func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
-	opts := engine.Options{Letters: r.producer, LetterTopic: s.DeadLetter, Learn: r.dictionary.learn}
+	opts := engine.Options{
+		Letters: r.producer, LetterTopic: s.DeadLetter, Learn: r.dictionary.learn,
+		Hold: holds(s.Level), Budgets: r.budgets,
+	}
 	if !s.Direct {
 		opts.Records, opts.Topic = r.producer, s.Processed
 		return r.newHop(name, "stream."+name, s.Topics, opts, true)

@@ -26,6 +26,8 @@ type Status struct {
 	Streams  map[string]Hop `json:"streams,omitempty"`
 	Sinks    map[string]Hop `json:"sinks,omitempty"`
 	Store    *StoreStatus   `json:"store,omitempty"`
+	Budgets  []BudgetStatus `json:"budgets,omitempty"`
+	Degrade  *DegradeStatus `json:"degrade,omitempty"` // when the set has rules that give something up
 }
 
 // Hop is the ledger of one stream or one sink, and where its partitions stand.
@@ -33,8 +35,9 @@ type Hop struct {
 	Records      uint64            `json:"records"` // read, closing records among them
 	Reports      uint64            `json:"reports"` // closing records
 	SamplesIn    int64             `json:"samples_in"`
-	Dispositions map[string]int64  `json:"dispositions"` // what became of them
-	Imbalance    int64             `json:"imbalance"`    // samples in less samples accounted for; not 0 is a fault
+	Dispositions map[string]int64  `json:"dispositions"`           // what became of them
+	Made         uint64            `json:"samples_made,omitempty"` // written besides, by aggregates and overflow series
+	Imbalance    int64             `json:"imbalance"`              // samples in less samples accounted for; not 0 is a fault
 	Rules        []RuleCount       `json:"rules,omitempty"`
 	DeadLetters  map[string]uint64 `json:"dead_letters,omitempty"` // by reason
 	BytesIn      uint64            `json:"bytes_in"`               // of record values
@@ -122,6 +125,7 @@ func Total(hops map[string]Hop) Hop {
 		t.Reports += h.Reports
 		t.SamplesIn += h.SamplesIn
 		t.Imbalance += h.Imbalance
+		t.Made += h.Made
 		t.BytesIn += h.BytesIn
 		t.BytesOut += h.BytesOut
 		t.SeriesIn += h.SeriesIn
@@ -147,7 +151,7 @@ func Total(hops map[string]Hop) Hop {
 func hopStatus(book *ledger.Book, src kafka.Status) Hop {
 	s := book.Sum()
 	h := Hop{
-		Records: s.Records, Reports: s.Reports, SamplesIn: s.In, Imbalance: s.Imbalance(),
+		Records: s.Records, Reports: s.Reports, SamplesIn: s.In, Imbalance: s.Imbalance(), Made: s.Made,
 		Dispositions: map[string]int64{}, DeadLetters: s.DeadLetters, Evicted: s.Evicted,
 		BytesIn: s.BytesIn, BytesOut: s.BytesOut, SeriesIn: s.SeriesIn, SeriesOut: s.SeriesOut,
 		CacheBytes: s.CacheBytes, FastScans: s.FastScans, SlowScans: s.SlowScans,

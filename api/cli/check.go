@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +14,8 @@ import (
 )
 
 func newCheck(t terminal) *cobra.Command {
-	var format, env string
+	var env string
+	var view findingsView
 	c := &cobra.Command{
 		Use:   "check [DIR]",
 		Short: "Find every mistake in a policy set",
@@ -24,17 +26,22 @@ Each mistake gives one finding, at the line and column where it was written,
 with a hint. "sluice help CODE" explains a finding with an example of wrong and
 right.
 
-Exit code 0: the set can run (warnings do not count). 2: it is refused.`,
+` + formatsHelp + `
+Exit code 0: the set can run (warnings do not count, unless --fail-level says
+so). 2: it is refused.`,
 		Example: `  sluice check
   sluice check policies/ --env prod
-  sluice check --format json | jq '.findings[].code'`,
+  sluice check --format json | jq '.findings[].code'
+  sluice check --format github --fail-level warning    # in a workflow
+  sluice check --format sarif > sluice.sarif           # for code scanning`,
 		Args: atMostOneArg,
 	}
-	c.Flags().StringVar(&format, "format", "pretty", "pretty or json")
+	view.flags(c)
 	c.Flags().StringVar(&env, "env", "", "environment that the set is evaluated for (its @tag(env))")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if format != "pretty" && format != "json" {
-			return environment(fmt.Errorf("--format is %q; want pretty or json", format))
+		how, err := view.output(t.out)
+		if err != nil {
+			return err
 		}
 		dir := "."
 		if len(args) == 1 {
@@ -44,10 +51,11 @@ Exit code 0: the set can run (warnings do not count). 2: it is refused.`,
 		if err != nil {
 			return err
 		}
-		if err := writeReport(t.out, report, format); err != nil {
+		how.Suite, how.Source = "sluice check", report.Source
+		if err := writeReport(t.out, report, view.format, how); err != nil {
 			return err
 		}
-		if report.Refused() {
+		if how.Fails(report.Findings) {
 			return rejected()
 		}
 		return nil
@@ -55,14 +63,47 @@ Exit code 0: the set can run (warnings do not count). 2: it is refused.`,
 	return c
 }
 
-func writeReport(w io.Writer, report runtime.Report, format string) error {
+// formatsHelp tells, in the help of a command with findings, what --format takes.
+var formatsHelp = "Formats of findings:\n" + diag.FormatHelp()
+
+// findingsView are the flags of every command that shows findings.
+type findingsView struct{ format, failLevel string }
+
+func (v *findingsView) flags(c *cobra.Command) {
+	c.Flags().StringVar(&v.format, "format", diag.Formats()[0], strings.Join(diag.Formats(), ", "))
+	c.Flags().StringVar(&v.failLevel, "fail-level", diag.Error.String(), "mildest finding that gives exit code 2: warning or error")
+}
+
+// output checks the flags and says how findings are written to w.
+func (v *findingsView) output(w io.Writer) (diag.Output, error) {
+	if !diag.IsFormat(v.format) {
+		return diag.Output{}, environment(fmt.Errorf("--format is %q; want one of %s", v.format, strings.Join(diag.Formats(), ", ")))
+	}
+	how := diag.Output{Color: isTerminal(w) && os.Getenv("NO_COLOR") == "", Version: version()}
+	if err := how.Fail.UnmarshalText([]byte(v.failLevel)); err != nil {
+		return diag.Output{}, environment(fmt.Errorf("--fail-level is %q; want warning or error", v.failLevel))
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return diag.Output{}, environment(err)
+	}
+	how.Root = root
+	return how, nil
+}
+
+// writeReport writes findings in any format. JSON is the whole report, and the
+// formats for people end in a summary.
+func writeReport(w io.Writer, report runtime.Report, format string, how diag.Output) error {
 	if format == "json" {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
 		return enc.Encode(report)
 	}
-	if err := renderReport(w, report); err != nil {
+	if err := diag.Render(w, format, report.Findings, how); err != nil {
 		return err
+	}
+	if format != "pretty" && format != "compact" {
+		return nil
 	}
 	_, err := fmt.Fprintln(w, report.Summary())
 	return err
@@ -81,5 +122,5 @@ func renderFindings(w io.Writer, found []diag.Diagnostic, read func(string) ([]b
 		}
 		return b
 	}
-	return diag.Render(w, found, source, isTerminal(w) && os.Getenv("NO_COLOR") == "")
+	return diag.Render(w, "pretty", found, diag.Output{Source: source, Color: isTerminal(w) && os.Getenv("NO_COLOR") == ""})
 }

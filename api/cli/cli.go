@@ -100,6 +100,7 @@ where it goes; Sluice runs them and can prove what became of every sample.
 
 Start here:
   sluice demo                 see it work: a broker, a fleet, default policies
+  sluice init my-policies     a repository of policies that works at once
   sluice check policies/      find every mistake in a policy set, with its line
   sluice run --policies DIR   run an instance with your own policies
 
@@ -121,7 +122,7 @@ Sluice: a flag, a file, an address, a broker.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 	})
-	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newReplay(t), newCollect(t), newVersion(t))
+	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newTest(t), newExplain(t), newFmt(t), newPlan(t), newRecord(t), newReplay(t), newCollect(t), newDegrade(t), newSchema(t), newInit(t), newImport(t), newVersion(t))
 	root.SetHelpCommand(newHelp(t, root))
 	return root
 }

@@ -23,13 +23,17 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs what users run: one script per promise.
 func TestScripts(t *testing.T) {
+	with := newTools(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               freeAddress,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"ready": ready, "hup": hup, "says": says},
+		Condition:           with.condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ready": ready, "hup": hup, "says": says, "cue": with.run, "answers": answers,
+		},
 	})
 }
 
@@ -66,7 +70,7 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 
 // TestHelpFits draws the help of every command for a terminal of 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, c := range []string{"", "demo", "run", "check", "replay", "collect", "help", "version"} {
+	for _, c := range []string{"", "demo", "run", "check", "test", "explain", "fmt", "init", "schema", "schema serve", "schema export", "plan", "record", "replay", "collect", "degrade", "help", "version"} {
 		var out, errOut bytes.Buffer
 		if code := Main(append(strings.Fields(c), "--help"), nil, &out, &errOut); code != exitOK {
 			t.Errorf("sluice %s --help: exit code %d: %s", c, code, &errOut)

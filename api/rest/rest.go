@@ -102,7 +102,12 @@ func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context) {
 	})
 	e.GET("/api/v1/status", func(c echo.Context) error { return c.JSON(http.StatusOK, r.Status()) })
 	e.GET("/api/v1/short-ids/:id", shortID(r))
+	degrade(e.Group("/api/v1/degrade"), r)
+	e.GET("/api/v1/explain", explain(r))
+	e.POST("/api/v1/explain", explain(r))
 	e.GET(collectPath+"*", collect(r, stopping))
+	e.GET("/api/v1/traffic", traffic(r))
+	e.GET("/api/v1/policies/bundle", bundle(r))
 	query(e.Group("/prometheus/api/v1"), r)
 }
 

@@ -58,6 +58,30 @@ const (
 	PathTaken     Code = "P219" // a path on which Sluice itself answers
 )
 
+// Findings about aggregates and budgets.
+const (
+	CrossPartition  Code = "P230" // members that are on different partitions
+	AggregateLabels Code = "P231" // an aggregate with both drop and keep, or neither
+	AggregateInto   Code = "P232" // members and their aggregate under one name
+	GaugeUnchosen   Code = "P233" // gauges without a way to put them together
+	BudgetUnbound   Code = "P234" // a budget without a bound
+	WindowBounds    Code = "P235" // a window that is too short or too long
+)
+
+// Findings about how the rules of a set, and what is known of Flink, go together.
+const (
+	Ambiguous     Code = "P301" // two rules that want different things of one series
+	NeverDecides  Code = "P302" // a rule that nothing is left for
+	Overruled     Code = "P303" // a rule whose series all belong to a guard
+	UnknownMetric Code = "P304" // a name that is like Flink's and is none
+	UnknownLabel  Code = "P305" // a label or tag that nothing gives
+	LabelGone     Code = "P306" // a rewrite of a label that another has taken away
+	TwoWriters    Code = "P307" // two rewrites that give one label two values
+	Merges        Code = "P308" // a rewrite that makes one series of several
+	UnsaidLoss    Code = "P309" // fewer samples than a level promises, without saying so
+	NotAnalysed   Code = "P310" // patterns that take too long to compare
+)
+
 // Findings about the configuration of an instance.
 const (
 	PlainInClear Code = "I101" // a password that would cross a network unencrypted

@@ -5,35 +5,93 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
-	"unicode"
 )
 
-// Render draws ds for people: place, message and code, then the line of the
-// source with carets under what is meant, then the hint and the notes.
-//
-//	orders.cue:7:21: unknown field oder [P101]
-//	    control: a: {oder: 3}
-//	                 ^^^^
-//	    hint: did you mean order?
-//
-// source returns the text of a file, or nil where there is none; it may be nil.
-// Tabs are drawn as four spaces, long lines are cut around the caret, characters
-// that would act on a terminal are replaced, and text that may be a secret is
-// masked. The error is that of w.
-func Render(w io.Writer, ds []Diagnostic, source func(file string) []byte, color bool) error {
-	r := renderer{source: source, color: color, secret: secretColumns(ds)}
-	for _, d := range ds {
-		r.diagnostic(d)
-	}
-	_, err := w.Write(r.out.Bytes())
-	return err
+// Output says how findings are written. The zero Output is fine.
+type Output struct {
+	// Source returns the text of a file, or nil where there is none.
+	Source func(file string) []byte
+
+	Color bool // pretty: for a terminal that has colours
+
+	// Root is a directory that absolute file names are made relative to, as
+	// platforms want them that show findings beside the code.
+	Root string
+
+	// Fail is the mildest severity that counts as a failure; Error when not set.
+	Fail Severity
+
+	Suite   string // what was checked, such as "sluice check"
+	Version string // of the program
 }
 
-// RenderJSON writes ds as one JSON array, each element on a line of its own.
-// Without findings it is empty, not null. The error is that of w.
-func RenderJSON(w io.Writer, ds []Diagnostic) error {
-	var b bytes.Buffer
+// A format is one way to write findings.
+type format struct {
+	name, purpose string
+	write         func(*bytes.Buffer, []Diagnostic, Output) error
+}
+
+// formats are all there are; the first is the default.
+var formats = []format{
+	{"pretty", "for people: source line, carets, hint", pretty},
+	{"compact", "one line each, as editors and grep read it", compact},
+	{"json", "for programs", asJSON},
+	{"sarif", "SARIF 2.1.0, for code scanning", sarif},
+	{"github", "annotations of GitHub Actions", github},
+	{"junit", "JUnit XML, for test reports", junit},
+}
+
+// Formats returns the names that [Render] knows, the default one first.
+func Formats() []string {
+	out := make([]string, len(formats))
+	for i, f := range formats {
+		out[i] = f.name
+	}
+	return out
+}
+
+// FormatHelp returns a line for each format, saying what it is for.
+func FormatHelp() string {
+	var b strings.Builder
+	for _, f := range formats {
+		fmt.Fprintf(&b, "  %-8s %s\n", f.name, f.purpose)
+	}
+	return b.String()
+}
+
+// IsFormat reports whether [Render] knows name.
+func IsFormat(name string) bool {
+	for _, f := range formats {
+		if f.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Render writes ds in the format of that name. No format shows text that may be a
+// secret, or characters that would act on whatever reads it. The error is that of
+// w, or says that there is no such format.
+func Render(w io.Writer, name string, ds []Diagnostic, how Output) error {
+	for _, f := range formats {
+		if f.name != name {
+			continue
+		}
+		var b bytes.Buffer
+		if err := f.write(&b, ds, how); err != nil {
+			return fmt.Errorf("write findings as %s: %w", name, err)
+		}
+		_, err := w.Write(b.Bytes())
+		return err
+	}
+	return fmt.Errorf("there is no format %q; want one of %s", name, strings.Join(Formats(), ", "))
+}
+
+// asJSON writes ds as one JSON array, each element on a line of its own. Without
+// findings it is empty, not null.
+func asJSON(b *bytes.Buffer, ds []Diagnostic, _ Output) error {
 	b.WriteByte('[')
 	for i, d := range ds {
 		if i > 0 {
@@ -50,126 +108,33 @@ func RenderJSON(w io.Writer, ds []Diagnostic) error {
 		b.WriteByte('\n')
 	}
 	b.WriteString("]\n")
-	_, err := w.Write(b.Bytes())
-	return err
+	return nil
 }
 
-type renderer struct {
-	out    bytes.Buffer
-	source func(string) []byte
-	color  bool
-	secret map[Pos][]int
-}
-
-// The escape sequences of a terminal that is not asked for anything unusual.
-const (
-	bold   = "\x1b[1m"
-	red    = "\x1b[31m"
-	yellow = "\x1b[33m"
-	cyan   = "\x1b[36m"
-	reset  = "\x1b[0m"
-)
-
-func (r *renderer) paint(style, text string) string {
-	if !r.color || text == "" {
-		return text
-	}
-	return style + text + reset
-}
-
-const indent = "    "
-
-func (r *renderer) diagnostic(d Diagnostic) {
-	style := red
-	if pos := d.Pos.String(); pos != "" {
-		fmt.Fprintf(&r.out, "%s: ", r.paint(bold, printable(pos)))
-	}
-	if d.Severity == Warning {
-		style = yellow
-		r.out.WriteString(r.paint(style, "warning: "))
-	}
-	fmt.Fprintf(&r.out, "%s %s\n", r.paint(bold, printable(d.Message)), r.paint(style, "["+string(d.Code)+"]"))
-	r.excerpt(d.Pos, style)
-	if d.Hint != "" {
-		fmt.Fprintf(&r.out, "%s%s %s\n", indent, r.paint(cyan, "hint:"), printable(d.Hint))
-	}
-	for _, n := range d.Notes {
-		fmt.Fprintf(&r.out, "%s%s: %s\n", indent, printable(n.Pos.String()), printable(n.Message))
-	}
-}
-
-func (r *renderer) excerpt(p Pos, style string) {
-	if r.source == nil || !p.IsValid() {
-		return
-	}
-	line, ok := lineOf(r.source(p.File), p.Line)
-	if !ok {
-		return
-	}
-	at := min(max(p.Column-1, 0), len(line))
-	spans := secrets(line, r.secret[Pos{File: p.File, Line: p.Line}])
-	lead, tail := drawn(conceal(line, 0, at, spans)), drawn(conceal(line, at, len(line), spans))
-	lead, tail = window(lead, tail)
-	fmt.Fprintf(&r.out, "%s%s%s\n", indent, lead, tail)
-	if p.Column > 0 {
-		carets := strings.Repeat("^", max(columns(word(tail)), 1))
-		fmt.Fprintf(&r.out, "%s%s%s\n", indent, strings.Repeat(" ", columns(lead)), r.paint(style, carets))
-	}
-}
-
-func lineOf(text []byte, n int) (string, bool) {
-	for ; n > 1; n-- {
-		i := bytes.IndexByte(text, '\n')
-		if i < 0 {
-			return "", false
+// relative returns a file name, slash-separated, as seen from Root where it lies below it.
+func (o Output) relative(file string) string {
+	if o.Root != "" && filepath.IsAbs(file) {
+		if rel, err := filepath.Rel(o.Root, file); err == nil && filepath.IsLocal(rel) {
+			file = rel
 		}
-		text = text[i+1:]
 	}
-	if i := bytes.IndexByte(text, '\n'); i >= 0 {
-		text = text[:i]
-	}
-	if len(text) == 0 {
-		return "", false
-	}
-	return strings.TrimSuffix(string(text), "\r"), true
+	return filepath.ToSlash(file)
 }
 
-// word returns what carets underline: the identifier, number or quoted text
-// with which s begins.
-func word(s string) string {
-	if strings.HasPrefix(s, hidden) {
-		return hidden
+// advice is the message of d and, where there is one, its hint.
+func advice(d Diagnostic, between string) string {
+	if d.Hint == "" {
+		return d.Message
 	}
-	if strings.HasPrefix(s, `"`) {
-		for i := 1; i < len(s); i++ {
-			switch s[i] {
-			case '\\':
-				i++
-			case '"':
-				return s[:i+1]
-			}
+	return d.Message + between + d.Hint
+}
+
+// Fails reports whether one of ds is at least as severe as Fail.
+func (o Output) Fails(ds []Diagnostic) bool {
+	for _, d := range ds {
+		if d.Severity <= o.Fail {
+			return true
 		}
-		return s
 	}
-	end := strings.IndexFunc(s, func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_#$.-", r)
-	})
-	if end < 0 {
-		return s
-	}
-	return s[:end]
-}
-
-// printable replaces what would act on a terminal rather than be seen on it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
-func drawn(s string) string {
-	return printable(strings.ReplaceAll(s, "\t", "    "))
+	return false
 }

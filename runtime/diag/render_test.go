@@ -14,7 +14,7 @@ import (
 func draw(t testing.TB, text string, color bool, ds ...Diagnostic) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := Render(&out, ds, func(string) []byte { return []byte(text) }, color); err != nil {
+	if err := Render(&out, "pretty", ds, Output{Source: func(string) []byte { return []byte(text) }, Color: color}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -72,7 +72,7 @@ func TestRenderColor(t *testing.T) {
 
 func TestRenderWithoutSource(t *testing.T) {
 	var out bytes.Buffer
-	if err := Render(&out, []Diagnostic{at(1, 1)}, nil, false); err != nil || out.String() != "a.cue:1:1: m [P102]\n" {
+	if err := Render(&out, "pretty", []Diagnostic{at(1, 1)}, Output{}); err != nil || out.String() != "a.cue:1:1: m [P102]\n" {
 		t.Errorf("%v: %q", err, out.String())
 	}
 }
@@ -123,12 +123,12 @@ func TestRenderShowsReferences(t *testing.T) {
 
 func TestRenderJSON(t *testing.T) {
 	var out bytes.Buffer
-	if err := RenderJSON(&out, nil); err != nil || out.String() != "[]\n" {
+	if err := Render(&out, "json", nil, Output{}); err != nil || out.String() != "[]\n" {
 		t.Errorf("%v: %q", err, out.String())
 	}
 	out.Reset()
 	in := []Diagnostic{at(1, 2), {Code: Expiring, Severity: Warning, Message: "<&>"}}
-	if err := RenderJSON(&out, in); err != nil {
+	if err := Render(&out, "json", in, Output{}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), "\n"); n != 4 {
@@ -149,11 +149,10 @@ func (b brokenWriter) Write([]byte) (int, error) { return 0, b.err }
 
 func TestRenderReportsTheWriter(t *testing.T) {
 	w := brokenWriter{errors.New("disk full")}
-	if err := Render(w, []Diagnostic{at(1, 1)}, nil, false); !errors.Is(err, w.err) {
-		t.Error(err)
-	}
-	if err := RenderJSON(w, []Diagnostic{at(1, 1)}); !errors.Is(err, w.err) {
-		t.Error(err)
+	for _, format := range Formats() {
+		if err := Render(w, format, []Diagnostic{at(1, 1)}, Output{}); !errors.Is(err, w.err) {
+			t.Errorf("%s: %v", format, err)
+		}
 	}
 }
 

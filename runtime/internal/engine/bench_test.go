@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/sluice-metrics/sluice/examples/data"
 	"github.com/sluice-metrics/sluice/runtime/internal/fleet"
@@ -167,6 +170,135 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// merging are teams by what they make of the load's series: admitted to two
+// budgets, merged by a budget, or by an aggregate over the attempts of subtasks.
+func merging() map[string]*policy.Team {
+	all := policy.Ordered{Enabled: true, Match: policy.Match{Metrics: []string{"*"}}}
+	teams := map[string]*policy.Team{}
+	for name, n := range map[string]int{"admitted": 1_000_000, "overflow": 1} {
+		t := rules(10)
+		t.Budget = map[string]policy.Budget{
+			"task":   {Ordered: all, Per: "task", Series: n, Overflow: "merge"},
+			"metric": {Ordered: all, Per: "metric", Series: 1_000_000, Overflow: "merge"},
+		}
+		teams[name] = t
+	}
+	t := rules(10)
+	t.Budget = map[string]policy.Budget{"rate": {Ordered: all, Per: "task", SamplesPerSecond: 1e9, Overflow: "merge"}}
+	teams["rate"] = t
+	t = rules(10)
+	t.Aggregate = map[string]policy.Aggregate{"task": {
+		Ordered: all, Keep: []string{"torrent_task_id", "job_name"}, Gauge: "sum", Window: "10s", Late: "5s", Members: "drop",
+	}}
+	teams["aggregated"] = t
+	return teams
+}
+
+// reports are n reports of a load, ten seconds apart.
+func reports(load []Message, n int) (out [][]Message) {
+	for i := range n {
+		batch := make([]Message, len(load))
+		for j, m := range load {
+			_, value := testkit.Report([][]byte{m.Value}, i)
+			batch[j] = Message{Key: m.Key, Value: value, Offset: int64(i*len(load) + j)}
+		}
+		out = append(out, batch)
+	}
+	return out
+}
+
+func TestMergingAllocatesNothing(t *testing.T) {
+	rounds := reports(workload(16), 30)
+	for name, team := range merging() {
+		for _, records := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,records=%v", name, records), func(t *testing.T) {
+				s := newBench(t, setup{team: team, pack: records})
+				s.now = s.now.Add(time.Hour)
+				s.engine.opts.Samples, s.engine.opts.Records = &null{}, nil
+				if records {
+					s.engine.opts.Samples, s.engine.opts.Records = nil, &null{}
+				}
+				w, err := s.engine.Open(Partition{Topic: "in", Count: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				pass := func() {
+					if err := w.Process(t.Context(), rounds[n]); err != nil {
+						t.Fatal(err)
+					}
+					if err := w.Flush(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					n++
+				}
+				for range 8 {
+					pass()
+				}
+				if n := testing.AllocsPerRun(20, pass); n > 0 {
+					t.Errorf("%g allocations for %d records, want 0", n, len(rounds[0]))
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkMerging is what a sample costs that budgets count or that is merged.
+func BenchmarkMerging(b *testing.B) {
+	load := workload(400)
+	teams := merging()
+	teams["neither"] = rules(10)
+	for _, name := range []string{"neither", "admitted", "rate", "overflow", "aggregated"} {
+		b.Run(name, func(b *testing.B) {
+			s := newBench(&testing.T{}, setup{team: teams[name], cache: 1 << 40})
+			s.now = s.now.Add(time.Hour)
+			s.engine.opts.Samples = &null{}
+			w, err := s.engine.Open(Partition{Topic: "in", Count: 1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			rounds, n := reports(load, 4), 0
+			pass := func() {
+				if err := w.Process(context.Background(), rounds[n%len(rounds)]); err != nil {
+					b.Fatal(err)
+				}
+				if err := w.Flush(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			for range rounds {
+				pass()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				if n%len(rounds) == 0 {
+					later(rounds)
+				}
+				b.StartTimer()
+				pass()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(load)), "ns/record")
+		})
+	}
+}
+
+// later moves reports on in time, in place.
+func later(rounds [][]Message) {
+	for _, batch := range rounds {
+		for j := range batch {
+			v := batch[j].Value
+			at := bytes.Index(v, []byte(`"report_timestamp":`)) + len(`"report_timestamp":`)
+			ms, err := strconv.ParseInt(string(v[at:at+13]), 10, 64)
+			if err != nil {
+				panic(err)
+			}
+			strconv.AppendInt(v[:at], ms+int64(len(rounds))*10_000, 10)
+		}
+	}
 }
 
 // BenchmarkRecordedToSamples governs what a real Flink reported.

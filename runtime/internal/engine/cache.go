@@ -25,10 +25,11 @@ type cache struct {
 		names   numbers[name]
 		several numbers[several]
 	}
-	rares  numbers[rare] // of series, by number
-	oldest *source       // least recently seen; newest.newer is nil
-	newest *source
-	sweep  *source // where the next sweep goes on
+	rares   numbers[rare] // of series, by number
+	recent  recency       // sources in use
+	refused recency       // those of which a budget lets nothing out: they make room first
+	bulky   *source       // one that takes much of the room, nil: none
+	sweep   *source       // of recent, where the next sweep goes on
 
 	last *slot   // that the last record went to
 	from *source // of last, when that is not nil
@@ -36,6 +37,9 @@ type cache struct {
 	size  int64 // estimated bytes
 	limit int64
 }
+
+// recency orders sources by when they were last seen; newest.newer is nil.
+type recency struct{ oldest, newest *source }
 
 // source is a task and one set of common labels.
 type source struct {
@@ -54,10 +58,12 @@ type source struct {
 	encoded      [][]byte // label objects of its outputs, shared by its slots
 	hash         uint64
 	chain        *source
+	in           *recency
 	older, newer *source
 	seen         int64 // Unix ms of the last batch with a record of it
 	reported     int64 // report_timestamp of the last record
 	interval     int64 // ms between its last two reports
+	counted      int64 // report_timestamp since when samples of its series are counted
 	size         int64
 }
 
@@ -85,11 +91,16 @@ const (
 	sourceSize = 480
 	slotSize   = 45
 	seriesSize = 60
-	rareSize   = 140
+	rareSize   = 160
 	outputSize = 150
 	stepSize   = 280
+	flowSize   = 110
 	nameSize   = 240
 )
+
+// bulkyShare is the part of the cache above which a single source makes room
+// before others do: it has labels that explode in its points.
+const bulkyShare = 4
 
 func newCache(limit int64) *cache {
 	return &cache{
@@ -133,6 +144,9 @@ func (s *source) is(v *record.View) bool {
 	return len(s.raw) == len(v.Labels)+len(v.Task) &&
 		string(s.raw[s.cut:]) == string(v.Task) && string(s.raw[:s.cut]) == string(v.Labels)
 }
+
+// task returns the torrent_task_id as on the wire.
+func (s *source) task() []byte { return s.raw[s.cut:] }
 
 // written returns the labels as on the wire, nil for none: no bytes are no object.
 func (s *source) written() []byte {
@@ -232,7 +246,9 @@ func (c *cache) add(v *record.View, describe func(*name)) *slot {
 		describe(n)
 	}
 	n.slots++
-	c.grow(src, slotSize)
+	if src.slots.free == noSlot {
+		c.grow(src, blockSlots*(slotSize+seriesSize))
+	}
 	return c.learn(src, src.slots.add(src, n))
 }
 
@@ -245,6 +261,7 @@ func (c *cache) addSource(v *record.View) *source {
 	s.chain = c.sources[s.hash]
 	c.sources[s.hash] = s
 	c.grow(s, sourceSize+int64(len(s.raw)))
+	s.in = &c.recent
 	c.pushNewest(s)
 	return s
 }
@@ -265,6 +282,9 @@ func (c *cache) addName(v *record.View) *name {
 func (c *cache) grow(s *source, n int64) {
 	s.size += n
 	c.size += n
+	if s.size > c.limit/bulkyShare {
+		c.bulky = s
+	}
 }
 
 // touch makes s the most recently seen source.
@@ -277,13 +297,23 @@ func (c *cache) touch(s *source) {
 }
 
 func (c *cache) pushNewest(s *source) {
-	s.older, s.newer = c.newest, nil
-	if c.newest != nil {
-		c.newest.newer = s
+	s.older, s.newer = s.in.newest, nil
+	if s.in.newest != nil {
+		s.in.newest.newer = s
 	} else {
-		c.oldest = s
+		s.in.oldest = s
 	}
-	c.newest = s
+	s.in.newest = s
+}
+
+// move puts s into another order, if it is not there.
+func (c *cache) move(s *source, to *recency) {
+	if s.in == to {
+		return
+	}
+	c.unlink(s)
+	s.in = to
+	c.pushNewest(s)
 }
 
 func (c *cache) unlink(s *source) {
@@ -293,12 +323,12 @@ func (c *cache) unlink(s *source) {
 	if s.older != nil {
 		s.older.newer = s.newer
 	} else {
-		c.oldest = s.newer
+		s.in.oldest = s.newer
 	}
 	if s.newer != nil {
 		s.newer.older = s.older
 	} else {
-		c.newest = s.older
+		s.in.newest = s.older
 	}
 	s.older, s.newer = nil, nil
 }
@@ -313,6 +343,9 @@ func (c *cache) removeSource(s *source, gone func(*series)) {
 		c.removeSlot(s, i)
 	})
 	c.unlink(s)
+	if c.bulky == s {
+		c.bulky = nil
+	}
 	c.size -= s.size
 	unchain(c.sources, s.hash, s, func(x *source) **source { return &x.chain })
 	c.bySlot.sources.remove(s.number)

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"hash/maphash"
-	"strconv"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
@@ -32,7 +31,8 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 		return err
 	}
 	v := w.verdict(sl, labels)
-	e.gen, e.rule, e.disposition = w.cur.number, v.Rule, v.Disposition
+	w.direct(sl, e, &v)
+	e.gen, e.rule, e.disposition, e.shed = w.cur.number, v.Rule, v.Disposition, v.Shed
 	isOut := v.Disposition == ledger.Out
 	w.series.out += delta(wasOut, isOut)
 	identity := w.identity(&v)
@@ -45,7 +45,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if len(v.Short) > 0 && w.opts.Learn != nil {
 		w.opts.Learn(v.Short)
 	}
-	if isOut && v.Scale != w.cache.rare(e).scale {
+	if v.Scale != w.cache.rare(e).scale && (isOut || w.cache.rare(e).flow != nil) {
 		w.cache.own(e).scale = v.Scale
 	}
 	w.setStep(sl, e, v.Step)
@@ -55,6 +55,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 		w.bind(e, p, &v)
 	}
 	w.charge(sl, e)
+	w.refuse(sl, e)
 	return nil
 }
 
@@ -91,42 +92,20 @@ func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
 func (w *Worker) labels(src *source, p *record.Point) (metric.Labels, error) {
 	d := &w.decoded
 	if d.source != src {
-		l, err := record.AppendLabels(nil, src.written())
+		l, err := record.SourceLabels(src.written(), src.raw[src.cut:])
 		if err != nil {
 			return nil, err
-		}
-		task := record.Unquote(src.raw[src.cut:])
-		if _, ok := l.Lookup(metric.TaskLabel); !ok {
-			l = l.Set(metric.TaskLabel, task)
 		}
 		*d = decoded{source: src, labels: l}
 	}
 	if len(p.Labels) == 0 && d.all != nil && d.subtask == p.Subtask && d.attempt == p.Attempt {
 		return d.all, nil
 	}
-	l := make(metric.Labels, len(d.labels), len(d.labels)+2)
-	copy(l, d.labels)
-	l = setNumber(l, metric.SubtaskLabel, p.Subtask)
-	l = setNumber(l, metric.AttemptLabel, p.Attempt)
-	if len(p.Labels) == 0 {
-		d.all, d.subtask, d.attempt = l.Compact(), p.Subtask, p.Attempt
-		return d.all, nil
+	l, err := record.PointLabels(d.labels, p.Subtask, p.Attempt, p.Labels)
+	if err == nil && len(p.Labels) == 0 {
+		d.all, d.subtask, d.attempt = l, p.Subtask, p.Attempt
 	}
-	own, err := record.AppendLabels(nil, p.Labels)
-	if err != nil {
-		return nil, err
-	}
-	for _, x := range own {
-		l = l.Set(x.Name, x.Value)
-	}
-	return l.Compact(), nil
-}
-
-func setNumber(l metric.Labels, name string, n int32) metric.Labels {
-	if _, ok := l.Lookup(name); ok || n < 0 {
-		return l
-	}
-	return l.Set(name, strconv.Itoa(int(n)))
+	return l, err
 }
 
 // identity tells whether a new verdict still means the same series.
@@ -180,6 +159,7 @@ func (w *Worker) gone(e *series, ended bool) {
 		delete(w.held, e)
 	}
 	w.leaveBucket(s)
+	w.endFlow(e, ended)
 	if w.lane != nil && ended {
 		w.unbind(e, afterLast(e, 0))
 	} else if w.lane != nil {

@@ -91,16 +91,12 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 			return false, err
 		}
 	}
-	if e.disposition != ledger.Out {
-		w.count(e.rule, e.disposition)
-		return false, nil
+	if err := w.finishHeld(ctx, sl, e); err != nil {
+		return false, err
 	}
-	if s := w.cache.rare(e).step; s != nil && s.holding {
-		delete(w.held, e)
-		s.window.Flush()
-		if err := w.letGo(ctx, sl, e); err != nil {
-			return false, err
-		}
+	if e.disposition != ledger.Out {
+		w.count(w.ender(e), e.disposition)
+		return false, nil
 	}
 	if w.lane != nil {
 		w.unbind(e, afterLast(e, w.view.Timestamp))

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
@@ -47,6 +48,18 @@ type Options struct {
 	// the goroutines of the workers. Nil: nobody asks.
 	Flushed func(time.Duration)
 
+	// Step is the step of degradation in force, asked once per batch by every
+	// worker. Nil: nothing is ever given up.
+	Step func() ladder.Step
+
+	// Hold says that the offset waits for windows that are open: the next owner of a
+	// partition then reads again what they need. Without it a window that is open
+	// when a partition is given up is lost.
+	Hold bool
+
+	// Budgets are shared by all engines that run the program. Nil: its own.
+	Budgets *Budgets
+
 	Catalogue  Catalogue
 	CacheBytes int64 // most that the caches of all partitions of a topic may hold
 	Book       *ledger.Book
@@ -61,6 +74,8 @@ type Generation struct {
 
 	number uint32 // position in the engine's history; cache entries remember it
 	rules  []program.Rule
+
+	shedding [ladder.Steps]uint16 // up to which series.shed samples are given up
 }
 
 // Engine opens workers for partitions and gives them the generation in force.
@@ -68,6 +83,7 @@ type Engine struct {
 	opts Options
 	gen  atomic.Pointer[Generation]
 	seq  atomic.Uint32
+	open workers
 }
 
 // minCacheBytes is what the cache of a partition may hold at least.
@@ -81,6 +97,9 @@ func New(opts Options, gen Generation) (*Engine, error) {
 	case opts.Letters == nil || opts.Book == nil || opts.Catalogue == nil || opts.Now == nil:
 		return nil, errors.New("an engine needs dead letters, a book, a catalogue and a clock")
 	}
+	if opts.Budgets == nil {
+		opts.Budgets = NewBudgets()
+	}
 	e := &Engine{opts: opts}
 	e.Apply(gen)
 	return e, nil
@@ -93,6 +112,9 @@ func (e *Engine) Apply(gen Generation) {
 	gen.number = e.seq.Add(1)
 	if gen.Program != nil {
 		gen.rules = gen.Program.Rules()
+		for step := range gen.shedding {
+			gen.shedding[step] = gen.Program.Shedding(ladder.Step(step))
+		}
 	}
 	e.gen.Store(&gen)
 }
@@ -116,5 +138,8 @@ func (e *Engine) Open(p Partition) (*Worker, error) {
 	w.cache = newCache(max(e.opts.CacheBytes/int64(max(p.Count, 1)), minCacheBytes))
 	w.buckets = map[bucketKey]*bucket{}
 	w.held = map[*series]*slot{}
+	w.cells.byKey, w.gates, w.budgets = map[string]*cell{}, map[accountKey]*gate{}, e.opts.Budgets
+	w.budgets.open(p, e.opts.Now().UnixMilli())
+	w.turn, w.closed = make(turn, 1), e.open.add(w)
 	return w, nil
 }

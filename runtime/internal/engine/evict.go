@@ -1,6 +1,9 @@
 package engine
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // A series leaves the cache when it has not been seen for three of its report
 // intervals, and never before minTTL.
@@ -22,11 +25,17 @@ func (s *source) ttl() int64 { return max(minTTL, ttlReports*s.interval) }
 // for. It does a little with every batch, so that no batch waits long.
 func (w *Worker) expire(ctx context.Context) error {
 	c := w.cache
-	for s := c.oldest; s != nil && s.seen+s.ttl() < w.now; s = c.oldest {
-		w.evict(s, evictedSilent)
+	for _, r := range [...]*recency{&c.refused, &c.recent} {
+		for s := r.oldest; s != nil && s.seen+s.ttl() < w.now; s = r.oldest {
+			w.evict(s, evictedSilent)
+		}
 	}
-	for c.size > c.limit && c.oldest != nil {
-		w.evict(c.oldest, evictedSpace)
+	for c.size > c.limit {
+		s := cmp.Or(c.bulky, c.refused.oldest, c.recent.oldest)
+		if s == nil {
+			break
+		}
+		w.evict(s, evictedSpace)
 	}
 	for range w.sweepShare() {
 		w.sweepOne()
@@ -52,15 +61,17 @@ func (w *Worker) sweepOne() {
 	c := w.cache
 	s := c.sweep
 	if s == nil {
-		s = c.oldest
+		s = c.recent.oldest
 	}
 	if s == nil {
 		return
 	}
 	c.sweep = s.newer
 	before := s.reported - s.ttl()
+	fade := s.fade()
 	s.slots.each(func(i int32, sl *slot) {
 		c.removeSeries(sl, func(e *series) bool {
+			e.samples >>= fade
 			if e.seen >= before {
 				return false
 			}
@@ -68,7 +79,6 @@ func (w *Worker) sweepOne() {
 			return true
 		})
 		if sl.n == 0 {
-			c.grow(s, -slotSize)
 			c.removeSlot(s, i)
 		}
 	})

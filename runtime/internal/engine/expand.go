@@ -19,6 +19,12 @@ func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
 		}
 		r = w.cache.rare(e)
 	}
+	w.appendSamples(e, r, p, at)
+	return nil
+}
+
+// appendSamples adds the samples of a point to those that wait to be written.
+func (w *Worker) appendSamples(e *series, r *rare, p *record.Point, at int64) {
 	switch p.Form {
 	case record.Count:
 		w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
@@ -31,7 +37,6 @@ func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
 	case record.Statistic:
 		w.expandHistogram(e, r, p, at)
 	}
-	return nil
 }
 
 func (w *Worker) expandHistogram(e *series, r *rare, p *record.Point, at int64) {
@@ -67,11 +72,17 @@ func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
 	if err != nil {
 		return err
 	}
+	v := w.verdict(sl, labels)
+	w.swap(e, p, &v, at)
+	w.charge(sl, e)
+	return nil
+}
+
+// swap binds a series anew. A part of it that goes on keeps its ref.
+func (w *Worker) swap(e *series, p *record.Point, v *program.Verdict, at int64) {
 	var old, now []Ref
 	w.eachRef(e, func(r Ref) { old = append(old, r) })
-	v := w.verdict(sl, labels)
-	w.bind(e, p, &v)
-	w.charge(sl, e)
+	w.bind(e, p, v)
 	w.eachRef(e, func(r Ref) { now = append(now, r) })
 	for _, r := range old {
 		if !slices.Contains(now, r) { // a series that goes on has the ref it had
@@ -79,7 +90,6 @@ func (w *Worker) rebind(sl *slot, e *series, p *record.Point, at int64) error {
 		}
 	}
 	w.released = append(w.released, old...)
-	return nil
 }
 
 // bind asks the lane for the refs of a series.

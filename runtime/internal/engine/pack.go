@@ -188,7 +188,7 @@ func (w *Worker) packOutput(ctx context.Context, sl *slot, i int, out *output, h
 			buf = record.AppendPoint(buf, r.prefix, kind, scaled(&v.Points[i], r.scale))
 		}
 	}
-	return n, w.writeRecord(ctx, w.cache.source(sl), out, buf, headers)
+	return n, w.writeRecord(ctx, w.cache.source(sl).task(), out, buf, headers)
 }
 
 // append writes what stands between the stamp of a record and its points.
@@ -229,18 +229,18 @@ func (w *Worker) packOne(ctx context.Context, sl *slot, e *series, p *record.Poi
 	buf := w.pack.buf.begin(len(r.out.head) + len(r.out.labels) + len(r.prefix) + 512)
 	buf = r.out.append(record.AppendStamp(append(buf, w.cache.source(sl).head...), at, nil, -1, -1), what)
 	buf = record.AppendPoint(buf, r.prefix, w.cache.name(sl).kind, scaled(p, r.scale))
-	if err := w.writeRecord(ctx, w.cache.source(sl), r.out, buf, headers); err != nil {
+	if err := w.writeRecord(ctx, w.cache.source(sl).task(), r.out, buf, headers); err != nil {
 		return w.tooLarge(ctx, &Message{Value: buf, Offset: w.next}, samples, err)
 	}
 	return nil
 }
 
-// writeRecord closes the record in buf and hands it to the lane.
-func (w *Worker) writeRecord(ctx context.Context, src *source, out *output, buf []byte, headers []Header) error {
+// writeRecord closes the record of a task in buf and hands it to the lane.
+func (w *Worker) writeRecord(ctx context.Context, task []byte, out *output, buf []byte, headers []Header) error {
 	value := w.pack.buf.end(append(buf, record.PartClose...))
 	w.entry.BytesOut += uint64(len(value))
-	key := w.pack.buf.begin(len(src.raw) - src.cut + 1 + len(out.metric))
-	key = append(append(key, src.raw[src.cut:]...), 0)
+	key := w.pack.buf.begin(len(task) + 1 + len(out.metric))
+	key = append(append(key, task...), 0)
 	return w.records.Write(ctx, Outgoing{
 		Topic: out.topic, Partition: w.partition.ID, Headers: headers,
 		Key: w.pack.buf.end(append(key, out.metric...)), Value: value,

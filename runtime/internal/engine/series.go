@@ -16,10 +16,12 @@ type series struct {
 	rule             int32
 	disposition      ledger.Disposition
 	form             record.Form // that the refs are bound for; None: not bound
+	shed             uint16      // of the verdict
 	ref              Ref         // the first; the others are in more
 	seen             int64       // report_timestamp of the last sample
 	identity         uint64      // hash of name and labels that go out
 	extra            uint32      // number in cache.rares, 0: nothing; read and written through cache.rare and own
+	samples          uint32      // since source.counted
 }
 
 // rare is what a flat record that goes to a sample sink as it is does without.
@@ -30,6 +32,8 @@ type rare struct {
 	out    *output  // record it goes into, with a record sink
 	step   *step    // what is left to decide per sample
 	more   *binding // refs of a metric that becomes several series
+	flow   *flow    // where samples go that do not simply go out
+	seats  *seats   // in budgets that have let the series in
 
 	charged int64 // bytes that the cache accounts for this part and what it points to
 }
@@ -86,6 +90,9 @@ func (w *Worker) charge(sl *slot, e *series) {
 	}
 	if r.step != nil {
 		n += stepSize
+	}
+	if r.flow != nil {
+		n += flowSize
 	}
 	if b := r.more; b != nil {
 		n += int64(cap(b.text) + 4*cap(b.refs))

@@ -17,6 +17,7 @@ type slot struct {
 	more   uint32 // number in cache.bySlot.several; 0: it has not had more series than one
 	next   int32  // guess for the slot of the record after this one, in the same source; of a free slot: the next free one
 	n      int32  // series
+	bytes  uint32 // of the last record
 	first  series
 }
 
@@ -84,7 +85,9 @@ func (c *cache) addSeries(sl *slot, p *record.Point) *series {
 		c.bySlot.several.get(sl.more).add(c, e)
 	}
 	sl.n++
-	c.grow(c.source(sl), seriesSize)
+	if e != &sl.first {
+		c.grow(c.source(sl), seriesSize)
+	}
 	return e
 }
 
@@ -110,7 +113,11 @@ func (c *cache) removeSeries(sl *slot, drop func(*series) bool) {
 		if sl.more != 0 {
 			delete(c.bySlot.several.get(sl.more).index, c.hashSeries(e))
 		}
-		c.grow(c.source(sl), -seriesSize-c.rare(e).charged)
+		freed := c.rare(e).charged
+		if e != &sl.first {
+			freed += seriesSize
+		}
+		c.grow(c.source(sl), -freed)
 		c.disown(e)
 		sl.n--
 		return true
@@ -190,6 +197,16 @@ func (s *slots) grow() {
 	}
 	b[blockSlots-1].next = noSlot
 	s.blocks, s.free = append(s.blocks, b), from
+}
+
+// single reports whether one slot is in use.
+func (s *slots) single() bool {
+	if len(s.blocks) > 1 {
+		return false
+	}
+	n := 0
+	s.each(func(int32, *slot) { n++ })
+	return n == 1
 }
 
 // remove frees slot i.

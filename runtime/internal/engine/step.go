@@ -108,20 +108,14 @@ func (w *Worker) step(ctx context.Context, sl *slot, e *series, p *record.Point)
 		w.count(e.rule, s.spec.Kind.Disposition())
 		return false, nil
 	}
-	if w.lane != nil {
-		return true, w.expand(sl, e, p, at)
-	}
-	return true, nil
+	return w.goOn(sl, e, p, at)
 }
 
 func (w *Worker) thin(ctx context.Context, sl *slot, e *series, p *record.Point) (bool, error) {
 	s, at := w.cache.rare(e).step, w.view.Timestamp
 	switch s.window.Offer(&s.spec, at, p.Main()) {
 	case program.Pass:
-		if w.lane != nil {
-			return true, w.expand(sl, e, p, at)
-		}
-		return true, nil
+		return w.goOn(sl, e, p, at)
 	case program.Stop:
 		w.count(e.rule, ledger.Thinned)
 		return false, nil
@@ -159,9 +153,13 @@ func (w *Worker) letGo(ctx context.Context, sl *slot, e *series) error {
 	s := w.cache.rare(e).step
 	s.holding = false
 	w.entry.By[ledger.Held]--
+	goesOut, err := w.goOn(sl, e, &s.point, s.at)
+	if err != nil || !goesOut {
+		return err
+	}
 	w.sent(s.at, 1)
 	if w.lane != nil {
-		return w.expand(sl, e, &s.point, s.at)
+		return nil
 	}
 	return w.packOne(ctx, sl, e, &s.point, s.at)
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
-// Worker governs one partition. It is used from one goroutine.
+// Worker governs one partition. It is used from one goroutine; only Engine.Live
+// looks into its cache from another one, between two batches.
 type Worker struct {
 	opts      *Options
 	gen       *atomic.Pointer[Generation]
@@ -35,6 +36,10 @@ type Worker struct {
 	memo     program.Memo
 	buckets  map[bucketKey]*bucket
 	held     map[*series]*slot // series whose step holds a sample
+	cells    cells
+	gates    map[accountKey]*gate
+	budgets  *Budgets
+	seated   *seats // of the last series that a budget let in
 
 	next    int64 // offset after the last message
 	acked   int64
@@ -47,6 +52,11 @@ type Worker struct {
 	series  population
 	posted  population // what the book knows
 	swept   int64      // Unix ms of the last sweep
+
+	overload overload
+
+	turn   turn // of whoever looks at the cache
+	closed func()
 }
 
 // population is how many series a worker's cache holds.
@@ -83,8 +93,10 @@ const writeEvery = 2048
 // acknowledged. An error is final; the worker must then be closed, and the
 // partition read again from Acked.
 func (w *Worker) Process(ctx context.Context, batch []Message) error {
+	defer w.turn.take().give()
 	w.takeGeneration()
-	w.now = w.opts.Now().UnixMilli()
+	w.begin()
+	w.cells.begin(batch, w.now)
 	for i := range batch {
 		m := &batch[i]
 		if err := w.message(ctx, m); err != nil {
@@ -96,9 +108,13 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	if err := w.writeSamples(ctx); err != nil {
 		return err
 	}
+	if err := w.closeWindows(ctx); err != nil {
+		return err
+	}
 	if err := w.expire(ctx); err != nil {
 		return err
 	}
+	w.done(len(batch))
 	w.post()
 	return nil
 }
@@ -119,6 +135,9 @@ func (w *Worker) takeGeneration() {
 		return
 	}
 	w.postRules()
+	if w.cur != nil {
+		w.cells.renew(gen.rules)
+	}
 	w.cur = gen
 	w.pack.revision = []byte(gen.Revision)
 	w.rules, w.touched = make([]tally, len(gen.rules)), nil
@@ -139,7 +158,9 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 		w.entry.Reports++
 		return nil
 	}
+	w.cells.see(v.Timestamp, w.now, m.Offset)
 	sl := w.resolve()
+	sl.bytes = uint32(len(m.Value))
 	w.observe(w.cache.source(sl))
 	if v.End {
 		return w.end(ctx, m, sl)
@@ -170,6 +191,10 @@ func (w *Worker) resolve() *slot {
 func (w *Worker) observe(s *source) {
 	s.seen = w.now
 	if ts := w.view.Timestamp; ts != s.reported {
+		w.overload.note(w.now - ts)
+		if s.reported == 0 {
+			s.counted = ts
+		}
 		if d := ts - s.reported; s.reported > 0 && d > 0 {
 			s.interval = d
 		}
@@ -221,20 +246,22 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 		}
 	}
 	e.seen = v.Timestamp
+	e.samples++
+	r := w.cache.rare(e)
 	switch {
-	case e.disposition != ledger.Out:
+	case e.disposition != ledger.Out && r.flow == nil:
 		w.count(e.rule, e.disposition)
 		return false, nil
 	case p.Form == record.None:
 		w.entry.By[ledger.NoValue]++
 		return false, nil
-	case w.cache.rare(e).step != nil:
+	case e.shed-1 < w.overload.shedding: // 0 is the largest number then
+		w.count(w.cur.Program.ShedBy(e.shed), ledger.Shed)
+		return false, nil
+	case r.step != nil:
 		return w.step(ctx, sl, e, p)
 	}
-	if w.lane != nil {
-		return true, w.expand(sl, e, p, v.Timestamp)
-	}
-	return true, nil
+	return w.goOn(sl, e, p, v.Timestamp)
 }
 
 // attemptGrace is how long the attempts of one subtask may report side by side
@@ -266,6 +293,10 @@ func (w *Worker) count(rule int32, d ledger.Disposition) {
 		return
 	}
 	t := &w.rules[rule]
+	if t.n > 0 && t.disposition != d {
+		w.countBeside(rule, d)
+		return
+	}
 	if t.n == 0 {
 		w.touched = append(w.touched, rule)
 	}
@@ -305,7 +336,9 @@ func (w *Worker) Flush(ctx context.Context) error {
 		w.entry.By[d] += n
 		w.entry.By[ledger.InFlight] -= n
 	}
-	w.lags, w.pending, w.acked = w.lags[:0], 0, w.next
+	w.lags, w.pending = w.lags[:0], 0
+	w.acked = w.safe()
+	w.overload.since.Store(0)
 	clear(w.unacked[:])
 	w.pack.reset()
 	w.post()
@@ -331,7 +364,9 @@ func (w *Worker) Drain(ctx context.Context) error {
 	if w.cur == nil {
 		return nil
 	}
+	w.turn.take()
 	err := w.release(ctx, func(*step) bool { return true })
+	w.turn.give()
 	return errors.Join(err, w.Flush(ctx))
 }
 
@@ -345,12 +380,14 @@ func (w *Worker) Pending() int { return w.pending }
 // Close lets go of everything. What was not acknowledged is taken out of the
 // ledger: the next owner of the partition reads it again.
 func (w *Worker) Close() {
+	w.closed()
 	for _, n := range w.unacked {
 		w.entry.In -= n
 		w.entry.By[ledger.InFlight] -= n
 	}
 	w.entry.In -= int64(len(w.held))
 	w.entry.By[ledger.Held] -= int64(len(w.held))
+	w.giveUpSeats()
 	w.series, w.cache.size = population{}, 0
 	w.post()
 	w.letters.Close()

@@ -12,6 +12,7 @@ type Entry struct {
 	Reports     uint64 // closing records
 	In          int64
 	By          [Count]int64
+	Made        uint64 // samples of aggregates and overflow series that were written
 	Rules       map[Rule]uint64
 	DeadLetters map[string]uint64 // by reason
 	FastScans   uint64
@@ -36,6 +37,7 @@ func (s *Entry) Add(e *Entry) {
 	s.Records += e.Records
 	s.Reports += e.Reports
 	s.In += e.In
+	s.Made += e.Made
 	for d, n := range e.By {
 		s.By[d] += n
 	}

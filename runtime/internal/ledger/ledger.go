@@ -19,6 +19,11 @@ const (
 	NoValue                       // no number: null, or the watermark before the first one
 	Superseded                    // of an attempt that a newer one has replaced
 	NotRouted                     // for other sinks than this one
+	Aggregated                    // went into an aggregate, in place of itself
+	Merged                        // went into the overflow series of a budget
+	OverBudget                    // a budget had no room for it
+	Late                          // its window was over, or had its sample already
+	Shed                          // given up under overload
 	DeadLetter                    // could not be read; kept on the dead-letter topic
 	Count                         // how many dispositions there are
 )
@@ -26,7 +31,8 @@ const (
 var names = [Count]string{
 	Out: "out", InFlight: "in-flight", Held: "held", Dropped: "dropped", Sampled: "sampled",
 	Thinned: "thinned", Limited: "limited", Disabled: "disabled", NoValue: "no-value",
-	Superseded: "superseded", NotRouted: "not-routed", DeadLetter: "dead-letter",
+	Superseded: "superseded", NotRouted: "not-routed", Aggregated: "aggregated", Merged: "merged",
+	OverBudget: "over-budget", Late: "late", Shed: "shed", DeadLetter: "dead-letter",
 }
 
 // String returns the word used in metrics, status and explain.

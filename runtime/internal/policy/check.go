@@ -31,7 +31,10 @@ func check(teams []teamOutcome, today time.Time) []diag.Diagnostic {
 		c.streams()
 		c.tasks()
 		c.controls(whole)
+		c.degrades()
 		c.rewrites()
+		c.aggregates()
+		c.budgets()
 		c.sinks()
 		c.tests(whole)
 		out = append(out, c.out...)
@@ -41,6 +44,9 @@ func check(teams []teamOutcome, today time.Time) []diag.Diagnostic {
 		out = append(out, defaultSink(teams)...)
 		out = append(out, twice(teams)...)
 		out = append(out, direct(teams)...)
+		out = append(out, partitions(teams)...)
+		out = append(out, losing(teams)...)
+		out = append(out, upsideDown(teams)...)
 	}
 	return out
 }
@@ -107,7 +113,7 @@ func (c *checker) rewrites() {
 	}
 }
 
-// ordered looks at what control rules and rewrites have in common.
+// ordered looks at what rules have in common.
 func (c *checker) ordered(r Ordered, section, name string) {
 	c.match(&r.Match, section, name, "match")
 	c.match(r.Unless, section, name, "unless")

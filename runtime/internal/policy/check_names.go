@@ -11,7 +11,7 @@ import (
 // names are those that a set declares, over all teams, for references to them.
 type names struct {
 	places []string            // sinks and streams
-	rules  map[string][]string // control rules and tasks by team
+	rules  map[string][]string // rules that may end a series, and tasks, by team
 }
 
 func namesOf(teams []teamOutcome) *names {
@@ -22,7 +22,7 @@ func namesOf(teams []teamOutcome) *names {
 		}
 		n.places = append(n.places, sorted(t.Team.Sink)...)
 		n.places = append(n.places, sorted(t.Team.Stream)...)
-		n.rules[t.Team.Name] = append(sorted(t.Team.Control), sorted(t.Team.Task)...)
+		n.rules[t.Team.Name] = slices.Concat(sorted(t.Team.Control), sorted(t.Team.Aggregate), sorted(t.Team.Budget), sorted(t.Team.Task))
 	}
 	slices.Sort(n.places)
 	n.places = slices.Compact(n.places)
@@ -70,7 +70,7 @@ func (c *checker) tests(whole bool) {
 				c.add(diag.UnknownName, "the set has no team "+team, suggest(team, sorted(c.names.rules)),
 					"test", name, "expect", "dropped", fmt.Sprint(i), "by")
 			} else if !slices.Contains(c.names.rules[team], rule) {
-				c.add(diag.UnknownName, fmt.Sprintf("team %s has no control rule or task %s", team, rule),
+				c.add(diag.UnknownName, fmt.Sprintf("team %s has no control rule, aggregate, budget or task %s", team, rule),
 					suggest(rule, c.names.rules[team]), "test", name, "expect", "dropped", fmt.Sprint(i), "by")
 			}
 		}

@@ -40,7 +40,7 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 		var out bytes.Buffer
-		if err := diag.Render(&out, found, func(string) []byte { return []byte(text) }, false); err != nil {
+		if err := diag.Render(&out, "pretty", found, diag.Output{Source: func(string) []byte { return []byte(text) }}); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -2,6 +2,10 @@ package policy
 
 import "strings"
 
+// Nearest returns the one of words that is most likely meant by s, or "" when
+// none is near.
+func Nearest(s string, words []string) string { return nearest(s, words) }
+
 // nearest returns the one of words that is most likely meant by s, or "" when
 // none is near: up to a third of the letters may differ, or else one is the
 // beginning of the other.

@@ -11,15 +11,18 @@ type Set struct {
 
 // Team is what one package of policies declares. Maps are keyed by the rule's name.
 type Team struct {
-	APIVersion  string             `json:"apiVersion"`
-	Name        string             `json:"team"`
-	Description string             `json:"description,omitempty"`
-	Stream      map[string]Stream  `json:"stream,omitempty"`
-	Task        map[string]Task    `json:"task,omitempty"`
-	Control     map[string]Control `json:"control,omitempty"`
-	Rewrite     map[string]Rewrite `json:"rewrite,omitempty"`
-	Sink        map[string]Sink    `json:"sink,omitempty"`
-	Test        map[string]Test    `json:"test,omitempty"`
+	APIVersion  string               `json:"apiVersion"`
+	Name        string               `json:"team"`
+	Description string               `json:"description,omitempty"`
+	Stream      map[string]Stream    `json:"stream,omitempty"`
+	Task        map[string]Task      `json:"task,omitempty"`
+	Control     map[string]Control   `json:"control,omitempty"`
+	Degrade     map[string]Degrade   `json:"degrade,omitempty"`
+	Rewrite     map[string]Rewrite   `json:"rewrite,omitempty"`
+	Aggregate   map[string]Aggregate `json:"aggregate,omitempty"`
+	Budget      map[string]Budget    `json:"budget,omitempty"`
+	Sink        map[string]Sink      `json:"sink,omitempty"`
+	Test        map[string]Test      `json:"test,omitempty"`
 }
 
 // Stream is a set of input topics with one quality level.
@@ -29,6 +32,7 @@ type Stream struct {
 	Level       string   `json:"level"`                // none, no-loss, no-duplicate, exactly-once
 	Processed   string   `json:"processed"`            // topic that hop 1 writes, default "sluice.processed"
 	DeadLetter  string   `json:"deadLetter"`           // topic for what cannot be read, default "sluice.dead-letter"
+	Key         string   `json:"key"`                  // what records are keyed by: task-metric, task, process
 	Partitions  int      `json:"partitions,omitempty"` // partitions to expect, 0: as found
 	Direct      bool     `json:"direct,omitempty"`     // level none only: skip the processed topic
 }
@@ -81,6 +85,25 @@ type Control struct {
 	Pick   string   `json:"pick,omitempty"`   // thin: last, first, max, min
 	Per    string   `json:"per,omitempty"`    // limit: series, task, rule
 	To     []string `json:"to,omitempty"`     // route: sinks or streams
+	Accept string   `json:"accept,omitempty"` // sample, thin, limit: "loss" when less than a stream's level promises is meant
+}
+
+// Degrade is a rule that gives series up under overload, from a step of the ladder on.
+type Degrade struct {
+	Ordered
+	Priority string      `json:"priority"`       // P3, P2, P1, in the order of the steps
+	Action   string      `json:"action"`         // drop, sample
+	Rate     float64     `json:"rate,omitempty"` // sample: fraction let through, above 0 and below 1
+	When     DegradeWhen `json:"when"`
+	Back     string      `json:"back"`             // how long measures must be low
+	Accept   string      `json:"accept,omitempty"` // "loss"
+}
+
+// DegradeWhen holds the bounds of a step; at least one is given.
+type DegradeWhen struct {
+	Memory string `json:"memory,omitempty"` // share of the limit, or a size
+	Lag    string `json:"lag,omitempty"`
+	CPU    string `json:"cpu,omitempty"` // share of the cores
 }
 
 // Rewrite is a rule that changes names, labels or values: all that match, by order and name.
@@ -102,6 +125,39 @@ type Rewrite struct {
 	Regex     string            `json:"regex,omitempty"`     // extract
 	Value     string            `json:"value,omitempty"`     // set-label, extract
 	Factor    float64           `json:"factor,omitempty"`    // scale
+}
+
+// Aggregate is a rule that merges series by taking labels away: the first that
+// matches, by order and name.
+type Aggregate struct {
+	Ordered
+	Drop      []string `json:"drop,omitempty"`      // labels that go; one of Drop and Keep is given
+	Keep      []string `json:"keep,omitempty"`      // labels that stay
+	Counter   string   `json:"counter"`             // sum
+	Gauge     string   `json:"gauge,omitempty"`     // avg, sum, min, max, last, count
+	Meter     string   `json:"meter"`               // sum
+	Histogram string   `json:"histogram"`           // sum
+	Quantiles string   `json:"quantiles,omitempty"` // max: an upper bound; "": none
+	Window    string   `json:"window"`
+	Late      string   `json:"late"`
+	Into      string   `json:"into,omitempty"` // name of what comes out
+	Members   string   `json:"members"`        // drop, keep
+}
+
+// Budget is a rule that bounds what goes out: all that match apply.
+type Budget struct {
+	Ordered
+	Per              string  `json:"per"`                        // task, metric, team
+	Series           int     `json:"series,omitempty"`           // live series, 0: any number
+	SamplesPerSecond float64 `json:"samplesPerSecond,omitempty"` // 0: any number
+	Growth           *Growth `json:"growth,omitempty"`
+	Overflow         string  `json:"overflow"` // merge, drop
+}
+
+// Growth bounds how many series a budget lets in within a time.
+type Growth struct {
+	Series int    `json:"series"`
+	Within string `json:"within"`
 }
 
 // Sink is a place to which series are sent.
@@ -151,8 +207,9 @@ type TestInput struct {
 
 // TestExpect says what must come out of the given records, in any order.
 type TestExpect struct {
-	Kept    []TestSeries  `json:"kept,omitempty"`
-	Dropped []TestDropped `json:"dropped,omitempty"`
+	Kept    []TestSeries  `json:"kept,omitzero"` // empty: nothing comes out; nil: anything may
+	Dropped []TestDropped `json:"dropped,omitzero"`
+	Samples []string      `json:"samples,omitempty"` // for each of Given, out or the disposition that ended it
 }
 
 // TestSeries is a series that must come out, with exactly these labels.
@@ -166,9 +223,10 @@ type TestSeries struct {
 
 // TestDropped names a series that must not come out, and the rule that stopped it.
 type TestDropped struct {
-	Metric string `json:"metric"`
-	Task   string `json:"task,omitempty"`
-	By     string `json:"by"` // rule name, or team/rule
+	Metric string            `json:"metric"`
+	Task   string            `json:"task,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"` // some of those it was reported with
+	By     string            `json:"by"`               // rule name, or team/rule
 }
 
 // Provenance maps the path of a field (such as "platform.control.a.rate") to

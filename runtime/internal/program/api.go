@@ -35,8 +35,17 @@ type Verdict struct {
 	To     []string // sinks a route names; nil: the default ones
 	Topic  string   // processed topic of the stream a route names; "": that of the input's stream
 
+	// Shed is the place of the rule that gives the series up under overload, from 1
+	// in the order in which rules do that: see Program.Shedding. 0: it never is.
+	Shed uint16
+
 	// Step is what is left to decide per sample.
 	Step Step
+
+	// Merge is the aggregate that takes the samples which Step lets through; nil:
+	// none. Charges are the budgets that the series counts in, if it goes out itself.
+	Merge   *Merge
+	Charges []Charge
 
 	// Short lists the identifiers that short-id rewrites put into Labels, for the
 	// dictionary that leads back to the values.
@@ -106,8 +115,9 @@ type RuleID string
 // Rule describes a rule of the program.
 type Rule struct {
 	ID          RuleID
-	Section     string // SectionControl, SectionRewrite or SectionTask
-	Action      string // as written; "disable" or "tag" for an entry of the task section
+	Section     string // SectionControl, SectionDegrade, SectionRewrite, SectionAggregate, SectionBudget or SectionTask
+	Action      string // as written; "aggregate" and "budget" for those sections, "disable" or "tag" for an entry of the task section
+	Priority    string // of a degrade rule: P3, P2 or P1, the step at which it gives series up
 	Description string
 	Pos         diag.Pos // where its author wrote it, if known
 	Inert       string   // why the rule never matches: it is disabled or has expired; "" for a rule in force
@@ -115,7 +125,10 @@ type Rule struct {
 
 // The sections that rules come from. A name is unique within team and section.
 const (
-	SectionControl = "control"
-	SectionRewrite = "rewrite"
-	SectionTask    = "task"
+	SectionControl   = "control"
+	SectionDegrade   = "degrade"
+	SectionRewrite   = "rewrite"
+	SectionAggregate = "aggregate"
+	SectionBudget    = "budget"
+	SectionTask      = "task"
 )

@@ -12,7 +12,7 @@ type collector struct {
 	program  *Program
 	sides    []side // none: of the whole set, nothing is resolved
 	doc      Collect
-	sampling bool            // a rule of the document samples
+	sampling bool            // a rule tells series apart by the labels that they are reported with
 	read     map[string]bool // labels that a rule of the document reads or writes
 }
 
@@ -74,15 +74,22 @@ func (c *collector) document() *Collect {
 	}
 	var drops []*rule
 	var matches []resolved
-	for i := p.controls; i < p.n; i++ {
+	for i := p.controls; i < p.rewrites; i++ {
 		r := &p.rules[i]
 		m, ok := c.resolve(r)
 		if !ok {
 			continue
 		}
 		c.note(r)
+		c.sampling = c.sampling || r.degrade != nil && r.degrade.share > 0
 		if r.drops != nil {
 			drops, matches = append(drops, r), append(matches, m)
+		}
+	}
+	for i := p.rewrites; i < p.n; i++ { // members of an aggregate must stay apart
+		if r := &p.rules[i]; r.Inert == "" {
+			c.note(r)
+			c.sampling = true
 		}
 	}
 	for i, r := range drops { // when all that is read is known

@@ -32,10 +32,16 @@ func Compile(set *policy.Set, opts Options) (*Program, []diag.Diagnostic) {
 		c.today = opts.Today.UTC().Format(time.DateOnly)
 	}
 	c.controls()
-	controls := len(c.rules)
+	p := &Program{controls: len(c.rules)}
+	c.degrades()
+	p.degrades = len(c.rules)
 	c.rewrites()
-	n := len(c.rules)
-	p := &Program{controls: controls, n: n, tasks: c.taskSection(set)}
+	p.rewrites = len(c.rules)
+	c.aggregates()
+	p.aggregates = len(c.rules)
+	c.budgets()
+	p.n = len(c.rules)
+	p.tasks = c.taskSection(set)
 	p.rules = c.rules
 	p.from = opts.Provenance
 	if slices.ContainsFunc(c.findings, func(d diag.Diagnostic) bool { return d.Severity == diag.Error }) {

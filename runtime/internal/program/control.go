@@ -13,6 +13,7 @@ import (
 // control is what a control rule does with a series; keep is the zero control.
 type control struct {
 	drop        bool
+	protects    bool // keep of a guard: overload gives nothing of it up
 	step        Step
 	wholeSeries bool     // sample: decide for the series, not for each sample
 	sinks       []string // route: sinks it names
@@ -48,7 +49,7 @@ func (c *compiler) control(v *policy.Control, team, path string) *control {
 	case "drop":
 		return &control{drop: true}
 	case "keep":
-		return &control{}
+		return &control{protects: v.Tier == tiers[0]}
 	case "sample":
 		if !(v.Rate > 0 && v.Rate < 1) {
 			c.fail(diag.BadValue, path+".rate", "a share must be above 0 and below 1", "use keep to let everything through, and drop to let nothing through")

@@ -15,8 +15,8 @@ type Event struct {
 	// "" for a rule that decided or was applied.
 	Mismatch string
 
-	// Before and After are the series on either side of a rewrite that was
-	// applied; nil for other rules.
+	// Before and After are the series on either side of a rewrite that was applied,
+	// or of an aggregate that takes it; nil for other rules.
 	Before, After *Snapshot
 }
 
@@ -27,18 +27,18 @@ type Snapshot struct {
 	Scale  float64
 }
 
-// changed reports whether the step had an effect: a rewrite may match and find
+// Changed reports whether the step had an effect: a rewrite may match and find
 // nothing to do.
-func (e *Event) changed() bool {
+func (e *Event) Changed() bool {
 	return e.After == nil || e.Before.Name != e.After.Name || e.Before.Scale != e.After.Scale ||
 		!slices.Equal(e.Before.Labels, e.After.Labels)
 }
 
 // Explain decides about a series as Decide does and lists every step in order:
-// each control rule up to the one that decides, then each rewrite.
+// each control rule up to the one that decides, each rewrite, the aggregates up to
+// the one that takes the series, and each budget.
 func (p *Program) Explain(in Input) (Verdict, []Event) {
-	job := in.Labels.Get(jobLabel)
-	x := subject{Input: in, job: job, task: p.tasks.info(in.Task, job)}
+	x := p.alone(in)
 	var rec recorder
 	v := p.run(&x, candidates{}, &rec)
 	return v, rec.events
@@ -67,6 +67,14 @@ func (r *recorder) applied(rule int32, d *draft) {
 		now := d.snapshot()
 		r.events = append(r.events, Event{Rule: rule, Before: r.last, After: now})
 		r.last = now
+	}
+}
+
+// merged notes that an aggregate takes the series.
+func (r *recorder) merged(rule int32, v *Verdict, m *Merge) {
+	if r != nil {
+		before := &Snapshot{v.Name, v.Labels, v.Scale}
+		r.events = append(r.events, Event{Rule: rule, Before: before, After: &Snapshot{m.Name, m.Labels, 1}})
 	}
 }
 

@@ -32,7 +32,7 @@ func (m *Memo) recall(p *Program, x *subject, c *candidates) (draft, bool) {
 		return draft{}, false
 	}
 	k := 0
-	for i := c.next(p.controls, p.n); i < p.n; i = c.next(i+1, p.n) {
+	for i := c.next(p.degrades, p.rewrites); i < p.rewrites; i = c.next(i+1, p.rewrites) {
 		if p.rules[i].mismatch(x) != "" {
 			continue
 		}

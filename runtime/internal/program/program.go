@@ -16,11 +16,14 @@ import (
 // Program is a compiled policy set. It is immutable and safe for concurrent use.
 // Holding one means that the set is valid.
 type Program struct {
-	rules    []rule // control rules, rewrites and entries of tasks, each in the order of evaluation
-	controls int    // how many are control rules
-	n        int    // how many are control rules or rewrites
-	tasks    tasks
-	from     policy.Provenance
+	rules      []rule // control rules, degrade rules, rewrites, aggregates, budgets and entries of tasks, each in the order of evaluation
+	controls   int    // where the control rules end
+	degrades   int    // where the degrade rules end
+	rewrites   int    // where the rewrites end
+	aggregates int    // where the aggregates end
+	n          int    // where the budgets end
+	tasks      tasks
+	from       policy.Provenance
 
 	live    bitset // rules in force
 	metrics *index
@@ -32,16 +35,19 @@ type Program struct {
 	tags    []fieldIndex
 }
 
-// rule is a compiled rule. One of control and rewrite is set, by section.
+// rule is a compiled rule. One of control, degrade, rewrite, aggregate and budget is set, by section.
 type rule struct {
 	Rule
-	team    string // the only team whose tasks it sees, "" for all tasks
-	match   selector
-	unless  *selector
-	control *control
-	rewrite rewrite
-	touches []string // labels that the rewrite reads or writes, other than by dropping them
-	drops   patterns // labels that the rewrite drops
+	team      string // the only team whose tasks it sees, "" for all tasks
+	match     selector
+	unless    *selector
+	control   *control
+	degrade   *degrade
+	rewrite   rewrite
+	aggregate *aggregate
+	budget    *budget
+	touches   []string // labels that the rewrite reads or writes, other than by dropping them
+	drops     patterns // labels that the rewrite drops
 }
 
 // mismatch says why a rule does not match, "" when it does.
@@ -181,7 +187,12 @@ func (p *Program) run(x *subject, c candidates, rec *recorder) Verdict {
 			v.Step = Step{}
 		}
 	}
+	p.shed(x, &c, &v, rec)
 	p.rewrite(x, &c, &v, rec)
+	p.merge(x, &c, &v, rec)
+	if v.Merge == nil || v.Merge.Keep {
+		p.charge(x, &c, &v, rec)
+	}
 	return v
 }
 
@@ -207,7 +218,7 @@ func (p *Program) rewrite(x *subject, c *candidates, v *Verdict, rec *recorder) 
 	}
 	d = draft{name: x.Name, labels: slices.Clone(x.Labels).Compact(), scale: 1}
 	x.memo.forget(p, x)
-	for i := c.next(p.controls, p.n); i < p.n; i = c.next(i+1, p.n) {
+	for i := c.next(p.degrades, p.rewrites); i < p.rewrites; i = c.next(i+1, p.rewrites) {
 		r := &p.rules[i]
 		if why := r.mismatch(x); why != "" {
 			rec.considered(int32(i), why)

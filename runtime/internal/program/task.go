@@ -36,12 +36,28 @@ type tasks struct {
 }
 
 // info gathers what the entries that match a task say. The first entry to give a
-// tag wins. An entry of a team counts only for tasks that are the team's: those
-// that no entry before gave to another one.
+// tag wins.
 func (t *tasks) info(task, job string) *taskInfo {
 	info := &taskInfo{disabled: NoRule}
+	t.each(task, job, func(e *taskEntry) {
+		for _, tag := range e.tags {
+			if info.tags.Get(tag.Name) == "" {
+				info.tags = info.tags.Set(tag.Name, tag.Value)
+			}
+		}
+		if e.disabled && info.disabled == NoRule {
+			info.disabled = e.rule
+		}
+	})
+	return info
+}
+
+// each visits the entries that hold for a task, by precedence. An entry of a team
+// counts only for tasks that are the team's: those that no entry before gave to
+// another one.
+func (t *tasks) each(task, job string, visit func(*taskEntry)) {
 	if len(t.entries) == 0 {
-		return info
+		return
 	}
 	hits := newBitset(len(t.entries))
 	copy(hits, t.index.always)
@@ -50,21 +66,10 @@ func (t *tasks) info(task, job string) *taskInfo {
 		t.index.mark(hits, job)
 	}
 	team := t.owner(hits)
-	for c, i := (candidates{hits}), 0; ; i++ {
-		if i = c.next(i, len(t.entries)); i == len(t.entries) {
-			return info
-		}
-		e := &t.entries[i]
-		if e.team != "" && e.team != team {
-			continue
-		}
-		for _, tag := range e.tags {
-			if info.tags.Get(tag.Name) == "" {
-				info.tags = info.tags.Set(tag.Name, tag.Value)
-			}
-		}
-		if e.disabled && info.disabled == NoRule {
-			info.disabled = e.rule
+	c := candidates{hits}
+	for i := c.next(0, len(t.entries)); i < len(t.entries); i = c.next(i+1, len(t.entries)) {
+		if e := &t.entries[i]; e.team == "" || e.team == team {
+			visit(e)
 		}
 	}
 }

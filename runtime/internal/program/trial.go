@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
@@ -15,10 +14,14 @@ import (
 
 // TestResult is the outcome of one entry of a test section.
 type TestResult struct {
-	ID       RuleID   // team/name
-	Pos      diag.Pos // where the test was written, if known
-	Failures []string // what is not as expected; none: the test passes
-	Covered  []int32  // rules that decided or changed something, as indexes into Program.Rules, in order
+	ID       RuleID    // team/name
+	Pos      diag.Pos  // where the test was written, if known
+	Samples  int       // how many were given
+	Failures []Failure // what is not as expected; none: the test passes
+	Covered  []int32   // rules that decided or changed something, as indexes into Program.Rules, in order
+
+	// Seen is what came of the samples, written as what a test would expect.
+	Seen policy.TestExpect
 }
 
 // RunTests runs the tests of the set that p was compiled from, on a clock of
@@ -33,21 +36,29 @@ func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) m
 		return cmp.Or(cmp.Compare(a.team, b.team), cmp.Compare(a.name, b.name))
 	}
 	for _, e := range inOrder(set, func(t *policy.Team) map[string]policy.Test { return t.Test }, compare) {
-		t := trial{program: p, team: e.team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[string]*Bucket{}}
-		r := TestResult{ID: RuleID(e.team + "/" + e.name), Pos: place(p.from, e.team+".test."+e.name)}
-		for i := range e.value.Given {
-			if err := t.sample(&e.value.Given[i], classify); err != nil {
-				r.Failures = append(r.Failures, fmt.Sprintf("given[%d]: %v", i, err))
-			}
-		}
-		if len(r.Failures) == 0 {
-			t.end()
-			r.Failures = append(t.checkKept(e.value.Expect.Kept), t.checkDropped(e.value.Expect.Dropped)...)
-		}
-		r.Covered = slices.Sorted(maps.Keys(t.covered))
+		r := p.TryTest(&e.value, e.team, classify)
+		r.ID, r.Pos = RuleID(e.team+"/"+e.name), place(p.from, e.team+".test."+e.name)
 		out = append(out, r)
 	}
 	return out
+}
+
+// TryTest runs one test of a team that the set need not have.
+func (p *Program) TryTest(test *policy.Test, team string, classify func(scope, metric string) metric.Origin) TestResult {
+	t := trial{program: p, team: team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[string]*Bucket{}, merging: newMerging()}
+	r := TestResult{Samples: len(test.Given)}
+	for i := range test.Given {
+		if err := t.sample(&test.Given[i], classify); err != nil {
+			r.Failures = append(r.Failures, Failure{Message: fmt.Sprintf("given[%d]: %v", i, err), Rule: NoRule})
+		}
+	}
+	if len(r.Failures) == 0 {
+		t.end()
+		r.Failures = t.compare(&test.Expect)
+		r.Seen = t.seen()
+	}
+	r.Covered = slices.Sorted(maps.Keys(t.covered))
+	return r
 }
 
 // trial is one test while it runs.
@@ -58,17 +69,27 @@ type trial struct {
 	series  map[string]*tried // as reported
 	order   []*tried          // by first sample
 	buckets map[string]*Bucket
+	given   []*tried             // the series of each sample given
+	samples []ledger.Disposition // what became of each
+	merging merging
 }
 
 // tried is a series of a test, as reported, and what became of it.
 type tried struct {
-	in      Input
-	verdict Verdict
-	window  Window
-	held    float64
-	came    bool // a sample went out
-	value   float64
-	stopped ledger.Disposition // of the last sample that did not, or Out
+	in       Input
+	verdict  Verdict
+	window   Window
+	held     float64
+	heldAt   int // number of the sample held
+	heldTime int64
+	came     bool // a sample went out
+	value    float64
+	stopped  ledger.Disposition // of the last sample that did not, or Out
+	rule     int32              // that decided about the last sample, or NoRule
+
+	charged bool    // budgets have been asked
+	refused *Charge // the budget without room; nil: none
+	over    *Merge  // its overflow
 }
 
 func (t *trial) sample(s *policy.TestInput, classify func(scope, metric string) metric.Origin) error {
@@ -86,13 +107,18 @@ func (t *trial) sample(s *policy.TestInput, classify func(scope, metric string) 
 		var events []Event
 		e = &tried{in: in}
 		e.verdict, events = t.program.Explain(in)
+		e.rule = e.verdict.Rule
 		t.series[key], t.order = e, append(t.order, e)
 		for _, ev := range events {
-			if ev.Mismatch == "" && ev.changed() {
+			if ev.Mismatch == "" && ev.Changed() {
 				t.covered[ev.Rule] = true
 			}
 		}
+		for _, tag := range t.program.Task(in.Task, in.Labels.Get(jobLabel)).Tags {
+			t.covered[tag.Rule] = true
+		}
 	}
+	t.given, t.samples = append(t.given, e), append(t.samples, ledger.Out)
 	t.step(e, at.Milliseconds(), s.Value*e.verdict.Scale)
 	return nil
 }
@@ -115,9 +141,9 @@ func input(s *policy.TestInput, classify func(scope, metric string) metric.Origi
 
 // step takes a sample as the engine does.
 func (t *trial) step(e *tried, ts int64, value float64) {
-	v := &e.verdict
+	v, n := &e.verdict, len(t.samples)-1
 	if v.Disposition != ledger.Out {
-		e.stopped = v.Disposition
+		e.stopped, t.samples[n] = v.Disposition, v.Disposition
 		return
 	}
 	pass := true
@@ -130,18 +156,24 @@ func (t *trial) step(e *tried, ts int64, value float64) {
 		switch e.window.Offer(&v.Step, ts, value) {
 		case Stop:
 			pass = false
-		case Hold, Replace:
-			e.held = value
+		case Replace:
+			t.samples[e.heldAt] = ledger.Thinned
+			fallthrough
+		case Hold:
+			e.held, e.heldAt, e.heldTime = value, n, ts
 			return
 		case Rotate:
 			value, e.held = e.held, value
+			n, e.heldAt = e.heldAt, n
+			ts, e.heldTime = e.heldTime, ts
 		}
 	}
 	if !pass {
 		e.stopped = v.Step.Kind.Disposition()
+		t.samples[n] = e.stopped
 		return
 	}
-	e.came, e.value = true, value
+	t.goOn(e, n, ts, value)
 }
 
 // bucket returns the bucket that a limit counts the series in.
@@ -159,108 +191,12 @@ func (t *trial) bucket(e *tried) *Bucket {
 	return t.buckets[key]
 }
 
-// end lets what steps hold go on.
+// end lets what steps hold go on, and closes the windows of aggregates.
 func (t *trial) end() {
 	for _, e := range t.order {
 		if e.window.Flush() {
-			e.came, e.value = true, e.held
+			t.goOn(e, e.heldAt, e.heldTime, e.held)
 		}
 	}
-}
-
-// checkKept compares what came out with what was expected. Without expectations
-// anything may come out.
-func (t *trial) checkKept(want []policy.TestSeries) (failures []string) {
-	if want == nil {
-		return nil
-	}
-	out := map[string]*tried{} // later series of one identity win, as in a store
-	for _, e := range t.order {
-		if e.came {
-			out[e.verdict.Name+e.verdict.Labels.String()] = e
-		}
-	}
-	for _, w := range want {
-		labels := metric.Labels{}.Set(metric.TaskLabel, w.Task)
-		for name, value := range w.Labels {
-			labels = labels.Set(name, value)
-		}
-		key := w.Metric + labels.String()
-		e := out[key]
-		if e == nil {
-			failures = append(failures, key+" did not come out"+t.hint(w.Metric))
-			continue
-		}
-		delete(out, key)
-		if w.Value != nil && *w.Value != e.value {
-			failures = append(failures, fmt.Sprintf("%s has the value %v, not %v", key, e.value, *w.Value))
-		}
-		if to := t.to(e); w.To != nil && !slices.Equal(slices.Sorted(slices.Values(w.To)), to) {
-			failures = append(failures, fmt.Sprintf("%s goes to %v, not to %v", key, to, w.To))
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(out)) {
-		failures = append(failures, key+" came out and is not among kept"+t.by(out[key]))
-	}
-	return failures
-}
-
-// to lists where a route sent a series, none for the default sinks.
-func (t *trial) to(e *tried) []string {
-	if e.verdict.Rule == NoRule {
-		return nil
-	}
-	return slices.Sorted(slices.Values(t.program.rules[e.verdict.Rule].control.to))
-}
-
-// hint tells what became of series with this name instead.
-func (t *trial) hint(name string) string {
-	for _, e := range t.order {
-		switch {
-		case e.came && e.verdict.Name == name:
-			return "; " + name + e.verdict.Labels.String() + " did"
-		case !e.came && e.in.Name == name:
-			return fmt.Sprintf("; it ended as %s%s", e.stopped, t.by(e))
-		}
-	}
-	return ""
-}
-
-func (t *trial) by(e *tried) string {
-	if e.verdict.Rule == NoRule {
-		return ""
-	}
-	return fmt.Sprintf(" (rule %s)", t.program.rules[e.verdict.Rule].ID)
-}
-
-// checkDropped asks for each expectation that a series of the name did not come
-// out at all, and which rule stopped it.
-func (t *trial) checkDropped(want []policy.TestDropped) (failures []string) {
-	for _, w := range want {
-		by := w.By
-		if !strings.Contains(by, "/") {
-			by = t.team + "/" + by
-		}
-		verdict := "was not given"
-		for _, e := range t.order {
-			if e.in.Name != w.Metric || w.Task != "" && e.in.Task != w.Task {
-				continue
-			}
-			switch {
-			case e.came:
-				verdict = "came out" + t.by(e)
-			case e.verdict.Rule == NoRule || t.program.rules[e.verdict.Rule].ID != RuleID(by):
-				verdict = "ended as " + e.stopped.String() + t.by(e)
-			default:
-				verdict = ""
-			}
-			if verdict == "" {
-				break
-			}
-		}
-		if verdict != "" {
-			failures = append(failures, fmt.Sprintf("%s is not stopped by %s: it %s", w.Metric, by, verdict))
-		}
-	}
-	return failures
+	t.merging.close()
 }

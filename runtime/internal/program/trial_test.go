@@ -146,11 +146,18 @@ func TestRunTestsFails(t *testing.T) {
 			t.Fatal(findings)
 		}
 		r := RunTests(p, set, classify)[0]
-		if diff := cmp.Diff(tt.fails, r.Failures); diff != "" {
+		if diff := cmp.Diff(tt.fails, messages(r.Failures)); diff != "" {
 			t.Error(diff)
 		}
 		if r.Pos.Line != 9 {
 			t.Errorf("the test is at %v", r.Pos)
 		}
 	}
+}
+
+func messages(failures []Failure) (out []string) {
+	for _, f := range failures {
+		out = append(out, f.String())
+	}
+	return out
 }

@@ -38,6 +38,14 @@ type Metrics struct {
 	SinkSeconds     Histogram
 	StoreHeadSeries Gauge
 	ScrapeSeries    Gauge
+	MadeSamples     Counter
+	BudgetSeries    Gauge
+	BudgetKeys      Gauge
+	BudgetLimit     Gauge
+	BudgetRefused   Counter
+	DegradeStep     Gauge
+	DegradeMeasure  Gauge
+	ShedSamples     Counter
 	BuildInfo       Gauge
 	registry        *prometheus.Registry
 }

@@ -30,7 +30,7 @@ type row struct {
 func (m *Metrics) table() []row {
 	lag := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 	request := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-	return []row{
+	return append(m.limits(), []row{
 		{&m.Records, Row{Name: "sluice_records_total", Unit: "records", Labels: []string{"stream"},
 			Help: "Kafka records read from the input topics of a stream."}},
 		{&m.Samples, Row{Name: "sluice_samples_total", Unit: "samples", Labels: []string{"hop", "disposition"},
@@ -77,6 +77,28 @@ func (m *Metrics) table() []row {
 			Help: "Series that the scrape endpoint exposes."}},
 		{&m.BuildInfo, Row{Name: "sluice_build_info", Unit: "1", Labels: []string{"version", "goversion"},
 			Help: "1 for the version of Sluice and of the Go toolchain that built it."}},
+	}...)
+}
+
+// limits are the rows about what keeps within bounds.
+func (m *Metrics) limits() []row {
+	return []row{
+		{&m.MadeSamples, Row{Name: "sluice_made_samples_total", Unit: "samples", Labels: []string{"hop"},
+			Help: "Samples written by aggregates and overflow series, beside those that came in."}},
+		{&m.BudgetSeries, Row{Name: "sluice_budget_series", Unit: "series", Labels: []string{"budget"},
+			Help: "Live series that a budget has let in, over all its tasks, metrics or teams."}},
+		{&m.BudgetKeys, Row{Name: "sluice_budget_keys", Unit: "1", Labels: []string{"budget"},
+			Help: "Tasks, metrics or teams that have series in a budget."}},
+		{&m.BudgetLimit, Row{Name: "sluice_budget_limit", Unit: "series", Labels: []string{"budget"},
+			Help: "Live series that a budget lets each of its tasks, metrics or teams have in this instance."}},
+		{&m.BudgetRefused, Row{Name: "sluice_budget_refused_total", Unit: "series", Labels: []string{"budget"},
+			Help: "Times that a budget had no room for a series."}},
+		{&m.DegradeStep, Row{Name: "sluice_degrade_step", Unit: "1",
+			Help: "Step of degradation in force: 0 gives nothing up, 1 what has priority P3, 2 also P2, 3 also P1."}},
+		{&m.DegradeMeasure, Row{Name: "sluice_degrade_measure", Unit: "1", Labels: []string{"measure"},
+			Help: "Measures that degradation goes by: memory and cpu as shares, memory_bytes in bytes, lag in seconds."}},
+		{&m.ShedSamples, Row{Name: "sluice_shed_samples_total", Unit: "samples", Labels: []string{"rule"},
+			Help: "Samples given up under overload, by the rule that did."}},
 	}
 }
 
@@ -97,6 +119,8 @@ func Bounds() map[string]string {
 		"revision":    "one at a time",
 		"result":      "the outcomes of a load or a request",
 		"sink":        "sinks of the policy set",
+		"measure":     "the measures of degradation",
+		"budget":      "budgets of the policy set",
 		"version":     "one per process",
 		"goversion":   "one per process",
 	}

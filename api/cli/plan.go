@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// exitChanges is what plan --detailed-exitcode answers when there are changes.
+const exitChanges = 4
+
+// planFlags are those of the command.
+type planFlags struct {
+	base, traffic, url, token, env, format, out string
+	maxDropped, maxNewSeries                    string
+	detailed                                    bool
+}
+
+func newPlan(t terminal) *cobra.Command {
+	var f planFlags
+	c := &cobra.Command{
+		Use:   "plan [DIR]",
+		Short: "Show what a change of policies does to real traffic",
+		Long: `Compare the policy set in DIR (default: the working directory) with the base,
+over traffic: which rules change, which series get another verdict, other labels
+or another way, and what that does to series, samples and bytes of each team and
+task. Both sets are run by the program that an instance runs.
+
+  --base deployed        the set in force at the instance (--url)
+  --base DIR             a directory
+  --base git:REV[:PATH]  a revision of the repository around DIR, and the path
+                         of the set from its root; without it that of DIR.
+                         Needs git
+
+  --traffic live         the last ten minutes of the instance
+  --traffic FILE         what "sluice record" wrote, or records, one JSON object
+                         a line; gzip and zstd are read; - is standard input
+
+Bytes are an estimate: those of the input, by the length of name and labels.
+What passes a thin, sample or limit rule is worked out from rates, not counted.
+A series counts as new when no series of the base has its name and labels: one
+that loses a label is a new one for every store.
+
+The plan has a digest over both revisions, the traffic and the results.
+
+Exit code 0: compared, whatever changes. 2: a gate fails, or a set or the
+traffic is refused. 3: an instance, a file or a revision is not there. With
+--detailed-exitcode, 4: compared, and something changes.`,
+		Example: `  sluice plan policies/ --traffic traffic.jsonl.gz --base git:origin/main
+  sluice plan --env prod --url http://sluice-1:7070
+  sluice plan --max-dropped 5% --max-new-series 10% --format markdown > c.md
+  sluice plan --out plan.json --format json | jq .impact.moves`,
+		Args: atMostOneArg,
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.base, "base", "deployed", "what to compare with: deployed, DIR or git:REV[:PATH]")
+	flags.StringVar(&f.traffic, "traffic", "live", "what to compare over: live, FILE or -")
+	flags.StringVar(&f.url, "url", "", "instance for deployed and live (default \""+defaultURL+"\", or SLUICE_URL)")
+	token := tokenFlag(flags)
+	flags.StringVar(&f.env, "env", "", "environment that sets are evaluated for (their @tag(env))")
+	flags.StringVar(&f.format, "format", "text", "text, json or markdown")
+	flags.StringVar(&f.maxDropped, "max-dropped", "", "gate: share of the samples going on in the base that may be lost, such as 5%")
+	flags.StringVar(&f.maxNewSeries, "max-new-series", "", "gate: share by which series may be new, of those going on in the base, such as 10%")
+	flags.StringVar(&f.out, "out", "", "file for the plan as JSON, too")
+	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit code 4 when something changes")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		f.token = *token
+		dir := "."
+		if len(args) == 1 {
+			dir = args[0]
+		}
+		return plan(c.Context(), dir, f, t)
+	}
+	return c
+}
+
+// planFormats are the forms of a plan.
+var planFormats = map[string]func(io.Writer, *runtime.Plan) error{
+	"text": writePlanText, "json": writePlanJSON, "markdown": writePlanMarkdown,
+}
+
+func plan(ctx context.Context, dir string, f planFlags, t terminal) error {
+	write, ok := planFormats[f.format]
+	if !ok {
+		return environment(fmt.Errorf("--format is %q; want text, json or markdown", f.format))
+	}
+	opts := runtime.PlanOptions{Loading: runtime.Loading{Env: f.env, Child: childCommand()}}
+	var err error
+	if opts.MaxDropped, err = share("max-dropped", f.maxDropped); err != nil {
+		return err
+	}
+	if opts.MaxNewSeries, err = share("max-new-series", f.maxNewSeries); err != nil {
+		return err
+	}
+	if opts.New, err = runtime.DirSource(dir); err != nil {
+		return err
+	}
+	at := newInstance(f.url, f.token)
+	if opts.Base, err = baseSource(ctx, dir, f.base, at); err != nil {
+		return err
+	}
+	in, name, err := openTraffic(ctx, f.traffic, at, t)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	opts.Traffic, opts.TrafficName = in, name
+	p, err := runtime.NewPlan(ctx, opts)
+	if err != nil {
+		return err
+	}
+	return tellPlan(t, p, f, write)
+}
+
+// tellPlan writes the plan and says by the exit code what it comes to.
+func tellPlan(t terminal, p *runtime.Plan, f planFlags, write func(io.Writer, *runtime.Plan) error) error {
+	if p.Refused() {
+		for _, s := range []*runtime.PlannedSet{&p.Base, &p.New} {
+			if report := s.Report(); report.Refused() {
+				if err := renderReport(t.err, report); err != nil {
+					return err
+				}
+				return &exitError{exitRejected, fmt.Errorf("there is no plan: the set %s is refused", s.Name)}
+			}
+		}
+	}
+	if f.out != "" {
+		if err := writePlanFile(f.out, p); err != nil {
+			return environment(err)
+		}
+	}
+	if err := write(t.out, p); err != nil {
+		return err
+	}
+	switch {
+	case !p.Passed():
+		return rejected()
+	case f.detailed && p.Changes():
+		return &exitError{code: exitChanges}
+	}
+	return nil
+}
+
+func writePlanFile(name string, p *runtime.Plan) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writePlanJSON(file, p), file.Close())
+}
+
+func writePlanJSON(w io.Writer, p *runtime.Plan) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(p)
+}
+
+// share reads 5% or 0.05; nil for nothing.
+func share(flag, text string) (*float64, error) {
+	if text == "" {
+		return nil, nil
+	}
+	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if percent {
+		v /= 100
+	}
+	if err != nil || !(v >= 0 && v <= 1000) {
+		return nil, environment(fmt.Errorf("--%s is %q; want a share such as 5%% or 0.05", flag, text))
+	}
+	return &v, nil
+}
+
+// maxBundle bounds what is read of a bundle.
+const maxBundle = 256 << 20
+
+// baseSource finds the set to compare with.
+func baseSource(ctx context.Context, dir, base string, at instance) (runtime.PolicySource, error) {
+	if spec, ok := strings.CutPrefix(base, "git:"); ok {
+		return runtime.GitSource(ctx, dir, spec)
+	}
+	if base != "deployed" {
+		return runtime.DirSource(base)
+	}
+	answer, err := at.get(ctx, "/api/v1/policies/bundle")
+	if err != nil {
+		return runtime.PolicySource{}, err
+	}
+	defer answer.Close()
+	text, err := io.ReadAll(io.LimitReader(answer, maxBundle))
+	if err != nil {
+		return runtime.PolicySource{}, environment(fmt.Errorf("the set deployed at %s: %w", at.url, err))
+	}
+	return runtime.PolicySource{Name: "deployed at " + at.url, Prefix: "deployed", Bundle: text}, nil
+}
+
+// openTraffic finds what to compare over.
+func openTraffic(ctx context.Context, from string, at instance, t terminal) (in io.ReadCloser, name string, err error) {
+	switch from {
+	case "live":
+		in, err = at.get(ctx, trafficPath(runtime.TrafficSince))
+		return in, "live at " + at.url, err
+	case "-":
+		return io.NopCloser(t.in), "standard input", nil
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return nil, "", environment(err)
+	}
+	return f, from, nil
+}

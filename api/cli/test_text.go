@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// testText draws the outcome of tests for people.
+func testText(r *runtime.TestReport, coverage bool) string {
+	if len(r.Tests) == 0 {
+		return "no tests in " + r.Policies + "\n" +
+			"    hint: write one beside a rule (sluice test --help shows how), or let sluice test --from-traffic FILE write some\n"
+	}
+	var p page
+	p.WriteString(testLines(r))
+	if coverage {
+		p.coverage(&r.Coverage)
+	} else if n := len(r.Coverage.Never); n > 0 {
+		p.line("never exercised: %s; --coverage lists them", counted(n, "rule"))
+	}
+	p.line("%s", r.Summary())
+	return printable(p.String())
+}
+
+// testLines has a line for each test, and what is wrong below those that fail.
+func testLines(r *runtime.TestReport) string {
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for i := range r.Tests {
+		c := &r.Tests[i]
+		team, name, _ := strings.Cut(c.ID, "/")
+		word, about := "ok", counted(c.Samples, "sample")
+		if len(c.Failures) > 0 {
+			word, about = "FAIL", c.Pos.String()
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", word, team, name, about)
+	}
+	if err := tw.Flush(); err != nil {
+		panic(fmt.Sprintf("memory takes what is written: %v", err))
+	}
+	lines := strings.SplitAfter(text.String(), "\n")
+	var p page
+	for i := range r.Tests {
+		p.WriteString(lines[i])
+		for j := range r.Tests[i].Failures {
+			p.failure(&r.Tests[i].Failures[j], explainedBefore(r.Tests[i].Failures[:j], &r.Tests[i].Failures[j]))
+		}
+	}
+	return p.String()
+}
+
+// explainedBefore reports whether the series of a failure has been explained with
+// an earlier one.
+func explainedBefore(before []runtime.TestFailure, f *runtime.TestFailure) bool {
+	for i := range before {
+		if before[i].Explain != nil && f.Explain != nil && before[i].Explain.Series == f.Explain.Series {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *page) failure(f *runtime.TestFailure, explained bool) {
+	if f.Series == "" {
+		p.line("      %s", f.Message)
+		return
+	}
+	p.line("      series    %s", f.Series)
+	p.line("      expected  %s", f.Expected)
+	got := f.Got
+	if f.Rule != nil {
+		got += "   " + f.Rule.Pos.String()
+	}
+	p.line("      got       %s", got)
+	if f.Explain == nil || explained {
+		return
+	}
+	var inner page
+	inner.explanation(f.Explain, false)
+	for line := range strings.Lines(strings.TrimPrefix(inner.String(), f.Series+"\n")) {
+		fmt.Fprintf(p, "      | %s", line)
+	}
+}
+
+func (p *page) coverage(c *runtime.RuleCoverage) {
+	for i := range c.Never {
+		v := &c.Never[i]
+		p.line("never exercised: %s %s (%s)", v.Section, v.ID, v.Pos)
+	}
+	for _, s := range c.Sections {
+		p.line("coverage  %-10s %4d of %4d  %5.1f %%", s.Section, s.Exercised, s.Rules, 100*float64(s.Exercised)/float64(s.Rules))
+	}
+	p.line("coverage  %-10s %21.1f %%", "all", c.Percent)
+}
+
+// The elements of a JUnit report that readers agree on.
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Suite   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	File    string        `xml:"file,attr,omitempty"`
+	Line    int           `xml:"line,attr,omitempty"`
+	Seconds float64       `xml:"time,attr"`
+	Failure *junitFailure `xml:"failure,omitempty"`
+}
+
+type junitFailure struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// writeJUnit writes a suite for each team.
+func writeJUnit(w io.Writer, r *runtime.TestReport) error {
+	var suites []*junitSuite
+	for i := range r.Tests {
+		c := &r.Tests[i]
+		team, name, _ := strings.Cut(c.ID, "/")
+		if n := len(suites); n == 0 || suites[n-1].Name != team {
+			suites = append(suites, &junitSuite{Name: team})
+		}
+		s := suites[len(suites)-1]
+		j := junitCase{Suite: team, Name: name, File: c.Pos.File, Line: c.Pos.Line, Seconds: c.Seconds}
+		if len(c.Failures) > 0 {
+			j.Failure = &junitFailure{Message: printable(c.Failures[0].Message)}
+			for k := range c.Failures {
+				j.Failure.Text += printable(c.Failures[k].Message) + "\n"
+			}
+			s.Failures++
+		}
+		s.Tests++
+		s.Cases = append(s.Cases, j)
+	}
+	out, err := xml.MarshalIndent(struct {
+		XMLName xml.Name `xml:"testsuites"`
+		Suites  []*junitSuite
+	}{Suites: suites}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("junit: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, out)
+	return err
+}

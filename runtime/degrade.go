@@ -1,0 +1,170 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
+)
+
+// Bounds of a step by hand.
+const (
+	MinDegradeTime = time.Second
+	MaxDegradeTime = 7 * 24 * time.Hour
+)
+
+// ErrNoDegrade says that the policy set in force has no rule that gives anything up.
+var ErrNoDegrade = errors.New("the policy set has no degrade rule in force, so no step gives anything up")
+
+// degradation is the ladder of an instance and what it stands on.
+type degradation struct {
+	step atomic.Uint32 // in force; the workers read it
+
+	mu      sync.Mutex
+	control ladder.Control
+	read    ladder.Values // last reading
+	probe   func() ladder.Values
+	now     func() time.Time
+	every   time.Duration // between two readings
+}
+
+func newDegradation(probe func() ladder.Values) *degradation {
+	d := &degradation{probe: probe, now: time.Now, every: time.Second}
+	for m := range d.read {
+		d.read[m] = math.NaN()
+	}
+	return d
+}
+
+func (d *degradation) inForce() ladder.Step { return ladder.Step(d.step.Load()) }
+
+// degrade is the part that reads the measures and moves the ladder.
+func (r *Runtime) degrade(ctx context.Context, ready func()) error {
+	ready()
+	r.observe()
+	r.warnOfLimit()
+	tick := time.NewTicker(r.degradation.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			r.observe()
+		}
+	}
+}
+
+// warnOfLimit tells that a bound on the share of memory will never be passed.
+func (r *Runtime) warnOfLimit() {
+	d := r.degradation
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, rung := range d.control.Plan() {
+		if rung.Bounds[ladder.Memory] > 0 && math.IsNaN(d.read[ladder.Memory]) {
+			r.log.Warn("the memory limit is not known, so nothing is given up for a share of it; set GOMEMLIMIT, or write a size")
+			return
+		}
+	}
+}
+
+func (r *Runtime) observe() {
+	d := r.degradation
+	read := d.probe()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	d.read = read
+	was, _, _ := d.control.Step()
+	if d.control.Observe(read, now) {
+		r.logStep(was)
+	}
+	if d.control.Expire(now) {
+		r.log.Info("degradation is automatic again, the time by hand is over", "step", d.control.InForce())
+	}
+	d.step.Store(uint32(d.control.InForce()))
+}
+
+// adopt takes the bounds of a revision. It is called before workers see it.
+func (r *Runtime) adopt(rev *revision) {
+	d := r.degradation
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	was, _, _ := d.control.Step()
+	if d.control.Adopt(rev.program.Ladder(), d.now()) {
+		r.logStep(was)
+	}
+	d.step.Store(uint32(d.control.InForce()))
+}
+
+// logStep tells that the ladder moved. Overruled by hand, it moves in silence.
+func (r *Runtime) logStep(was ladder.Step) {
+	d := r.degradation
+	step, _, cause := d.control.Step()
+	log := r.log.With("step", step, "before", was)
+	switch {
+	case d.control.Hand() != nil:
+		log.Debug("degradation would move, but is set by hand")
+	case step > was:
+		log.Warn("overload: more samples are given up", "measure", cause.Measure,
+			"value", cause.Measure.Format(cause.Value), "bound", cause.Measure.Format(cause.Bound))
+	default:
+		log.Info("fewer samples are given up: every measure is low again, or the rules are gone")
+	}
+}
+
+// Degrade sets the step of degradation by hand, for a time (from MinDegradeTime
+// to MaxDegradeTime) and with a reason of 3 to 500 characters; afterwards it is
+// automatic again. P0 gives nothing up, whatever the measures say. Errors wrap
+// ErrRejected, or ErrNoDegrade.
+func (r *Runtime) Degrade(step string, length time.Duration, reason string) (DegradeStatus, error) {
+	to, ok := ladder.ParseStep(step)
+	n := utf8.RuneCountInString(reason)
+	switch {
+	case !ok:
+		return DegradeStatus{}, fmt.Errorf("%w: step: %q is none of P0, P1, P2, P3", ErrRejected, step)
+	case length < MinDegradeTime || length > MaxDegradeTime:
+		return DegradeStatus{}, fmt.Errorf("%w: for: %v is not from %v to 7d", ErrRejected, length, MinDegradeTime)
+	case n < 3 || n > 500:
+		return DegradeStatus{}, fmt.Errorf("%w: reason: write 3 to 500 characters", ErrRejected)
+	}
+	d := r.degradation
+	d.mu.Lock()
+	if !climbable(d.control.Plan()) {
+		d.mu.Unlock()
+		return DegradeStatus{}, ErrNoDegrade
+	}
+	now := d.now()
+	d.control.Force(ladder.Hand{Step: to, Until: now.Add(length), Reason: reason, Set: now})
+	d.step.Store(uint32(to))
+	r.log.Warn("degradation is set by hand", "step", to, "until", now.Add(length).UTC().Format(time.RFC3339), "reason", reason)
+	d.mu.Unlock()
+	return *r.DegradeStatus(), nil
+}
+
+// AutoDegrade ends a step that was set by hand, if there is one.
+func (r *Runtime) AutoDegrade() DegradeStatus {
+	d := r.degradation
+	d.mu.Lock()
+	if d.control.Release() {
+		r.log.Info("degradation is automatic again", "step", d.control.InForce())
+	}
+	d.step.Store(uint32(d.control.InForce()))
+	d.mu.Unlock()
+	return *r.DegradeStatus()
+}
+
+func climbable(p *ladder.Plan) bool {
+	for _, rung := range p {
+		if len(rung.Rules) > 0 {
+			return true
+		}
+	}
+	return false
+}

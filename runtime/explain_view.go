@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+)
+
+// RuleView is a rule, as explain shows it.
+type RuleView struct {
+	ID          string            `json:"id"` // team/name
+	Section     string            `json:"section"`
+	Action      string            `json:"action"`
+	Tier        string            `json:"tier,omitempty"`
+	Order       *int              `json:"order,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Pos         diag.Pos          `json:"pos"`
+	Fields      []FieldView       `json:"fields,omitempty"`  // of a rule that acts
+	Samples     map[string]uint64 `json:"samples,omitempty"` // by disposition, what it did on the running instance since it started
+}
+
+// FieldView is a field of a rule and where it is set.
+type FieldView struct {
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value"`
+	Pos   diag.Pos        `json:"pos"` // zero: nobody set it, the schema has a default
+}
+
+// view describes a rule, with its fields where they are wanted.
+func (x *explainer) view(i int32, fields bool) RuleView {
+	r := x.rules[i]
+	v := RuleView{
+		ID: string(r.ID), Section: r.Section, Action: r.Action, Description: r.Description, Pos: x.at(r.Pos),
+		Samples: x.counts[string(r.ID)],
+	}
+	all := x.fields(&r)
+	for _, f := range all {
+		switch f.Name {
+		case "tier":
+			v.Tier = strings.Trim(string(f.Value), `"`)
+		case "order":
+			if n := 0; json.Unmarshal(f.Value, &n) == nil {
+				v.Order = &n
+			}
+		}
+	}
+	if fields {
+		v.Fields = all
+	}
+	return v
+}
+
+// fields lists the fields of a rule in the order of the language, with their places.
+func (x *explainer) fields(r *program.Rule) (out []FieldView) {
+	team, name, _ := strings.Cut(string(r.ID), "/")
+	written := x.written(team, r.Section, name)
+	d := json.NewDecoder(bytes.NewReader(written))
+	if _, err := d.Token(); err != nil {
+		return nil // the section has no such entry: nothing to show
+	}
+	for d.More() {
+		key, err := d.Token()
+		field, ok := key.(string)
+		var value json.RawMessage
+		if err != nil || !ok || d.Decode(&value) != nil {
+			return out
+		}
+		out = append(out, FieldView{Name: field, Value: value, Pos: x.place(team, r.Section, name, field)})
+	}
+	return out
+}
+
+// written returns an entry of a section as JSON, nothing when there is none.
+func (x *explainer) written(team, section, name string) []byte {
+	if x.entries == nil {
+		x.entries = map[string]map[string]map[string]json.RawMessage{}
+		for i := range x.set.Teams {
+			x.entries[x.set.Teams[i].Name] = entriesOf(&x.set.Teams[i])
+		}
+	}
+	return x.entries[team][section][name]
+}
+
+// entriesOf gives the entries of all sections of a team as JSON, by section and name.
+func entriesOf(t *policy.Team) map[string]map[string]json.RawMessage {
+	text, err := json.Marshal(t)
+	if err != nil {
+		panic(fmt.Sprintf("a team is plain data: %v", err))
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		panic(fmt.Sprintf("a team is an object: %v", err))
+	}
+	out := map[string]map[string]json.RawMessage{}
+	for section, value := range fields {
+		var entries map[string]json.RawMessage
+		if json.Unmarshal(value, &entries) == nil { // the fields that are texts are no sections
+			out[section] = entries
+		}
+	}
+	return out
+}

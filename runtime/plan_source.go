@@ -1,0 +1,174 @@
+package runtime
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sluice-metrics/sluice/policies"
+	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+)
+
+// PolicySource is where a policy set comes from: files, or a bundle.
+type PolicySource struct {
+	Name   string // for people
+	Prefix string // put before the names of files
+	Files  fs.FS
+	Bundle []byte // JSON, as Runtime.Bundle gives it; used when Files is nil
+}
+
+// DirSource is the policy set in a directory. The error is ErrConfig.
+func DirSource(dir string) (PolicySource, error) {
+	if info, err := os.Stat(dir); err != nil {
+		return PolicySource{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	} else if !info.IsDir() {
+		return PolicySource{}, fmt.Errorf("%w: %s is not a directory", ErrConfig, dir)
+	}
+	return PolicySource{Name: dir, Prefix: dir, Files: os.DirFS(dir)}, nil
+}
+
+// Bounds of what is asked of git: a policy set has 8 MiB at most.
+const (
+	gitPatience = 30 * time.Second
+	maxGitBytes = 32 << 20
+)
+
+// GitSource is the policy set that a git repository has at a revision. dir is a
+// directory of the repository. spec is REV or REV:PATH, with PATH from the root of
+// the repository; without it, the path of dir. The error is ErrConfig.
+//
+// It asks the program git, which knows every way to name and to store a revision:
+// packs, alternates, worktrees, sparse and shallow clones. No shell is involved and
+// nothing of the repository is run.
+func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
+	rev, at, pathGiven := strings.Cut(spec, ":")
+	if rev == "" || strings.HasPrefix(rev, "-") {
+		return PolicySource{}, fmt.Errorf("%w: %q names no git revision; write git:REV or git:REV:PATH, such as git:origin/main", ErrConfig, spec)
+	}
+	git := gitRepository{dir: dir}
+	where, err := git.ask(ctx, "rev-parse", "--show-toplevel", "--show-prefix")
+	if err != nil {
+		return PolicySource{}, err
+	}
+	top, prefix, _ := strings.Cut(strings.TrimSuffix(string(where), "\n"), "\n")
+	git.dir = top // from below, an archive has what is below only
+	if !pathGiven {
+		at = prefix
+	}
+	at = path.Clean("/" + filepath.ToSlash(at))[1:]
+	hash, err := git.ask(ctx, "rev-parse", "--verify", "--quiet", rev+"^{commit}")
+	if err != nil {
+		return PolicySource{}, fmt.Errorf("%w: the repository of %s has no revision %q; in CI, a shallow clone may lack it: fetch it first", ErrConfig, dir, rev)
+	}
+	commit := strings.TrimSpace(string(hash))
+	text, err := git.ask(ctx, "archive", "--format=zip", commit+":"+at, "--", "*.cue")
+	if err != nil {
+		return PolicySource{}, fmt.Errorf("%w: there is no policy set in /%s at %s (%.12s)", ErrConfig, at, rev, commit)
+	}
+	files, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
+	if err != nil {
+		return PolicySource{}, fmt.Errorf("files of %s: %w", rev, err)
+	}
+	return PolicySource{Name: fmt.Sprintf("git %s (%.12s)", rev, commit), Prefix: rev + ":" + at, Files: files}, nil
+}
+
+// gitRepository is the repository around a directory.
+type gitRepository struct{ dir string }
+
+// ask runs one command of git and returns what it prints.
+func (g gitRepository) ask(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, gitPatience)
+	defer cancel()
+	out, told := &bounded{most: maxGitBytes}, &bounded{most: 4096}
+	c := exec.CommandContext(ctx, "git", append([]string{"-C", g.dir}, args...)...)
+	c.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	c.Stdout, c.Stderr = out, told
+	switch err := c.Run(); {
+	case errors.Is(err, exec.ErrNotFound):
+		return nil, fmt.Errorf("%w: a base of git needs the program git, and there is none here; check the revision out and give its directory, or --base deployed", ErrConfig)
+	case out.over:
+		return nil, fmt.Errorf("%w: the policy set in git is larger than %d MiB", ErrConfig, maxGitBytes>>20)
+	case err != nil:
+		first, _, _ := strings.Cut(strings.TrimPrefix(told.String(), "fatal: "), "\n")
+		return nil, fmt.Errorf("%w: git in %s: %s (%w)", ErrConfig, g.dir, first, err)
+	}
+	return out.Bytes(), nil
+}
+
+// bounded keeps what is written to it, up to a bound; more is an error.
+type bounded struct {
+	bytes.Buffer
+	most int
+	over bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.most {
+		b.over = true
+		return 0, io.ErrShortBuffer
+	}
+	return b.Buffer.Write(p)
+}
+
+// plannable is a policy set that runs, with where it is written as people find it.
+type plannable struct {
+	program.Written
+	program *program.Program
+	known   *catalogue.Catalogue
+	tags    []string
+}
+
+// load loads a set, and says in s what it is. It returns nil for a set that is refused.
+func (s *PlannedSet) load(ctx context.Context, from PolicySource, how Loading, today time.Time) (*plannable, error) {
+	s.Name = from.Name
+	set, err := from.load(ctx, how, today)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from.Name, err)
+	}
+	s.report, s.Revision, s.Rules, s.Findings = set.report, set.report.Revision, set.report.Rules, set.report.Findings
+	if set.report.Refused() {
+		return nil, nil
+	}
+	where := maps.Clone(set.bundle.Provenance)
+	for field, pos := range where {
+		pos.File = path.Join(filepath.ToSlash(from.Prefix), pos.File)
+		where[field] = pos
+	}
+	out := &plannable{Written: program.Written{Set: &set.bundle.Set, Provenance: where}, known: set.known, tags: set.bundle.Tags}
+	out.program, _ = program.Compile(&set.bundle.Set, program.Options{Today: today, Provenance: where})
+	s.Tags = set.bundle.Tags
+	return out, nil
+}
+
+func (from PolicySource) load(ctx context.Context, how Loading, today time.Time) (loadedSet, error) {
+	if from.Files != nil {
+		return loadSet(ctx, from.Files, how, from.Prefix)
+	}
+	bundle, err := policy.ReadBundle(from.Bundle)
+	if err != nil {
+		return loadedSet{}, fmt.Errorf("%w: %w", ErrRejected, err)
+	}
+	known, err := catalogue.Load(policies.FS, policies.Catalogue)
+	if err != nil {
+		return loadedSet{}, err
+	}
+	l := loadedSet{bundle: bundle, known: known}
+	l.program, l.report.Findings = program.Compile(&bundle.Set, program.Options{Today: today, Provenance: bundle.Provenance})
+	if l.program != nil {
+		l.report.Revision, l.report.Rules = bundle.Digest, len(l.program.Rules())
+	}
+	return l, nil
+}

@@ -1,0 +1,153 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// TestsFromTraffic writes n tests, each of one recorded series and what the policy
+// set in dir makes of it, as a CUE file of tests. The series are spread over the
+// rules that act on them, and over their tasks. in holds records, one JSON object
+// a line, plain or compressed. A report that refuses the set comes without text.
+func TestsFromTraffic(ctx context.Context, dir string, how Loading, in io.Reader, n int) ([]byte, Report, error) {
+	if n < 1 {
+		return nil, Report{}, fmt.Errorf("%w: --count must be at least 1", ErrConfig)
+	}
+	l, err := loadDir(ctx, dir, how)
+	if err != nil || l.program == nil {
+		return nil, l.report, err
+	}
+	seen, err := readRecording(in, l.known)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	team := l.bundle.Set.Teams[0].Name
+	var tests []policy.NamedTest
+	names := map[string]bool{}
+	for _, s := range spread(l.program, seen.series, n) {
+		t := policy.NamedTest{Name: testName(cmp.Or(s.Metric, s.Name), names), Test: policy.Test{Given: []policy.TestInput{given(s)}}}
+		r := l.program.TryTest(&t.Test, team, l.known.Origin)
+		t.Expect = policy.TestExpect{Dropped: r.Seen.Dropped}
+		if len(r.Seen.Kept) > 0 || len(r.Seen.Dropped) == 0 {
+			t.Expect.Kept = r.Seen.Kept
+		}
+		qualify(t.Expect.Dropped, team, len(l.bundle.Set.Teams) > 1)
+		tests = append(tests, t)
+	}
+	text, err := policy.TestFile("Recorded series, and what the set made of them when this was written.", tests)
+	return text, l.report, err
+}
+
+// qualify names rules by team in a set of several, where the file may be put
+// anywhere.
+func qualify(dropped []policy.TestDropped, team string, several bool) {
+	for i := range dropped {
+		if several && !strings.Contains(dropped[i].By, "/") {
+			dropped[i].By = team + "/" + dropped[i].By
+		}
+	}
+}
+
+// spread picks n series. Series on which the same rules act are alike; of each
+// kind it takes one in turn, and of each kind it takes tasks in turn.
+func spread(p *program.Program, all []*traffic.Series, n int) (out []*traffic.Series) {
+	alike := map[string][]*traffic.Series{}
+	var kinds []string
+	for _, s := range all {
+		key := ""
+		_, events := p.Explain(s.Input)
+		for _, e := range events {
+			if e.Mismatch == "" && e.Changed() {
+				key += fmt.Sprint(e.Rule, " ")
+			}
+		}
+		if alike[key] == nil {
+			kinds = append(kinds, key)
+		}
+		alike[key] = append(alike[key], s)
+	}
+	for _, k := range kinds {
+		alike[k] = byTaskInTurn(alike[k])
+	}
+	for turn := 0; len(out) < n; turn++ {
+		before := len(out)
+		for _, k := range kinds {
+			if turn < len(alike[k]) && len(out) < n {
+				out = append(out, alike[k][turn])
+			}
+		}
+		if len(out) == before {
+			return out
+		}
+	}
+	return out
+}
+
+// byTaskInTurn orders series so that each task has its first before any has its second.
+func byTaskInTurn(list []*traffic.Series) []*traffic.Series {
+	turn, of := map[*traffic.Series]int{}, map[string]int{}
+	for _, s := range list {
+		turn[s] = of[s.Input.Task]
+		of[s.Input.Task]++
+	}
+	slices.SortStableFunc(list, func(a, b *traffic.Series) int { return turn[a] - turn[b] })
+	return list
+}
+
+// given writes a recorded series as a test would give it. Of its values nothing is
+// known.
+func given(s *traffic.Series) policy.TestInput {
+	t := policy.TestInput{
+		Task: s.Task, Scope: s.Scope, Metric: cmp.Or(s.Metric, s.Name), Kind: s.Kind.String(), Origin: s.Origin.String(), Value: 1,
+	}
+	for _, l := range s.Input.Labels {
+		if l.Name == metric.TaskLabel && l.Value == s.Input.Task {
+			continue
+		}
+		if t.Labels == nil {
+			t.Labels = map[string]string{}
+		}
+		t.Labels[l.Name] = l.Value
+	}
+	return t
+}
+
+// testName makes a name for a test of a metric that no other has.
+func testName(metricName string, taken map[string]bool) string {
+	var b strings.Builder
+	divide := func() {
+		if text := b.String(); text != "" && !strings.HasSuffix(text, "-") {
+			b.WriteByte('-')
+		}
+	}
+	lower := false
+	for _, r := range metricName {
+		capital := r >= 'A' && r <= 'Z'
+		if capital && lower {
+			divide()
+		}
+		lower = r >= 'a' && r <= 'z' || r >= '0' && r <= '9'
+		if lower || capital {
+			b.WriteString(strings.ToLower(string(r)))
+		} else {
+			divide()
+		}
+	}
+	base := "recorded-" + b.String()
+	base = strings.Trim(base[:min(len(base), 56)], "-")
+	name := base
+	for i := 2; taken[name]; i++ {
+		name = fmt.Sprintf("%s-%d", base, i)
+	}
+	taken[name] = true
+	return name
+}
