@@ -57,8 +57,10 @@ func (o ProducerOptions) codec() (kgo.CompressionCodec, error) {
 }
 
 // newProducer makes a client that writes idempotently, with the acknowledgement
-// of every replica, and retries for as long as that makes sense. o has its
-// defaults. Errors are *ConfigError.
+// of every replica, and retries for as long as that makes sense: also a connection
+// that ends at its first request, which is a broker that stops just then, or one
+// that wants another protocol. The second is for an Admin to find out, who is asked
+// first. o has its defaults. Errors are *ConfigError.
 func newProducer(config Config, o ProducerOptions, partitioner kgo.Partitioner) (*kgo.Client, error) {
 	opts, err := config.options()
 	codec, codecErr := o.codec()
@@ -72,6 +74,7 @@ func newProducer(config Config, o ProducerOptions, partitioner kgo.Partitioner) 
 		kgo.MaxBufferedBytes(max(o.BufferBytes, int(o.RecordBytes))),
 		kgo.ProducerLinger(o.Linger),
 		kgo.RecordPartitioner(partitioner),
+		kgo.AlwaysRetryEOF(),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka producer: %w", err)
