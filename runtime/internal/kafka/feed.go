@@ -111,6 +111,17 @@ func (f *feed) drain() error {
 	return f.acknowledge(true)
 }
 
+// finish works off what is queued and has the worker let go of everything. The
+// worker lives on.
+func (f *feed) finish() error {
+	for !f.p.queue.empty() && !f.p.stopping.Load() {
+		if err := f.take(); err != nil {
+			return err
+		}
+	}
+	return f.drain()
+}
+
 // acknowledge waits for the worker's outputs; the last time it gives up what it
 // holds, too.
 func (f *feed) acknowledge(last bool) (err error) {

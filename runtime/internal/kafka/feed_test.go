@@ -128,7 +128,7 @@ func TestFeedOpensANewWorkerWhenTheLogWentBack(t *testing.T) {
 		t.Error("a batch is left from before the rewind")
 	}
 	p.src.runTasks()
-	if st := p.status(); st.Next != 90 || st.Acked != 90 {
+	if st := p.status(""); st.Next != 90 || st.Acked != 90 {
 		t.Errorf("goes on at %d, acknowledged %d", st.Next, st.Acked)
 	}
 }

@@ -44,8 +44,9 @@ type partition struct {
 
 	ctx      context.Context // of the worker; ends when its time is up
 	cancel   context.CancelFunc
-	stop     chan struct{} // closed: finish
-	stopping atomic.Bool   // stop is closed, or about to be
+	stop     chan struct{}   // closed: finish
+	finish   chan chan error // asks to acknowledge everything queued
+	stopping atomic.Bool     // stop is closed, or about to be
 	done     chan struct{}
 
 	end      atomic.Int64 // end of the log, as far as known
@@ -67,7 +68,7 @@ type partition struct {
 func newPartition(s *Source, id engine.Partition) *partition {
 	p := &partition{
 		src: s, id: id, queue: newQueue(), patience: patience,
-		stop: make(chan struct{}), done: make(chan struct{}),
+		stop: make(chan struct{}), finish: make(chan chan error), done: make(chan struct{}),
 		owned: true, state: StateAssigned, base: -1, next: -1, acked: -1, epoch: -1,
 	}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
@@ -132,6 +133,9 @@ func (p *partition) serve() error {
 				return nil // lost: somebody else may be writing already
 			}
 			return f.drain()
+		case answer := <-p.finish:
+			err = f.finish()
+			answer <- err
 		case <-f.timer.C:
 			err = f.flush()
 		case <-idle.C:

@@ -71,6 +71,12 @@ func (q *queue) size() int64 {
 	return q.bytes
 }
 
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head == len(q.items)
+}
+
 // drop empties the queue and, with shut, refuses what comes until open.
 func (q *queue) drop(shut bool) {
 	q.mu.Lock()

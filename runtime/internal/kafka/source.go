@@ -102,6 +102,7 @@ type Source struct {
 	joined    time.Time // first assignment, which may be an empty one
 	failed    error     // of the group, until it works again
 	commitErr error
+	halt      State // StatePaused, StateDraining or StateDrained: nothing is fetched; "": it is
 }
 
 type topicPartition struct {
@@ -234,6 +235,9 @@ func (s *Source) connect() error {
 		return fmt.Errorf("consumer group %s: %w", s.opts.Group, err)
 	}
 	s.cl, s.adm = cl, kadm.NewClient(cl)
+	if s.halt != "" {
+		cl.PauseFetchTopics(s.opts.Topics...)
+	}
 	return nil
 }
 

@@ -17,7 +17,9 @@ const (
 	StateSinkDown  State = "sink-down" // a flush takes longer than 5 s
 	StateGap       State = "gap"       // finds out what the broker still has
 	StateFailed    State = "failed"    // its worker failed and is opened again after a pause
-	StateDraining  State = "draining"  // being given up
+	StateDraining  State = "draining"  // being given up, or asked to acknowledge everything
+	StatePaused    State = "paused"    // not fetched: somebody asked for that
+	StateDrained   State = "drained"   // not fetched, everything is acknowledged and committed
 )
 
 const slowFlush = 5 * time.Second
@@ -32,6 +34,7 @@ type Status struct {
 	GapRecords int64             // in all of them
 	Err        error             // why the group does not work, nil when it does
 	CommitErr  error             // of the latest commit, nil when it succeeded
+	Halt       State             // StatePaused, StateDraining or StateDrained; "" when records are fetched
 }
 
 // PartitionStatus is what one partition is doing. Offsets below 0 are unknown.
@@ -54,7 +57,7 @@ func (s *Source) Status() Status {
 	s.mu.Lock()
 	st := Status{
 		Group: s.opts.Group, Joined: s.joined, Gaps: slices.Clone(s.gaps), GapCount: s.gapCount, GapRecords: s.lost,
-		Err: s.failed, CommitErr: s.commitErr,
+		Err: s.failed, CommitErr: s.commitErr, Halt: s.halt,
 	}
 	parts := make([]*partition, 0, len(s.parts))
 	for _, p := range s.parts {
@@ -62,7 +65,7 @@ func (s *Source) Status() Status {
 	}
 	s.mu.Unlock()
 	for _, p := range parts {
-		st.Partitions = append(st.Partitions, p.status())
+		st.Partitions = append(st.Partitions, p.status(st.Halt))
 	}
 	slices.SortFunc(st.Partitions, func(a, b PartitionStatus) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
@@ -70,7 +73,7 @@ func (s *Source) Status() Status {
 	return st
 }
 
-func (p *partition) status() PartitionStatus {
+func (p *partition) status(halt State) PartitionStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := PartitionStatus{
@@ -89,6 +92,8 @@ func (p *partition) status() PartitionStatus {
 	case st.State != StateRunning:
 	case began > 0 && time.Since(time.Unix(0, began)) > slowFlush:
 		st.State = StateSinkDown
+	case halt != "":
+		st.State = halt
 	case p.holds&holdFull != 0:
 		st.State = StateThrottled
 	}
