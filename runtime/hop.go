@@ -85,13 +85,19 @@ func (h *Hop) consumer(s kafka.Status) {
 	if s.Err != nil {
 		h.Error = s.Err.Error()
 	}
+	h.Partitions = partitionsOf(s)
+}
+
+func partitionsOf(s kafka.Status) []Partition {
+	out := make([]Partition, 0, len(s.Partitions))
 	for _, p := range s.Partitions {
-		out := Partition{Topic: p.Topic, ID: p.ID, State: string(p.State), Offset: p.Acked, Lag: p.Lag}
+		to := Partition{Topic: p.Topic, ID: p.ID, State: string(p.State), Offset: p.Acked, Lag: p.Lag}
 		if p.Err != nil {
-			out.Error = p.Err.Error()
+			to.Error = p.Err.Error()
 		}
-		h.Partitions = append(h.Partitions, out)
+		out = append(out, to)
 	}
+	return out
 }
 
 // takes returns which samples are for a sink.

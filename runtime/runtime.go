@@ -51,6 +51,7 @@ type Runtime struct {
 	recording atomic.Int64 // requests for traffic
 
 	degradation *degradation
+	halts       halts // of streams
 
 	dictionary *dictionary
 	budgets    *engine.Budgets // of all streams
@@ -284,6 +285,7 @@ func (r *Runtime) ensureTopics(ctx context.Context) error {
 
 // close lets go of what open opened. The hops have ended.
 func (r *Runtime) close() error {
+	r.halts.stop()
 	if r.producer != nil {
 		r.producer.Close()
 	}
