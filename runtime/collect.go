@@ -138,11 +138,22 @@ const (
 	collectKey   = "collect"
 )
 
-// How long to wait before the control topic is tried again.
+// How long the control topic may take, and the pauses before it is tried again.
 const (
+	controlPatience = 30 * time.Second
 	controlRetry    = time.Second
 	controlRetryMax = 5 * time.Minute
 )
+
+// runControl reads the control topic. What keeps it from doing so ends nothing.
+func (r *Runtime) runControl(ctx context.Context, ready func()) error {
+	c, err := kafka.NewControl(r.kafka, controlTopic)
+	if err != nil {
+		return err
+	}
+	r.control.Store(c)
+	return c.Run(ctx, ready)
+}
 
 // tellReporters puts the document of the whole set on the control topic, at the
 // start and after each reload. What keeps it from doing so is logged: reporters
@@ -154,8 +165,7 @@ func (r *Runtime) tellReporters(ctx context.Context, ready func()) error {
 	for {
 		rev := r.rev.Load()
 		var again <-chan time.Time
-		wrote, err := kafka.PutControl(ctx, r.kafka, controlTopic, collectKey, rev.program.CollectAll().Encode(rev.digest))
-		switch {
+		switch err := r.tell(ctx, rev); {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
@@ -163,7 +173,6 @@ func (r *Runtime) tellReporters(ctx context.Context, ready func()) error {
 			again, pause = time.After(pause), min(2*pause, controlRetryMax)
 		default:
 			pause = controlRetry
-			r.log.Debug("control topic", "topic", controlTopic, "revision", rev.digest, "written", wrote)
 		}
 		select {
 		case <-ctx.Done():
@@ -172,6 +181,18 @@ func (r *Runtime) tellReporters(ctx context.Context, ready func()) error {
 		case <-again:
 		}
 	}
+}
+
+// tell writes the document of a revision unless it is there.
+func (r *Runtime) tell(ctx context.Context, rev *revision) error {
+	ctx, cancel := context.WithTimeout(ctx, controlPatience)
+	defer cancel()
+	log := r.control.Load()
+	document := rev.program.CollectAll().Encode(rev.digest)
+	if there, ok := log.Get(collectKey); ok && bytes.Equal(there.Value, document) {
+		return nil
+	}
+	return log.Put(ctx, collectKey, document)
 }
 
 // sameJSON reports whether two values say the same.

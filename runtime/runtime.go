@@ -56,9 +56,10 @@ type Runtime struct {
 	dictionary *dictionary
 	budgets    *engine.Budgets // of all streams
 	started    time.Time
-	dir        string       // of the data; set by Run
-	kafka      kafka.Config // set by Run
-	producer   *kafka.Sink  // set by Run
+	dir        string                        // of the data; set by Run
+	kafka      kafka.Config                  // set by Run
+	producer   *kafka.Sink                   // set by Run
+	control    atomic.Pointer[kafka.Control] // set by Run
 
 	mu      sync.RWMutex // guards what Run opens and others look at
 	brokers []string
@@ -115,9 +116,9 @@ func (r *Runtime) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := []lifecycle.Part{r.brokerPart(), {Name: "wiring", Run: r.wire}}
+	parts := []lifecycle.Part{r.brokerPart(), {Name: "control topic", Run: r.runControl}, {Name: "wiring", Run: r.wire}}
 	if r.cfg.does(roleHop1) {
-		parts = append(parts, lifecycle.Part{Name: "control topic", Run: r.tellReporters}, lifecycle.Part{Name: "degradation", Run: r.degrade})
+		parts = append(parts, lifecycle.Part{Name: "reporters", Run: r.tellReporters}, lifecycle.Part{Name: "degradation", Run: r.degrade})
 	}
 	parts = append(parts, r.wanted()...)
 	parts = append(parts, lifecycle.Part{Name: "announcement", Run: r.announce})

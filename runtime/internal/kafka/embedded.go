@@ -54,6 +54,7 @@ type Embedded struct {
 
 const (
 	segmentBytes = 8 << 20 // freed as a whole, so this is also the least a partition takes
+	compactEvery = 10 * time.Minute
 	lockFile     = "LOCK"
 	dataFolder   = "log"
 	virtualPort  = 9092
@@ -96,7 +97,11 @@ func (e *Embedded) start() error {
 		kfake.ClusterID("sluice-embedded"),
 		kfake.WithLogger(e.log),
 		kfake.GroupMinSessionTimeout(time.Second),
-		kfake.BrokerConfigs(map[string]string{"log.segment.bytes": strconv.Itoa(segmentBytes)}),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes":      strconv.Itoa(segmentBytes),
+			"log.retention.ms":       "-1", // we trim ourselves; it would also bite compacted topics
+			"log.cleaner.backoff.ms": strconv.FormatInt(compactEvery.Milliseconds(), 10),
+		}),
 	}
 	if e.opts.Port != 0 {
 		opts = append(opts, kfake.Ports(e.opts.Port))

@@ -48,6 +48,12 @@ func (c *cable) pull() {
 	}
 }
 
+func (c *cable) mend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = false
+}
+
 // Tests with several members run in real time, with short sessions: while a group
 // waits for a member, the client waits on a lock, which is not enough for a bubble
 // to let time pass.

@@ -36,7 +36,8 @@ func (e *Embedded) trimForEver(ctx context.Context) {
 // Groups without a member, and topics without a group, hold data for Unread. It
 // always leaves the last batch of a partition: without one, the broker would begin
 // its offsets at 0 again after a restart, below what groups have committed. Age
-// counts from the first Trim that saw the data. It runs every TrimEvery by itself.
+// counts from the first Trim that saw the data. A compacted topic is left alone: it
+// is what it says now, however old. It runs every TrimEvery by itself.
 func (e *Embedded) Trim(ctx context.Context) error {
 	e.trimming.Lock()
 	defer e.trimming.Unlock()
@@ -54,6 +55,9 @@ func (e *Embedded) Trim(ctx context.Context) error {
 	now := time.Now()
 	var errs []error
 	for topic := range topics {
+		if e.compacted(topic) {
+			continue
+		}
 		for _, p := range e.cluster.PartitionInfos(topic) {
 			key := topicPartition{topic, p.Partition}
 			e.mark(key, now, p.HighWatermark)
@@ -67,6 +71,15 @@ func (e *Embedded) Trim(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (e *Embedded) compacted(topic string) bool {
+	info := e.cluster.TopicInfo(topic)
+	if info == nil {
+		return false
+	}
+	policy := info.Configs["cleanup.policy"]
+	return policy != nil && *policy == "compact"
 }
 
 func (e *Embedded) groups(ctx context.Context) ([]*kfake.GroupInfo, error) {
