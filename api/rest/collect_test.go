@@ -150,9 +150,9 @@ func TestCollectTasks(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"": "lacks the task", "a/b": "write / in a torrent_task_id as %2F", "a/": "%2F", "x?wait=soon": `"soon" is not a duration such as`,
-		"x?wait=-5s": "is not a duration", "x?wait=5": "is not a duration", "x?job=a&job=b": "more than one job", "x?job=%zz": "invalid URL escape",
-		strings.Repeat("x", maxName+1): "more than 4096 bytes", "x?job=" + strings.Repeat("x", maxName+1): "more than 4096 bytes",
+		"": "lacks the task", "a/b": "write / in a value as %2F", "a/": "%2F", "x?wait=soon": `"soon" is not a duration such as`,
+		"x?wait=-5s": "is not a duration", "x?wait=5": "is not a duration", "x?job=a&job=b": "job: there is more than one", "x?job=%zz": "invalid URL escape",
+		strings.Repeat("x", maxText+1): "more than 4096 bytes", "x?job=" + strings.Repeat("x", maxText+1): "more than 4096 bytes",
 	} {
 		a := c.ask(t, "/api/v1/collect/"+path)
 		var p problemBody

@@ -58,12 +58,17 @@ func (s *site) unexplained(t *testing.T) {
 		"series=up&kind=timer":              {Detail: `"timer" is none`, Field: "kind", Hint: "write one of counter, gauge, meter, histogram"},
 		"":                                  {Detail: "ask about one of a series, a record, a rule, and a series that is missing", Field: "question"},
 		"series=up&rule=x":                  {Detail: "ask about one of a series, a record, a rule, and a series that is missing", Field: "question"},
-		"series=up&series=down":             {Detail: "more than one series: ask for each by itself"},
-		"metric=up":                         {Detail: "there is no parameter metric: ask with series, record, rule or why-not, and kind and origin for a series"},
+		"series=up&series=down":             {Detail: "series: there is more than one: ask for each by itself"},
+		"metric=up":                         {Detail: `there is no parameter "metric": GET /api/v1/explain takes series, record, rule, why-not, kind, origin`},
 		"series=%zz":                        {Detail: `invalid URL escape "%zz"`},
 	} {
 		got := s.get(t, "/api/v1/explain?"+query)
 		want.Title, want.Status = "Bad Request", http.StatusBadRequest
+		want.Code = "bad-request"
+		if want.Field != "" {
+			want.Code = "question"
+		}
+		want.Type, want.Instance = "urn:sluice:problem:"+want.Code, "urn:sluice:request:"+got.header.Get("X-Request-Id")
 		var p problemBody
 		if err := json.Unmarshal([]byte(got.body), &p); err != nil || got.status != want.Status {
 			t.Errorf("%s: %d %s: %v", query, got.status, got.body, err)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -43,10 +44,11 @@ func localHost(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // secure sets the headers that keep a browser from making more of an answer
-// than it is.
+// than it is, and names the request.
 func secure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
+		h.Set(echo.HeaderXRequestID, rand.Text())
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -77,7 +79,32 @@ func bearer(reference string) echo.MiddlewareFunc {
 				c.Response().Header().Set("WWW-Authenticate", "Bearer")
 				return echo.NewHTTPError(http.StatusUnauthorized, "a bearer token is needed")
 			}
+			setActor(c, runtime.Actor{Name: "listen-token", Role: runtime.RoleAdmin})
 			return next(c)
 		}
 	}
+}
+
+// everybody lets in whoever can reach a loopback address, as who may do everything.
+func everybody(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		setActor(c, runtime.Actor{Name: "local", Role: runtime.RoleAdmin})
+		return next(c)
+	}
+}
+
+// actorKey is where the context of a request has its actor.
+const actorKey = "actor"
+
+func setActor(c echo.Context, a runtime.Actor) {
+	a.Address = c.Request().RemoteAddr
+	c.Set(actorKey, a)
+}
+
+// actorOf returns who asks: who was let in by no guard may do nothing.
+func actorOf(c echo.Context) runtime.Actor {
+	if a, ok := c.Get(actorKey).(runtime.Actor); ok && !a.Itself() {
+		return a
+	}
+	return runtime.Actor{Name: "nobody"}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 
 	"github.com/sluice-metrics/sluice/runtime"
 )
@@ -17,18 +18,23 @@ import (
 // query serves the part of the Prometheus HTTP API that a data source needs:
 // https://prometheus.io/docs/prometheus/latest/querying/api/.
 func query(g *echo.Group, r *runtime.Runtime) {
+	bounded := middleware.BodyLimit(fmt.Sprint(maxBody))
+	get := func(path string, h echo.HandlerFunc) {
+		g.GET(path, h, bounded)
+		g.HEAD(path, h, bounded)
+	}
 	both := func(path string, ask asking) {
 		h := answer(r, ask)
-		g.GET(path, h)
-		g.POST(path, h)
+		get(path, h)
+		g.POST(path, h, bounded)
 	}
 	both("/query", instant)
 	both("/query_range", ranged)
 	both("/series", series)
 	both("/labels", labels)
-	g.GET("/label/:name/values", answer(r, labelValues))
-	g.GET("/metadata", answer(r, metadata))
-	g.GET("/status/buildinfo", func(c echo.Context) error {
+	get("/label/:name/values", answer(r, labelValues))
+	get("/metadata", answer(r, metadata))
+	get("/status/buildinfo", func(c echo.Context) error {
 		return c.JSON(http.StatusOK, reply{Status: "success", Data: map[string]string{
 			"version": prometheusVersion, "application": "sluice", "revision": r.Status().Version,
 		}})
@@ -67,15 +73,15 @@ func answer(r *runtime.Runtime, ask asking) echo.HandlerFunc {
 			if errors.As(err, &tooLarge) {
 				return tooLarge
 			}
-			return refuse(c, &badParameter{"form", err})
+			return refuseQuery(c, &badParameter{"form", err})
 		}
 		store, err := r.Store()
 		if err != nil {
-			return refuse(c, err)
+			return refuseQuery(c, err)
 		}
 		data, warnings, err := ask(c, store)
 		if err != nil {
-			return refuse(c, err)
+			return refuseQuery(c, err)
 		}
 		ok := reply{Status: "success", Data: data, Warnings: warnings}
 		if res, evaluated := data.(*runtime.QueryResult); evaluated {
@@ -85,8 +91,8 @@ func answer(r *runtime.Runtime, ask asking) echo.HandlerFunc {
 	}
 }
 
-// refuse answers an error in the terms of the Prometheus HTTP API.
-func refuse(c echo.Context, err error) error {
+// refuseQuery answers an error in the terms of the Prometheus HTTP API.
+func refuseQuery(c echo.Context, err error) error {
 	status, kind := http.StatusUnprocessableEntity, "execution"
 	var failed *runtime.QueryError
 	var bad *badParameter
@@ -110,7 +116,7 @@ func queryStatus(e *runtime.QueryError) int {
 	case runtime.QueryTimeout:
 		return http.StatusServiceUnavailable
 	case runtime.QueryCanceled:
-		return 499 // the client has gone, as nginx and Prometheus have it
+		return statusGone
 	case runtime.QueryInternal:
 		return http.StatusInternalServerError
 	}

@@ -35,7 +35,6 @@ type Server struct {
 
 // Bounds on a request: nobody needs more, and nobody can hold a connection for ever.
 const (
-	maxBody       = "1M"
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
 	writeTimeout  = 3 * time.Minute // above the time that a query may take
@@ -58,12 +57,14 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = problem(o.Log)
-	e.Use(middleware.Recover(), middleware.BodyLimit(maxBody), secure)
+	e.Use(middleware.Recover(), secure)
 	if loopback {
 		e.Use(localHost)
 	}
 	if o.Token != "" {
 		e.Use(bearer(o.Token))
+	} else {
+		e.Use(everybody)
 	}
 	stopping, stop := context.WithCancel(context.Background())
 	routes(e, r, stopping)
@@ -88,37 +89,24 @@ func cannotListen(address string, err error) error {
 }
 
 func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context) {
-	e.GET("/", index(r))
-	e.GET("/metrics", echo.WrapHandler(r.Metrics()))
-	for _, path := range r.ScrapePaths() {
-		e.GET(path, echo.WrapHandler(r.Scrape(path)))
+	get := func(path string, h echo.HandlerFunc) {
+		e.GET(path, h)
+		e.HEAD(path, h)
 	}
-	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	e.GET("/readyz", func(c echo.Context) error {
+	get("/", index(r))
+	get("/metrics", echo.WrapHandler(r.Metrics()))
+	for _, path := range r.ScrapePaths() {
+		get(path, echo.WrapHandler(r.Scrape(path)))
+	}
+	get("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	get("/readyz", func(c echo.Context) error {
 		if err := r.Ready(); err != nil {
 			return c.String(http.StatusServiceUnavailable, err.Error()+"\n")
 		}
 		return c.String(http.StatusOK, "ready\n")
 	})
-	e.GET("/api/v1/status", func(c echo.Context) error { return c.JSON(http.StatusOK, r.Status()) })
-	e.GET("/api/v1/short-ids/:id", shortID(r))
-	degrade(e.Group("/api/v1/degrade"), r)
-	e.GET("/api/v1/explain", explain(r))
-	e.POST("/api/v1/explain", explain(r))
-	e.GET(collectPath+"*", collect(r, stopping))
-	e.GET("/api/v1/traffic", traffic(r))
-	e.GET("/api/v1/policies/bundle", bundle(r))
+	operate(e, &server{r, stopping})
 	query(e.Group("/prometheus/api/v1"), r)
-}
-
-func shortID(r *runtime.Runtime) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		value, ok := r.ShortID(c.Param("id"))
-		if !ok {
-			return echo.NewHTTPError(http.StatusNotFound, "this instance has given out no such identifier")
-		}
-		return c.JSON(http.StatusOK, map[string]string{"id": c.Param("id"), "value": value})
-	}
 }
 
 // URL is where the server is reached.

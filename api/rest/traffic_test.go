@@ -15,7 +15,7 @@ func TestTraffic(t *testing.T) {
 	s := start(t)
 	a := s.get(t, "/api/v1/traffic")
 	lines := strings.Split(strings.TrimSpace(a.body), "\n")
-	if a.status != http.StatusOK || a.header.Get("Content-Type") != trafficType || len(lines) < 10 {
+	if a.status != http.StatusOK || a.header.Get("Content-Type") != linesType || len(lines) < 10 {
 		t.Fatalf("%d %s: %d lines", a.status, a.header, len(lines))
 	}
 	if !strings.HasPrefix(lines[0], `{"sluice_traffic":1,"version":"test",`) || !strings.Contains(lines[0], s.instance.Status().Revision) {

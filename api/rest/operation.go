@@ -1,0 +1,146 @@
+package rest
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// prefix is where all operations are.
+const prefix = "/api/v1"
+
+// operation is a row of the table of what can be asked of an instance. Routes,
+// rights, the checks of what comes in, the audit and the OpenAPI document follow
+// from it. Comments of the Go types that it names are what the document says of them.
+type operation struct {
+	id      string       // in the document and the audit: a verb and what it is about
+	method  string       // of GET there is HEAD, too
+	path    string       // behind the prefix; {name} stands for a parameter
+	role    runtime.Role // that who asks must have, or more
+	summary string       // a sentence
+	about   string       // what else there is to say; sentences
+	params  []param
+
+	// body is an example of what the request carries, a value of the Go type that
+	// it is read into; its fields are all that the JSON may have. A json.RawMessage
+	// is handed over as it came. Nil: what comes is not read.
+	body    any
+	maxBody int64 // bytes; 0: maxBody
+
+	answer any    // of the type of what is answered; nil: there is no content
+	media  string // of the answer; "": JSON
+
+	changes bool          // something: then it is audited, and no page of another site may ask for it
+	time    time.Duration // that it may take; 0: callTime
+	waits   bool          // for as long as it likes, until the server ends; time is of no use
+
+	// handle does it. It returns what is answered: a value for JSON, a document or
+	// lines; an error, see problem.go.
+	handle func(*call) (any, error)
+}
+
+// Bounds on a request to an operation that says nothing else.
+const (
+	maxBody  = 1_000_000 // bytes
+	callTime = 30 * time.Second
+)
+
+// operations lists what can be asked, by area.
+func operations() []operation {
+	return slices.Concat(
+		statusOperations(),
+		policyOperations(),
+		explainOperations(),
+		collectOperations(),
+		trafficOperations(),
+		degradeOperations(),
+	)
+}
+
+// operate adds a route for each operation.
+func operate(e *echo.Echo, s *server) {
+	for _, o := range operations() {
+		h := s.handler(&o)
+		route := prefix + o.route()
+		e.Add(o.method, route, h)
+		if o.method == http.MethodGet {
+			e.Add(http.MethodHead, route, h)
+		}
+	}
+}
+
+// route is the path as echo has it.
+func (o *operation) route() string {
+	parts := strings.Split(o.path, "/")
+	for i, part := range parts {
+		if name, ok := carried(part); ok {
+			parts[i] = ":" + name
+			if p := o.param(name); p.rest {
+				parts[i] = "*"
+			}
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// carried returns the name of the parameter that a part of a path stands for.
+func carried(part string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(part, "{")
+	return strings.TrimSuffix(name, "}"), ok
+}
+
+func (o *operation) param(name string) *param {
+	i := slices.IndexFunc(o.params, func(p param) bool { return p.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &o.params[i]
+}
+
+// server is what the handlers of all operations share.
+type server struct {
+	runtime  *runtime.Runtime
+	stopping context.Context // ends when the server stops taking requests
+}
+
+// handler checks a request, has it done, and answers.
+func (s *server) handler(o *operation) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		actor := actorOf(c)
+		if !actor.May(o.role) {
+			return forbidden(actor, o.role)
+		}
+		ctx, cancel := s.bound(c.Request().Context(), o)
+		defer cancel()
+		asked, err := o.read(c)
+		if err != nil {
+			return err
+		}
+		if err := patient(c); err != nil {
+			return err
+		}
+		asked.ctx, asked.runtime, asked.actor = ctx, s.runtime, actor
+		value, err := o.handle(asked)
+		if err != nil {
+			return err
+		}
+		return o.write(c, ctx, value)
+	}
+}
+
+// bound ends the context of a call when its time is over.
+func (s *server) bound(ctx context.Context, o *operation) (context.Context, context.CancelFunc) {
+	if !o.waits {
+		return context.WithTimeout(ctx, cmp.Or(o.time, callTime))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.stopping, cancel)
+	return ctx, func() { stop(); cancel() }
+}
