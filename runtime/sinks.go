@@ -145,7 +145,7 @@ func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
 		if err != nil {
 			return nil, err
 		}
-		opts.Samples = sink
+		opts.Samples, opts.Sink = sink, name
 	}
 	return r.newHop(name, "sink."+name, r.set.processedTopics(), opts, false)
 }
@@ -169,10 +169,10 @@ func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, engine.Branch{Sink: to, Takes: takes(sinkName, sink)})
+		all = append(all, engine.Branch{Name: sinkName, Sink: to, Takes: takes(sinkName, sink)})
 	}
 	if opts.Samples = all; len(all) == 1 {
-		opts.Samples, opts.Takes = all[0].Sink, all[0].Takes
+		opts.Samples, opts.Takes, opts.Sink = all[0].Sink, all[0].Takes, all[0].Name
 	}
 	return r.newHop(name, "stream."+name, s.Topics, opts, true)
 }

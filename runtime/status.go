@@ -39,6 +39,7 @@ type Hop struct {
 	Made         uint64            `json:"samples_made,omitempty"` // written besides, by aggregates and overflow series
 	Imbalance    int64             `json:"imbalance"`              // samples in less samples accounted for; not 0 is a fault
 	Rules        []RuleCount       `json:"rules,omitempty"`
+	Refused      []RefusedCount    `json:"refused,omitempty"`      // by sink and reason
 	DeadLetters  map[string]uint64 `json:"dead_letters,omitempty"` // by reason
 	BytesIn      uint64            `json:"bytes_in"`               // of record values
 	BytesOut     uint64            `json:"bytes_out"`
@@ -59,6 +60,13 @@ type RuleCount struct {
 	Rule        string `json:"rule"`
 	Disposition string `json:"disposition"`
 	Samples     uint64 `json:"samples"`
+}
+
+// RefusedCount is what the receiver of one sink would not take.
+type RefusedCount struct {
+	Sink    string `json:"sink"`
+	Reason  string `json:"reason"`
+	Samples uint64 `json:"samples"`
 }
 
 // Lag summarises seconds from report_timestamp to acknowledgement.
@@ -141,6 +149,7 @@ func Total(hops map[string]Hop) Hop {
 			t.DeadLetters[r] += n
 		}
 		t.Rules = append(t.Rules, h.Rules...)
+		t.Refused = append(t.Refused, h.Refused...)
 		t.Partitions = append(t.Partitions, h.Partitions...)
 		t.EventLag = Lag{P50: max(t.EventLag.P50, h.EventLag.P50), P99: max(t.EventLag.P99, h.EventLag.P99)}
 	}
@@ -170,6 +179,12 @@ func hopStatus(book *ledger.Book, src kafka.Status) Hop {
 			return int(min(max(int64(b.Samples)-int64(a.Samples), -1), 1))
 		}
 		return strings.Compare(a.Rule, b.Rule)
+	})
+	for r, n := range s.Refused {
+		h.Refused = append(h.Refused, RefusedCount{r.Sink, r.Reason, n})
+	}
+	slices.SortFunc(h.Refused, func(a, b RefusedCount) int {
+		return cmp.Or(cmp.Compare(a.Sink, b.Sink), cmp.Compare(a.Reason, b.Reason))
 	})
 	h.consumer(src)
 	return h

@@ -99,7 +99,11 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 		return false, nil
 	}
 	if w.lane != nil {
+		first := len(w.samples)
 		w.unbind(e, afterLast(e, w.view.Timestamp))
+		if first < len(w.samples) {
+			w.samples[first].Counts = true
+		}
 	}
 	return true, nil
 }

@@ -31,6 +31,7 @@ type Options struct {
 	// for the processed topic.
 	Samples SampleSink
 	Records RecordSink
+	Sink    string // whose name Samples goes by; a Fanout has names of its own
 
 	Topic       string     // processed topic, with Records
 	Letters     RecordSink // takes what cannot be read

@@ -27,28 +27,33 @@ func (w *Worker) expand(sl *slot, e *series, p *record.Point, at int64) error {
 func (w *Worker) appendSamples(e *series, r *rare, p *record.Point, at int64) {
 	switch p.Form {
 	case record.Count:
-		w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
+		w.samples = append(w.samples, counted(e.ref, at, float64(p.Count)))
 	case record.Number:
-		w.samples = append(w.samples, Sample{e.ref, at, p.Value * r.scale})
+		w.samples = append(w.samples, counted(e.ref, at, p.Value*r.scale))
 	case record.Text:
-		w.samples = append(w.samples, Sample{e.ref, at, 1})
+		w.samples = append(w.samples, counted(e.ref, at, 1))
 	case record.Rate:
-		w.samples = append(w.samples, Sample{e.ref, at, p.Value}, Sample{r.more.refs[0], at, float64(p.Count)})
+		w.samples = append(w.samples, counted(e.ref, at, p.Value), Sample{Ref: r.more.refs[0], Time: at, Value: float64(p.Count)})
 	case record.Statistic:
 		w.expandHistogram(e, r, p, at)
 	}
 }
 
+// counted is the first sample of a point.
+func counted(ref Ref, at int64, v float64) Sample {
+	return Sample{Ref: ref, Counts: true, Time: at, Value: v}
+}
+
 func (w *Worker) expandHistogram(e *series, r *rare, p *record.Point, at int64) {
 	h, refs := &p.Hist, r.more.refs
-	w.samples = append(w.samples, Sample{e.ref, at, float64(p.Count)})
+	w.samples = append(w.samples, counted(e.ref, at, float64(p.Count)))
 	for i, v := range [...]float64{h.Min, h.Max, h.Mean, h.Dev} {
 		if !math.IsNaN(v) {
-			w.samples = append(w.samples, Sample{refs[i], at, v * r.scale})
+			w.samples = append(w.samples, Sample{Ref: refs[i], Time: at, Value: v * r.scale})
 		}
 	}
 	for i := range h.Quantiles {
-		w.samples = append(w.samples, Sample{refs[4+i], at, h.Quantiles[i].Value * r.scale})
+		w.samples = append(w.samples, Sample{Ref: refs[4+i], Time: at, Value: h.Quantiles[i].Value * r.scale})
 	}
 }
 
@@ -86,7 +91,7 @@ func (w *Worker) swap(e *series, p *record.Point, v *program.Verdict, at int64) 
 	w.eachRef(e, func(r Ref) { now = append(now, r) })
 	for _, r := range old {
 		if !slices.Contains(now, r) { // a series that goes on has the ref it had
-			w.samples = append(w.samples, Sample{r, at, Stale()})
+			w.samples = append(w.samples, Sample{Ref: r, Time: at, Value: Stale()})
 		}
 	}
 	w.released = append(w.released, old...)
@@ -145,7 +150,7 @@ func with(labels metric.Labels, name, value string) metric.Labels {
 
 // unbind ends the series behind the refs at a time, and gives the refs back.
 func (w *Worker) unbind(e *series, at int64) {
-	w.eachRef(e, func(r Ref) { w.samples = append(w.samples, Sample{r, at, Stale()}) })
+	w.eachRef(e, func(r Ref) { w.samples = append(w.samples, Sample{Ref: r, Time: at, Value: Stale()}) })
 	w.releaseRefs(e)
 }
 

@@ -7,6 +7,7 @@ import (
 
 // Branch is one of the sinks that a stream feeds without a processed topic.
 type Branch struct {
+	Name  string
 	Sink  SampleSink
 	Takes func(to []string) bool // whether samples routed to these sinks are for it
 }
@@ -78,7 +79,7 @@ func (l *fanLane) Write(ctx context.Context, samples []Sample) error {
 	}
 	for _, s := range samples {
 		for _, b := range l.bound[s.Ref] {
-			l.batches[b.lane] = append(l.batches[b.lane], Sample{b.ref, s.Time, s.Value})
+			l.batches[b.lane] = append(l.batches[b.lane], Sample{b.ref, s.Counts, s.Time, s.Value})
 		}
 	}
 	for i, lane := range l.lanes {
@@ -99,6 +100,15 @@ func (l *fanLane) Flush(ctx context.Context) error {
 		errs = append(errs, lane.Flush(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// Refused implements Refuser.
+func (l *fanLane) Refused(report func(sink, reason string, samples int)) {
+	for i, lane := range l.lanes {
+		if r, ok := lane.(Refuser); ok {
+			r.Refused(func(_, reason string, samples int) { report(l.branches[i].Name, reason, samples) })
+		}
+	}
 }
 
 // Close implements Lane.

@@ -16,8 +16,8 @@ func TestDirectModeFeedsTheSinksThatAreMeant(t *testing.T) {
 			"audit": {Ordered: ordered("*_audit"), Tier: "tenant", Action: "route", To: []string{"archive"}},
 		}}})
 	b.engine.opts.Samples = Fanout{
-		{normal, func(to []string) bool { return to == nil }},
-		{archive, func(to []string) bool { return slices.Contains(to, "archive") }},
+		{"normal", normal, func(to []string) bool { return to == nil }},
+		{"archive", archive, func(to []string) bool { return slices.Contains(to, "archive") }},
 	}
 	w, err := b.engine.Open(Partition{Topic: "in", Count: 1})
 	if err != nil {

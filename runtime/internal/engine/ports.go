@@ -48,9 +48,10 @@ type Ref uint32
 // Sample is one value of a bound series. Time is Unix milliseconds. A Value with
 // the bits of Stale ends the series at that time.
 type Sample struct {
-	Ref   Ref
-	Time  int64
-	Value float64
+	Ref    Ref
+	Counts bool // the first of those that one point of a record became
+	Time   int64
+	Value  float64
 }
 
 // A SampleSink takes series that are final. It opens one lane per worker, so
@@ -81,6 +82,13 @@ type Lane interface {
 
 	// Close lets go of everything, without flushing.
 	Close()
+}
+
+// A Refuser is a Lane whose receiver may refuse samples for good.
+type Refuser interface {
+	// Refused reports what was refused, or given up, since the last call: samples
+	// that count. "" for the sink is the lane's own. It is called after each Flush.
+	Refused(report func(sink, reason string, samples int))
 }
 
 // Outgoing is a Kafka record to be written. Value stays valid and unchanged

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -38,6 +39,27 @@ func (w *Worker) postRules() {
 		t.n = 0
 	}
 	w.touched = w.touched[:0]
+}
+
+// refused takes what a receiver refused out of what is about to count as out. A
+// sample that two sinks refuse may count for another one that went out, since they
+// do not say which: the sum is never above what was sent.
+func (w *Worker) refused() {
+	lane, ok := w.lane.(Refuser)
+	if !ok {
+		return
+	}
+	var total int64
+	lane.Refused(func(sink, reason string, samples int) {
+		if w.entry.Refused == nil {
+			w.entry.Refused = map[ledger.Refusal]uint64{}
+		}
+		w.entry.Refused[ledger.Refusal{Sink: cmp.Or(sink, w.opts.Sink), Reason: reason}] += uint64(samples)
+		total += int64(samples)
+	})
+	total = min(total, w.unacked[ledger.Out])
+	w.unacked[ledger.Out] -= total
+	w.unacked[ledger.Refused] += total
 }
 
 // tooLarge makes a dead letter of a message whose processed record is larger

@@ -329,6 +329,7 @@ func (w *Worker) Flush(ctx context.Context) error {
 		w.opts.Flushed(ended.Sub(began))
 	}
 	now := ended.UnixMilli()
+	w.refused()
 	for _, r := range w.lags {
 		w.entry.Lag.Observe(msDuration(now-r.reported), r.n)
 	}

@@ -15,6 +15,7 @@ type Entry struct {
 	Made        uint64 // samples of aggregates and overflow series that were written
 	Rules       map[Rule]uint64
 	DeadLetters map[string]uint64 // by reason
+	Refused     map[Refusal]uint64
 	FastScans   uint64
 	SlowScans   uint64
 	BytesIn     uint64 // of record values read
@@ -32,6 +33,9 @@ type Rule struct {
 	Disposition Disposition
 }
 
+// Refusal says which sink's receiver would not take a sample, and why.
+type Refusal struct{ Sink, Reason string }
+
 // Add puts e into a sum.
 func (s *Entry) Add(e *Entry) {
 	s.Records += e.Records
@@ -43,6 +47,7 @@ func (s *Entry) Add(e *Entry) {
 	}
 	s.Rules = sum(s.Rules, e.Rules)
 	s.DeadLetters = sum(s.DeadLetters, e.DeadLetters)
+	s.Refused = sum(s.Refused, e.Refused)
 	s.Evicted = sum(s.Evicted, e.Evicted)
 	s.FastScans += e.FastScans
 	s.SlowScans += e.SlowScans
@@ -56,11 +61,12 @@ func (s *Entry) Add(e *Entry) {
 
 // Clear empties e, keeping its memory.
 func (s *Entry) Clear() {
-	rules, letters, evicted := s.Rules, s.DeadLetters, s.Evicted
+	rules, letters, refused, evicted := s.Rules, s.DeadLetters, s.Refused, s.Evicted
 	clear(rules)
 	clear(letters)
+	clear(refused)
 	clear(evicted)
-	*s = Entry{Rules: rules, DeadLetters: letters, Evicted: evicted}
+	*s = Entry{Rules: rules, DeadLetters: letters, Refused: refused, Evicted: evicted}
 }
 
 // Imbalance is in minus every disposition: anything but 0 is a defect.
@@ -103,6 +109,7 @@ func (b *Book) Sum() Entry {
 	s := b.sum
 	s.Rules = maps.Clone(s.Rules)
 	s.DeadLetters = maps.Clone(s.DeadLetters)
+	s.Refused = maps.Clone(s.Refused)
 	s.Evicted = maps.Clone(s.Evicted)
 	return s
 }

@@ -24,6 +24,7 @@ const (
 	OverBudget                    // a budget had no room for it
 	Late                          // its window was over, or had its sample already
 	Shed                          // given up under overload
+	Refused                       // a receiver would not take it, or not in time
 	DeadLetter                    // could not be read; kept on the dead-letter topic
 	Count                         // how many dispositions there are
 )
@@ -32,7 +33,7 @@ var names = [Count]string{
 	Out: "out", InFlight: "in-flight", Held: "held", Dropped: "dropped", Sampled: "sampled",
 	Thinned: "thinned", Limited: "limited", Disabled: "disabled", NoValue: "no-value",
 	Superseded: "superseded", NotRouted: "not-routed", Aggregated: "aggregated", Merged: "merged",
-	OverBudget: "over-budget", Late: "late", Shed: "shed", DeadLetter: "dead-letter",
+	OverBudget: "over-budget", Late: "late", Shed: "shed", Refused: "refused", DeadLetter: "dead-letter",
 }
 
 // String returns the word used in metrics, status and explain.

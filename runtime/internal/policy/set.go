@@ -169,7 +169,6 @@ type Sink struct {
 	Topic      string            `json:"topic,omitempty"`      // kafka: topic on the same brokers
 	URL        string            `json:"url,omitempty"`        // remote-write
 	Protocol   string            `json:"protocol,omitempty"`   // remote-write: 1.0 or 2.0
-	Receiver   string            `json:"receiver,omitempty"`   // remote-write: prometheus, mimir, victoriametrics, other
 	Basic      *Basic            `json:"basic,omitempty"`      // remote-write
 	Bearer     string            `json:"bearer,omitempty"`     // remote-write: secret reference
 	Headers    map[string]string `json:"headers,omitempty"`    // remote-write

@@ -25,6 +25,9 @@ type lane struct {
 	touched []engine.Ref // with samples in this request, in order of the first
 	leaving []engine.Ref // released while their samples wait
 	size    int          // of the request before compression, at most
+	counted int          // samples of the request that count
+
+	refused map[string]int // samples that count, by reason, since Refused was called
 }
 
 // identity is what makes two series the same: a symbol and a block.
@@ -135,6 +138,9 @@ func (l *lane) take(samples []engine.Sample) int {
 		}
 		x.last = at
 		l.points = append(l.points, point{s.Time, s.Value, end})
+		if s.Counts {
+			l.counted++
+		}
 		l.size += sampleSize
 		if l.full() {
 			return i + 1
@@ -156,15 +162,16 @@ func (l *lane) Flush(ctx context.Context) error {
 func (l *lane) send(ctx context.Context) error {
 	p := l.sink.payloads.Get().(*payload)
 	p.bytes = l.encode(p.bytes[:0])
-	err := l.sink.deliver(ctx, p, len(l.points))
+	lost, err := l.sink.deliver(ctx, p, len(l.points))
 	if !p.inUse() { // an attempt that was given up may still be read from
 		l.sink.payloads.Put(p)
 	}
 	if err != nil {
 		return err
 	}
+	l.refuse(lost)
 	l.epoch++
-	l.points, l.touched, l.size = l.points[:0], l.touched[:0], 0
+	l.points, l.touched, l.size, l.counted = l.points[:0], l.touched[:0], 0, 0
 	for _, ref := range l.leaving { // it may have been bound again, or be here twice
 		if x := &l.series[ref]; x.refs == 0 && x.bound {
 			l.forget(ref)
@@ -172,6 +179,26 @@ func (l *lane) send(ctx context.Context) error {
 	}
 	l.leaving = l.leaving[:0]
 	return nil
+}
+
+// refuse notes what became of the request. A receiver that took a part does not say
+// which: of the samples that count, the same share is taken for refused, rounded up.
+func (l *lane) refuse(lost loss) {
+	if lost.samples == 0 || l.counted == 0 {
+		return
+	}
+	if l.refused == nil {
+		l.refused = map[string]int{}
+	}
+	l.refused[lost.reason] += (l.counted*lost.samples + len(l.points) - 1) / len(l.points)
+}
+
+// Refused implements engine.Refuser.
+func (l *lane) Refused(report func(sink, reason string, samples int)) {
+	for reason, n := range l.refused {
+		report("", reason, n)
+	}
+	clear(l.refused)
 }
 
 // Close implements engine.Lane.

@@ -26,26 +26,25 @@ const (
 )
 
 // deliver sends a request until its fate is certain: taken, refused, or given
-// up. The error is that of ctx.
-func (s *Sink) deliver(ctx context.Context, p *payload, samples int) error {
+// up. It returns what the receiver has not taken. The error is that of ctx.
+func (s *Sink) deliver(ctx context.Context, p *payload, samples int) (loss, error) {
 	s.bytes.Add(uint64(len(p.bytes)))
 	for try := 1; ; try++ {
 		a, err := s.post(ctx, p)
 		if err == nil && !a.transient() && !(s.opts.Hold && a.mendable()) {
 			s.fault.Store(nil)
 			s.requests.Add(1)
-			s.settle(a, samples)
-			return nil
+			return s.settle(a, samples), nil
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return loss{}, context.Cause(ctx)
 		}
 		if err == nil {
 			err = fmt.Errorf("status %d: %s", a.status, a.message)
 		}
 		if !s.opts.Hold && try == s.opts.Tries {
 			s.dropped.Add(uint64(samples))
-			return nil
+			return loss{samples, givenUp}, nil
 		}
 		text := err.Error()
 		s.fault.Store(&text)
@@ -53,10 +52,19 @@ func (s *Sink) deliver(ctx context.Context, p *payload, samples int) error {
 		select {
 		case <-time.After(max(backoff(try), a.wait)):
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return loss{}, context.Cause(ctx)
 		}
 	}
 }
+
+// loss is how many samples of a request a receiver has not taken, and why.
+type loss struct {
+	samples int
+	reason  string
+}
+
+// givenUp is the reason for samples of a request that was tried for too long.
+const givenUp = "given-up"
 
 // answer is what a receiver said.
 type answer struct {
@@ -78,7 +86,7 @@ func (a answer) mendable() bool {
 }
 
 // settle counts the samples of a request that was answered for good.
-func (s *Sink) settle(a answer, samples int) {
+func (s *Sink) settle(a answer, samples int) loss {
 	taken := a.status >= 200 && a.status < 300
 	written := min(a.written, samples)
 	var reason Reason
@@ -93,12 +101,15 @@ func (s *Sink) settle(a answer, samples int) {
 		written, reason = max(written, 0), classify(a.status, a.message)
 	}
 	s.written.Add(uint64(written))
-	if refused := samples - written; refused > 0 {
-		s.rejected[reason].Add(uint64(refused))
-		if s.opts.Rejected != nil {
-			s.opts.Rejected(reason, refused, a.message)
-		}
+	refused := samples - written
+	if refused == 0 {
+		return loss{}
 	}
+	s.rejected[reason].Add(uint64(refused))
+	if s.opts.Rejected != nil {
+		s.opts.Rejected(reason, refused, a.message)
+	}
+	return loss{refused, reason.String()}
 }
 
 // post sends the request once. An error means that there was no answer.

@@ -30,6 +30,7 @@ type lane struct {
 	refs    map[uint64]engine.Ref // by hash of the labels
 	free    []engine.Ref          // to use again
 	leaving []engine.Ref          // released, perhaps with samples in late
+	refused [len(refusals)]int    // samples that count, since Refused was called
 	builder labels.ScratchBuilder // of Bind
 	late    []engine.Sample       // not newer than their series
 	app     storage.Appender      // nil: nothing waits
@@ -115,8 +116,9 @@ func (l *lane) Write(ctx context.Context, samples []engine.Sample) error {
 		switch {
 		case s.Time > limit:
 			l.store.ahead.Add(1)
+			l.refuse(refusedAhead, s.Counts)
 		case s.Time > x.newest:
-			if err := l.append(x, s.Time, canonical(s.Value)); err != nil {
+			if err := l.append(x, s.Time, canonical(s.Value), s.Counts); err != nil {
 				return err
 			}
 		case s.Time == x.newest && x.known:
@@ -164,7 +166,7 @@ func (l *lane) appender() storage.Appender {
 // append hands a sample to the database; what the database refuses is counted.
 // The labels go with the reference, since the database may have dropped a series
 // that was silent and makes it anew then.
-func (l *lane) append(x *series, at int64, v float64) error {
+func (l *lane) append(x *series, at int64, v float64, counts bool) error {
 	ref, err := l.appender().Append(x.ref, x.labels, at, v)
 	switch {
 	case err == nil:
@@ -177,12 +179,39 @@ func (l *lane) append(x *series, at int64, v float64) error {
 		l.store.conflicts.Add(1)
 	case errors.Is(err, storage.ErrOutOfOrderSample), errors.Is(err, storage.ErrTooOldSample), errors.Is(err, storage.ErrOutOfBounds):
 		l.store.late.Add(1)
+		l.refuse(refusedLate, counts)
 	case errors.Is(err, tsdb.ErrInvalidSample):
 		l.store.invalid.Add(1)
+		l.refuse(refusedInvalid, counts)
 	default:
 		return fmt.Errorf("store: append: %w", err)
 	}
 	return nil
+}
+
+// Why the store refuses samples.
+const (
+	refusedLate = iota
+	refusedAhead
+	refusedInvalid
+)
+
+var refusals = [...]string{refusedLate: "too-old", refusedAhead: "too-new", refusedInvalid: "invalid"}
+
+func (l *lane) refuse(reason int, counts bool) {
+	if counts {
+		l.refused[reason]++
+	}
+}
+
+// Refused implements engine.Refuser.
+func (l *lane) Refused(report func(sink, reason string, samples int)) {
+	for reason, n := range l.refused {
+		if n > 0 {
+			report("", refusals[reason], n)
+		}
+	}
+	l.refused = [len(refusals)]int{}
 }
 
 // again counts a sample for whose time its series already has the value old.

@@ -70,7 +70,7 @@ func (l *lane) settleSeries(x *series, have []point, late []engine.Sample) error
 			l.again(v, have[i].value)
 			continue
 		}
-		if err := l.append(x, s.Time, v); err != nil {
+		if err := l.append(x, s.Time, v, s.Counts); err != nil {
 			return err
 		}
 		have = slices.Insert(have, i, point{s.Time, v})
