@@ -58,7 +58,7 @@ var may = map[string]string{
 	"runtime/internal/lifecycle":   "",
 	"runtime/internal/self":        "",
 	"runtime/internal/fleet":       "internal/record",
-	"runtime/internal/testkit":     "internal/policy",
+	"runtime/internal/testkit":     "internal/policy internal/control",
 	"runtime/internal/traffic":     "runtime/metric internal/record internal/program",
 	"runtime/internal/scaffold":    "",
 	"runtime/internal/relabel":     "schema internal/policy",
