@@ -162,9 +162,6 @@ func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 	}
 	var all engine.Fanout
 	for sinkName, sink := range r.set.sinks() {
-		if sink.Type == "kafka" {
-			return nil, fmt.Errorf("stream %s is direct, but sink %s is of type kafka, which reads the processed topic", name, sinkName)
-		}
 		to, err := r.openSink(sinkName, sink)
 		if err != nil {
 			return nil, err

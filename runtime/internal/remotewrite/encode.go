@@ -69,7 +69,7 @@ func (l *lane) encode(b []byte) []byte {
 
 func (l *lane) encodeV1(b []byte) []byte {
 	for _, ref := range l.touched {
-		x := &l.series[ref]
+		x := l.series.At(ref)
 		name, k := l.labels.symbols.values[x.name].text, &l.labels.blocks.values[x.block]
 		fields, split := k.fields, k.split
 		b = append(b, tagSeries)
@@ -88,7 +88,7 @@ func (l *lane) encodeV2(s *scratch) []byte {
 	table := symbolTable{symbols: l.labels.symbols.values, epoch: l.epoch, b: append(s.body[:0], tagSymbol, 0), next: 1} // number 0 is ""
 	s.series, s.refs = s.series[:0], s.refs[:0]
 	for _, ref := range l.touched {
-		x := &l.series[ref]
+		x := l.series.At(ref)
 		k := &l.labels.blocks.values[x.block]
 		if k.epoch != l.epoch {
 			s.refs = table.place(k, s.refs)

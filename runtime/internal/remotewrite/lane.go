@@ -15,15 +15,13 @@ import (
 // series that has samples waiting carries the lane's present epoch.
 type lane struct {
 	sink   *Sink
-	series []series // by Ref
+	series engine.Bound[series]
 	refs   map[identity]engine.Ref
-	free   []engine.Ref
 	labels interner
 
 	epoch   uint32 // of the request being filled
 	points  []point
 	touched []engine.Ref // with samples in this request, in order of the first
-	leaving []engine.Ref // released while their samples wait
 	size    int          // of the request before compression, at most
 	counted int          // samples of the request that count
 
@@ -39,9 +37,7 @@ type series struct {
 	identity
 	epoch       uint32 // of the request that its chain is for
 	first, last int32  // of the chain in points
-	refs        int32  // how often it is bound
 	typ         engine.Type
-	bound       bool // the Ref is in use
 }
 
 // point is a sample in a chain.
@@ -66,39 +62,26 @@ func (l *lane) Bind(s engine.Series) engine.Ref {
 	ref, bound := l.refs[id]
 	if bound {
 		l.labels.release(id)
-		l.series[ref].refs++
+		l.series.Again(ref)
 		return ref
 	}
-	if n := len(l.free); n > 0 {
-		ref = l.free[n-1]
-		l.free = l.free[:n-1]
-	} else {
-		ref = engine.Ref(len(l.series))
-		l.series = append(l.series, series{})
-	}
-	l.series[ref] = series{identity: id, refs: 1, typ: s.Type, bound: true}
+	ref = l.series.Add(series{identity: id, typ: s.Type})
 	l.refs[id] = ref
 	return ref
 }
 
 // Release implements engine.Lane. A series with samples waiting goes with them.
 func (l *lane) Release(ref engine.Ref) {
-	x := &l.series[ref]
-	switch x.refs--; {
-	case x.refs > 0:
-	case x.epoch == l.epoch:
-		l.leaving = append(l.leaving, ref)
-	default:
+	if l.series.Release(ref, l.series.At(ref).epoch == l.epoch) {
 		l.forget(ref)
 	}
 }
 
 func (l *lane) forget(ref engine.Ref) {
-	x := &l.series[ref]
-	delete(l.refs, x.identity)
-	l.labels.release(x.identity)
-	*x = series{}
-	l.free = append(l.free, ref)
+	id := l.series.At(ref).identity
+	delete(l.refs, id)
+	l.labels.release(id)
+	l.series.Free(ref)
 }
 
 // Write implements engine.Lane. It blocks while a full request is sent.
@@ -127,7 +110,7 @@ func (l *lane) full() bool {
 func (l *lane) take(samples []engine.Sample) int {
 	for i := range samples {
 		s := &samples[i]
-		x := &l.series[s.Ref]
+		x := l.series.At(s.Ref)
 		at := int32(len(l.points))
 		if x.epoch == l.epoch {
 			l.points[x.last].next = at
@@ -172,12 +155,9 @@ func (l *lane) send(ctx context.Context) error {
 	l.refuse(lost)
 	l.epoch++
 	l.points, l.touched, l.size, l.counted = l.points[:0], l.touched[:0], 0, 0
-	for _, ref := range l.leaving { // it may have been bound again, or be here twice
-		if x := &l.series[ref]; x.refs == 0 && x.bound {
-			l.forget(ref)
-		}
+	for _, ref := range l.series.Left() {
+		l.forget(ref)
 	}
-	l.leaving = l.leaving[:0]
 	return nil
 }
 

@@ -48,7 +48,8 @@ func BenchmarkReplay(b *testing.B) {
 		b.StopTimer()
 		from := n * part % benchSeries
 		for i := range part {
-			l.series[all[from+i].Ref].newest, l.series[all[from+i].Ref].known = at(1000), false // what a new lane knows
+			x := l.series.At(all[from+i].Ref)
+			x.newest, x.known = at(1000), false // what a new lane knows
 		}
 		b.StartTimer()
 		write(b, l, all[from:from+part]...)

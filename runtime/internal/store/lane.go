@@ -26,10 +26,8 @@ const batch = 5000
 // newest of each series, and looks up the few samples that are not newer.
 type lane struct {
 	store   *Store
-	series  []series              // by Ref
+	series  engine.Bound[series]
 	refs    map[uint64]engine.Ref // by hash of the labels
-	free    []engine.Ref          // to use again
-	leaving []engine.Ref          // released, perhaps with samples in late
 	refused [len(refusals)]int    // samples that count, since Refused was called
 	builder labels.ScratchBuilder // of Bind
 	late    []engine.Sample       // not newer than their series
@@ -43,7 +41,6 @@ type series struct {
 	ref      storage.SeriesRef // 0: the database had no such series
 	newest   int64             // no sample of it in the database is newer
 	value    float64           // of the sample at newest, when there is one
-	refs     int32             // how often it is bound
 	resolved bool              // newest means something
 	known    bool              // value means something
 }
@@ -66,42 +63,30 @@ func (l *lane) Bind(s engine.Series) engine.Ref {
 	lset := l.builder.Labels()
 	hash := lset.Hash()
 	ref, taken := l.refs[hash]
-	if taken && labels.Equal(l.series[ref].labels, lset) {
-		l.series[ref].refs++
+	if taken && labels.Equal(l.series.At(ref).labels, lset) {
+		l.series.Again(ref)
 		return ref
 	}
-	if n := len(l.free); n > 0 {
-		ref = l.free[n-1]
-		l.free = l.free[:n-1]
-	} else {
-		ref = engine.Ref(len(l.series))
-		l.series = append(l.series, series{})
-	}
-	l.series[ref] = series{labels: lset, refs: 1}
+	ref = l.series.Add(series{labels: lset})
 	if !taken { // two label sets with one hash: the second is found by its Ref only
 		l.refs[hash] = ref
 	}
 	return ref
 }
 
-// Release implements engine.Lane.
+// Release implements engine.Lane. The samples of the series may be among the late ones.
 func (l *lane) Release(ref engine.Ref) {
-	x := &l.series[ref]
-	switch x.refs--; {
-	case x.refs > 0:
-	case len(l.late) > 0:
-		l.leaving = append(l.leaving, ref)
-	default:
+	if l.series.Release(ref, len(l.late) > 0) {
 		l.forget(ref)
 	}
 }
 
 func (l *lane) forget(ref engine.Ref) {
-	if hash := l.series[ref].labels.Hash(); l.refs[hash] == ref {
+	hash := l.series.At(ref).labels.Hash()
+	if bound, ok := l.refs[hash]; ok && bound == ref {
 		delete(l.refs, hash)
 	}
-	l.series[ref] = series{}
-	l.free = append(l.free, ref)
+	l.series.Free(ref)
 }
 
 // Write implements engine.Lane.
@@ -109,7 +94,7 @@ func (l *lane) Write(ctx context.Context, samples []engine.Sample) error {
 	limit := time.Now().Add(MaxAhead).UnixMilli()
 	for i := range samples {
 		s := &samples[i]
-		x := &l.series[s.Ref]
+		x := l.series.At(s.Ref)
 		if !x.resolved {
 			l.resolve(x)
 		}
@@ -236,12 +221,9 @@ func (l *lane) commit(ctx context.Context) error {
 		return err
 	}
 	l.late = l.late[:0]
-	for _, ref := range l.leaving { // it may have been bound again, or be here twice
-		if x := &l.series[ref]; x.refs == 0 && !x.labels.IsEmpty() {
-			l.forget(ref)
-		}
+	for _, ref := range l.series.Left() {
+		l.forget(ref)
 	}
-	l.leaving = l.leaving[:0]
 	return l.commitAppender()
 }
 

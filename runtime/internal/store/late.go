@@ -41,7 +41,7 @@ func (l *lane) settle(ctx context.Context) error {
 		for to < len(l.late) && l.late[to].Ref == l.late[from].Ref {
 			to++
 		}
-		x := &l.series[l.late[from].Ref]
+		x := l.series.At(l.late[from].Ref)
 		have, err := stored(ctx, q, x.labels, l.late[from].Time)
 		if err != nil {
 			return fmt.Errorf("store: look up late samples: %w", err)
