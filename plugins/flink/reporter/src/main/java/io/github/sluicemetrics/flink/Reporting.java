@@ -62,6 +62,7 @@ final class Reporting {
 
   /** Ships until the end, and then what has ended since the last report. */
   private void run() {
+    WarmUp.run();
     shipper.run();
     if (filling.tryLock()) { // and keep it: no report follows
       Snapshot s = handover.toFill();

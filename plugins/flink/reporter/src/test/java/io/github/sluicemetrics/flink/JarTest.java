@@ -6,15 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Properties;
 import java.util.ServiceLoader;
 import java.util.jar.JarFile;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.flink.metrics.MetricConfig;
 import org.apache.flink.metrics.SimpleCounter;
 import org.apache.flink.metrics.reporter.MetricReporter;
@@ -117,6 +121,39 @@ class JarTest {
       ((Scheduled) r).report();
       r.close();
       assertEquals(p, r.getClass().getClassLoader());
+    }
+  }
+
+  @Test
+  void brokersThatAreAwayFillNoLog() throws Exception {
+    Path log = Path.of(System.getProperty("org.slf4j.simpleLogger.logFile"));
+    try (URLClassLoader p = plugin(); ServerSocket refusing = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+      MetricReporter r =
+          ServiceLoader.load(MetricReporterFactory.class, p).stream().map(ServiceLoader.Provider::get)
+              .filter(f -> f.getClass().getClassLoader() == p).findFirst().orElseThrow().createMetricReporter(new Properties());
+      MetricConfig c = new MetricConfig();
+      c.setProperty("bootstrap.servers", "127.0.0.1:" + refusing.getLocalPort());
+      long before = lines(log);
+      long began = System.nanoTime();
+      r.open(c);
+      r.notifyOfAddedMetric(new SimpleCounter(), "m", FakeGroup.operator(0, 0));
+      ((Scheduled) r).report();
+      for (int attempts = 0; attempts < 5; attempts++) {
+        refusing.accept().close();
+      }
+      double seconds = (System.nanoTime() - began) / 1e9;
+      r.close();
+      assertTrue(seconds > 4 * 0.5 * 0.8, "attempts follow each other too fast: 5 in " + seconds + " s");
+      long written = lines(log) - before;
+      assertTrue(written >= 2, "the log tells what happens");
+      assertTrue(written <= 6, "lines about 5 attempts: " + written);
+    }
+  }
+
+  /** Counts what is written about connections. */
+  private static long lines(Path log) throws Exception {
+    try (Stream<String> lines = Files.lines(log)) {
+      return lines.filter(l -> l.contains(".kafka.clients.NetworkClient") || l.contains(".kafka.clients.Metadata")).count();
     }
   }
 }

@@ -1,8 +1,10 @@
 package io.github.sluicemetrics.flink.event;
 
+import io.github.sluicemetrics.flink.kafka.Connecting;
 import io.github.sluicemetrics.flink.kafka.Drop;
 import io.github.sluicemetrics.flink.kafka.Tally;
 import io.github.sluicemetrics.flink.kafka.Transport;
+import io.github.sluicemetrics.flink.pace.Backoff;
 import io.github.sluicemetrics.flink.record.RecordSink;
 import io.github.sluicemetrics.flink.record.ReportWriter;
 import io.github.sluicemetrics.flink.series.Task;
@@ -27,8 +29,6 @@ public final class EventShipper implements RecordSink {
   /** Jobs whose counts are kept; the one not seen for longest is forgotten first. */
   static final int MAX_JOBS = 1000;
 
-  private static final long RETRY = 100;
-
   private final BlockingQueue<Occurrence> waiting = new ArrayBlockingQueue<>(MAX_WAITING);
   private final Map<String, JobEvents> jobs =
       new LinkedHashMap<>(16, 0.75f, true) {
@@ -42,6 +42,7 @@ public final class EventShipper implements RecordSink {
   private final Transport transport;
   private final Tally tally;
   private final String topic;
+  private final Backoff looking = Connecting.looking();
   private ReportWriter writer;
   private volatile boolean closed;
   private long sequence;
@@ -73,13 +74,14 @@ public final class EventShipper implements RecordSink {
   public void run() {
     try {
       while (!closed) {
-        Occurrence o = waiting.poll(RETRY, TimeUnit.MILLISECONDS);
+        Occurrence o = waiting.poll(looking.pause().toMillis(), TimeUnit.MILLISECONDS);
+        boolean ready = ready(); // even without an event: the first one must not wait for a connection
         if (o == null) {
-          transport.ready(topic); // the first event must not wait for a connection
           continue;
         }
-        while (!transport.ready(topic) && !closed) {
-          TimeUnit.MILLISECONDS.sleep(RETRY);
+        while (!ready && !closed) {
+          TimeUnit.MILLISECONDS.sleep(looking.pause().toMillis());
+          ready = ready();
         }
         complain();
         ship(o);
@@ -90,6 +92,15 @@ public final class EventShipper implements RecordSink {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private boolean ready() {
+    boolean ready = transport.ready(topic);
+    if (ready) {
+      looking.reset();
+    }
+    looking.failed();
+    return ready;
   }
 
   /** Says how many events found no place to wait, once Kafka is there again. */

@@ -18,6 +18,7 @@ public final class ConsumerOptions {
   /** Returns the options; of {@code producer.*} those count that a consumer has, too, such as those for TLS. */
   public static Map<String, Object> of(Settings settings) {
     Map<String, Object> o = new HashMap<>();
+    Connecting.defaults(o);
     Set<String> known = ConsumerConfig.configNames();
     settings.producer().forEach((name, value) -> {
       if (known.contains(name) || name.startsWith("sasl.") || name.startsWith("ssl.")) {
@@ -31,10 +32,6 @@ public final class ConsumerOptions {
     o.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed");
     o.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, false);
     o.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, 5_000);
-    o.put(ConsumerConfig.RECONNECT_BACKOFF_MAX_MS_CONFIG, 2_000L);
-    o.put(ConsumerConfig.ENABLE_METRICS_PUSH_CONFIG, false);
-    o.put("auto.include.jmx.reporter", false);
-    o.put("metadata.recovery.strategy", "rebootstrap");
     return o;
   }
 

@@ -28,12 +28,8 @@ public final class ProducerOptions {
     o.put(ProducerConfig.ACKS_CONFIG, "1");
     o.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, 30_000);
     o.put(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, 10_000);
-    o.put(ProducerConfig.RECONNECT_BACKOFF_MS_CONFIG, 100L);
-    o.put(ProducerConfig.RECONNECT_BACKOFF_MAX_MS_CONFIG, 2_000L);
     o.put(ProducerConfig.RETRY_BACKOFF_MAX_MS_CONFIG, 1_000L);
-    o.put(ProducerConfig.ENABLE_METRICS_PUSH_CONFIG, false);
-    o.put("auto.include.jmx.reporter", false); // one MBean per topic and broker, seen by nobody
-    o.put("metadata.recovery.strategy", "rebootstrap"); // brokers may come back at other addresses
+    Connecting.defaults(o);
     return o;
   }
 

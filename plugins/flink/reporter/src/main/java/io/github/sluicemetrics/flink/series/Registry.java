@@ -33,11 +33,18 @@ public final class Registry {
 
   /** Adds a metric. One that is there already under the same name, scope and variables stays as it is. */
   public void add(Metric metric, String name, MetricGroup group) {
-    Kind kind = Kind.of(metric);
-    if (kind == null) {
-      return;
+    if (Kind.of(metric) != null) {
+      add(key(metric, name, group));
     }
-    Key key = key(metric, name, group);
+  }
+
+  /** Adds a metric of a kind that there is, at a logical scope and with Flink's variables. */
+  public void add(Metric metric, String name, String scope, Map<String, String> variables) {
+    add(new Key(metric, Names.valid(name), Names.valid(scope), variables));
+  }
+
+  private void add(Key key) {
+    Kind kind = Kind.of(key.metric);
     synchronized (this) {
       if (entries.containsKey(key)) {
         return;
@@ -45,7 +52,7 @@ public final class Registry {
       Site site = site(key.variables);
       Group.Key shared = new Group.Key(site.task(), key.scope, key.name, kind, site.whole().record());
       Group in = groups.computeIfAbsent(shared, k -> new Group(k, site));
-      Entry e = new Entry(metric, site, in);
+      Entry e = new Entry(key.metric, site, in);
       in.add(e);
       entries.put(key, e);
       Entry before = ended.isEmpty() ? null : ended.remove(new Series(e));

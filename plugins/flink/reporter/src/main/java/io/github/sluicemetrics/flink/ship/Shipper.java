@@ -1,9 +1,11 @@
 package io.github.sluicemetrics.flink.ship;
 
 import io.github.sluicemetrics.flink.control.Control;
+import io.github.sluicemetrics.flink.kafka.Connecting;
 import io.github.sluicemetrics.flink.kafka.Drop;
 import io.github.sluicemetrics.flink.kafka.Tally;
 import io.github.sluicemetrics.flink.kafka.Transport;
+import io.github.sluicemetrics.flink.pace.Backoff;
 import io.github.sluicemetrics.flink.record.RecordSink;
 import io.github.sluicemetrics.flink.record.ReportWriter;
 import io.github.sluicemetrics.flink.series.Roster;
@@ -27,9 +29,6 @@ import org.slf4j.LoggerFactory;
 public final class Shipper implements RecordSink {
   private static final Logger LOG = LoggerFactory.getLogger(Shipper.class);
 
-  /** Between two looks whether Kafka can be reached, in milliseconds. */
-  private static final long RETRY = 100;
-
   /** Labels of a process. */
   private static final List<String> PLACE = List.of("host", "tm_id");
 
@@ -41,6 +40,7 @@ public final class Shipper implements RecordSink {
   private final SelfMetrics self;
   private final Map<String, String> place = new LinkedHashMap<>();
   private final Topics settling;
+  private final Backoff looking = Connecting.looking();
   private ReportWriter writer;
 
   /**
@@ -70,8 +70,11 @@ public final class Shipper implements RecordSink {
     try {
       while (!handover.closed()) {
         handover.await();
-        if (!step() && !handover.closed()) {
-          handover.pause(RETRY);
+        if (step()) {
+          looking.reset();
+        } else {
+          looking.failed();
+          handover.pause(looking.pause().toMillis());
         }
       }
       step();

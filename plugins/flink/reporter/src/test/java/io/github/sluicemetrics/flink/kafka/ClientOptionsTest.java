@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
 import io.github.sluicemetrics.flink.options.Settings;
+import io.github.sluicemetrics.flink.pace.Backoff;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -78,6 +81,29 @@ class ClientOptionsTest {
     o = ProducerOptions.ofEvents(settings("producer.linger.ms", "7", "producer.client.id", "mine"));
     assertEquals("7", o.get("linger.ms"), "the user wins");
     assertEquals("mine", o.get("client.id"));
+  }
+
+  @Test
+  void brokersThatAreAwayAreLookedForOnceASecond() {
+    for (Map<String, Object> o : List.of(ProducerOptions.of(settings()), ProducerOptions.ofEvents(settings()), ConsumerOptions.of(settings()))) {
+      assertEquals(500L, o.get("reconnect.backoff.ms"));
+      assertEquals(1_000L, o.get("reconnect.backoff.max.ms"));
+      assertEquals(2_000L, o.get("socket.connection.setup.timeout.ms"));
+      assertEquals(2_000L, o.get("socket.connection.setup.timeout.max.ms"));
+      assertEquals("rebootstrap", o.get("metadata.recovery.strategy"));
+    }
+    Settings user = settings("producer.reconnect.backoff.max.ms", "30000", "producer.metadata.recovery.strategy", "none");
+    for (Map<String, Object> o : List.of(ProducerOptions.of(user), ProducerOptions.ofEvents(user), ConsumerOptions.of(user))) {
+      assertEquals("30000", o.get("reconnect.backoff.max.ms"), "the user wins");
+      assertEquals("none", o.get("metadata.recovery.strategy"), "the user wins");
+    }
+    Backoff looking = Connecting.looking();
+    List<Long> pauses = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      looking.failed();
+      pauses.add(looking.pause().toMillis());
+    }
+    assertEquals(List.of(100L, 200L, 400L, 500L, 500L), pauses);
   }
 
   @Test
