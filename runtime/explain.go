@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 
@@ -22,7 +21,7 @@ import (
 // WhyNot is set.
 type Question struct {
 	Series string // as it was reported, in PromQL notation: name{label="value"}
-	Record []byte // one JSON record of the wire contract, grouped or flat
+	Record []byte // one JSON record of the wire contract, grouped or flat, or a line of a dump of a topic
 	Rule   string // team/rule, or the rule alone where no other has its name
 	WhyNot string // a series that is missing, as it would leave, in PromQL notation
 
@@ -94,12 +93,11 @@ func loadDir(ctx context.Context, dir string, how Loading) (loadedSet, error) {
 	if dir == "" {
 		return loadSet(ctx, policies.FS, Loading{Env: how.Env}, defaultSet)
 	}
-	if info, err := os.Stat(dir); err != nil {
-		return loadedSet{}, fmt.Errorf("%w: %w", ErrConfig, err)
-	} else if !info.IsDir() {
-		return loadedSet{}, fmt.Errorf("%w: %s is not a directory", ErrConfig, dir)
+	from, err := DirSource(dir)
+	if err != nil {
+		return loadedSet{}, err
 	}
-	return loadSet(ctx, os.DirFS(dir), how, dir)
+	return loadSet(ctx, from.Files, how, from.Prefix)
 }
 
 // Explain answers a question by the program in force, with what its rules have

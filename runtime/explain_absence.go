@@ -316,6 +316,8 @@ func (x *explainer) conclude(a *Absence, name string, labels metric.Labels) {
 		a.Verdict = fmt.Sprintf("no series leaves like this: %s rewrites it", first.Rule.ID)
 	case first.Recorded:
 		a.Verdict = "it is in the traffic and goes out: look for it in the sinks"
+	case len(first.Perhaps) > 0:
+		a.Verdict = "it was not reported, or a rule that asks for more than you gave stops it"
 	case first.Rule == nil && first.Becomes == first.Reported:
 		a.Verdict = "no rule touches it: it was not reported"
 	default:

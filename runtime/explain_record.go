@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -15,12 +17,13 @@ import (
 // little more than their subtask.
 const maxExplained = 20
 
-// record explains each of the first points of a record, and says how many more
-// there are.
+// record explains each of the first points of a record, bare or as a dump of a
+// topic has it, and says how many more there are.
 func (x *explainer) record(line []byte) (out []Explanation, more int, err error) {
-	points, err := readPoints(line, x.known)
+	bare := traffic.Undump(line)
+	points, err := readPoints(bare, x.known)
 	if bad := (*record.Error)(nil); errors.As(err, &bad) {
-		return nil, 0, &QuestionError{Field: "record", Offset: bad.Offset, Message: fmt.Sprintf("%s (%s)", bad.Detail, bad.Reason),
+		return nil, 0, &QuestionError{Field: "record", Offset: bytes.Index(line, bare) + bad.Offset, Message: fmt.Sprintf("%s (%s)", bad.Detail, bad.Reason),
 			Hint: "such a record goes to the dead letters"}
 	} else if err != nil {
 		return nil, 0, &QuestionError{Field: "record", Offset: -1, Message: err.Error()}

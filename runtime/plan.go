@@ -220,19 +220,42 @@ func (p *Plan) gate(name string, most *float64, part, whole float64) {
 	p.Gates = append(p.Gates, g)
 }
 
-// sign sets the digest.
+// sign sets the digest. Of the results it takes what happens and not where it is
+// written: the same plan has one digest, in whichever directory it was made.
 func (p *Plan) sign() error {
 	text, err := json.Marshal(struct {
-		Base, New, Traffic string
-		Rules              []RuleChange
-		Impact             *Impact
-	}{p.Base.Revision, p.New.Revision, p.Traffic.Digest, p.Rules, p.Impact})
+		Rules  []RuleChange
+		Impact *Impact
+	}{p.Rules, p.Impact})
+	var results any
+	if err == nil {
+		err = json.Unmarshal(text, &results)
+	}
+	if err == nil {
+		text, err = json.Marshal([]any{p.Base.Revision, p.New.Revision, p.Traffic.Digest, withoutPlaces(results)})
+	}
 	if err != nil {
 		return fmt.Errorf("digest of the plan: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	p.Digest = hex.EncodeToString(sum[:])
 	return nil
+}
+
+// withoutPlaces removes the places in files from decoded JSON.
+func withoutPlaces(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "pos")
+		for _, inner := range v {
+			withoutPlaces(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			withoutPlaces(inner)
+		}
+	}
+	return v
 }
 
 // Bundle returns the policy set in force as JSON: what PolicySource.Bundle takes.

@@ -3,6 +3,7 @@ package runtime
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,9 @@ type PolicySource struct {
 
 // DirSource is the policy set in a directory. The error is ErrConfig.
 func DirSource(dir string) (PolicySource, error) {
+	if dir == "" {
+		return PolicySource{}, fmt.Errorf("%w: the name of a directory is missing", ErrConfig)
+	}
 	if info, err := os.Stat(dir); err != nil {
 		return PolicySource{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	} else if !info.IsDir() {
@@ -76,7 +80,7 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 	commit := strings.TrimSpace(string(hash))
 	text, err := git.ask(ctx, "archive", "--format=zip", commit+":"+at, "--", "*.cue")
 	if err != nil {
-		return PolicySource{}, fmt.Errorf("%w: there is no policy set in /%s at %s (%.12s)", ErrConfig, at, rev, commit)
+		return PolicySource{}, fmt.Errorf("%w: there is no policy set in %s at %s (%.12s)", ErrConfig, cmp.Or(at, "the root"), rev, commit)
 	}
 	files, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
 	if err != nil {

@@ -49,6 +49,11 @@ func TestPlanDigest(t *testing.T) {
 	if again := of(empty, drop, aRecord); again != first {
 		t.Errorf("the same plan has the digests %s and %s", first, again)
 	}
+	elsewhere := drop
+	elsewhere.Prefix = "checkout/dir"
+	if there := of(empty, elsewhere, aRecord); there != first {
+		t.Errorf("from another directory the plan has the digest %s, not %s", there, first)
+	}
 	for doc, other := range map[string]string{
 		"another base":    of(planSet(`description: "x y z"`), drop, aRecord),
 		"another set":     of(empty, planSet(strings.Replace(dropDebug, "only", "all", 1)), aRecord),
@@ -94,6 +99,11 @@ func TestPlanOfASetThatIsRefused(t *testing.T) {
 	}
 }
 
+// unreadable is a directory that may not be read.
+type unreadable struct{}
+
+func (unreadable) Open(string) (fs.File, error) { return nil, fs.ErrPermission }
+
 func TestPlanFaults(t *testing.T) {
 	good := planSet("")
 	for _, c := range []struct {
@@ -105,6 +115,7 @@ func TestPlanFaults(t *testing.T) {
 		{"no records", PlanOptions{Base: good, New: good, Traffic: strings.NewReader("x"), TrafficName: "f"}, ErrRejected, "traffic f: line 1: "},
 		{"not gzip", PlanOptions{Base: good, New: good, Traffic: strings.NewReader("\x1f\x8bxx"), TrafficName: "f"}, ErrRejected, "gzip"},
 		{"no bundle", PlanOptions{Base: PolicySource{Name: "deployed", Bundle: []byte("{}")}, New: good}, ErrRejected, "deployed: rejected: read bundle"},
+		{"a set that cannot be read", PlanOptions{Base: PolicySource{Name: "here", Prefix: "here", Files: unreadable{}}, New: good}, ErrConfig, "here: the policy set cannot be read: permission denied"},
 		{"a bundle cut off", PlanOptions{Base: PolicySource{Name: "deployed", Bundle: []byte(`{"set"`)}, New: good}, ErrRejected, "read bundle"},
 	} {
 		t.Run(c.doc, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -87,16 +86,12 @@ type Loading struct {
 // its own tests included. The error is about reading the directory, or about
 // Sluice itself.
 func Check(ctx context.Context, dir string, how Loading) (Report, error) {
-	if info, err := os.Stat(dir); err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrConfig, err)
-	} else if !info.IsDir() {
-		return Report{}, fmt.Errorf("%w: %s is not a directory", ErrConfig, dir)
-	}
-	loaded, err := loadSet(ctx, os.DirFS(dir), how, dir)
+	from, err := DirSource(dir)
 	if err != nil {
 		return Report{}, err
 	}
-	return loaded.report, nil
+	loaded, err := loadSet(ctx, from.Files, how, from.Prefix)
+	return loaded.report, err
 }
 
 // loadedSet is a policy set, compiled when the report does not refuse it.
@@ -122,7 +117,9 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 		opts.Child = &policy.Child{Command: how.Child}
 	}
 	bundle, found, err := policy.Load(ctx, fsys, opts)
-	if err != nil {
+	if errors.Is(err, policy.ErrUnreadable) {
+		return loadedSet{}, fmt.Errorf("%w: %s: %w", ErrConfig, dir, err)
+	} else if err != nil {
 		return loadedSet{}, fmt.Errorf("policy set: %w", err)
 	}
 	l := loadedSet{bundle: bundle, known: known}
@@ -193,10 +190,11 @@ func (c *Config) load(ctx context.Context, how Loading) (loadedSet, error) {
 		how.Child = nil
 		return loadSet(ctx, policies.FS, how, defaultSet)
 	}
-	if _, err := os.Stat(c.Policies); err != nil {
-		return loadedSet{}, fmt.Errorf("%w: policies: %w", ErrConfig, err)
+	from, err := DirSource(c.Policies)
+	if err != nil {
+		return loadedSet{}, fmt.Errorf("policies: %w", err)
 	}
-	return loadSet(ctx, os.DirFS(c.Policies), how, c.Policies)
+	return loadSet(ctx, from.Files, how, from.Prefix)
 }
 
 // defaultSet is what status and findings call the set that is built in.

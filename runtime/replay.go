@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
 )
 
 // ReplayOptions say how records are fed into a topic.
@@ -53,7 +54,8 @@ const maxLine = 16 << 20
 
 // Replay feeds the records of in, one JSON object a line, plain or compressed by
 // gzip or zstd, into a topic. It returns when all of them are acknowledged. Empty
-// lines are skipped; everything else is sent as it is.
+// lines are skipped, of a line of a dump the record is sent, and everything else as
+// it is.
 func Replay(ctx context.Context, cfg Config, in io.Reader, opts ReplayOptions) (Replayed, error) {
 	began := time.Now()
 	if opts.Speed < 0 {
@@ -116,8 +118,8 @@ func newReplayTarget(ctx context.Context, cfg Config, topic string) (*kafka.Publ
 	return kafka.NewPublisher(conf, kafka.ProducerOptions{RecordBytes: maxLine})
 }
 
-// eachLine decompresses in, if need be, and calls f for every line that is not
-// empty, with its number: empty ones count. A line stays valid after the call.
+// eachLine decompresses in, if need be, and calls f for the record of every line
+// that is not empty, with the number of the line: empty ones count. A line stays valid after the call.
 func eachLine(in io.Reader, f func(n int, line []byte) error) error {
 	plain, err := decompress(in)
 	if err != nil {
@@ -130,7 +132,7 @@ func eachLine(in io.Reader, f func(n int, line []byte) error) error {
 	for lines.Scan() {
 		n++
 		if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
-			if err := f(n, bytes.Clone(line)); err != nil {
+			if err := f(n, bytes.Clone(traffic.Undump(line))); err != nil {
 				return err
 			}
 		}

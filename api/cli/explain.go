@@ -38,7 +38,8 @@ make of its labels, which sinks get it; each rule and field with file and line.
 
 SERIES is written as in PromQL, as it was reported, before any rewrite:
   'flink_jobmanager_job_uptime{torrent_task_id="t-1", job_name="pay"}'
-RECORD is one JSON record, grouped or flat; "-" reads it from standard input.
+RECORD is one JSON record, grouped or flat, bare or from a dump of a topic; "-"
+reads it from standard input.
 For a record it also says whether its sample passes a sample or thin rule.
 
 --rule asks what a rule is: each field and where it is set, which of Flink's

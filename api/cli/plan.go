@@ -165,18 +165,21 @@ func writePlanJSON(w io.Writer, p *runtime.Plan) error {
 	return enc.Encode(p)
 }
 
-// share reads 5% or 0.05; nil for nothing.
+// share reads 5% or 0.05; nil for nothing. A bare number above 1 is refused: the 5
+// that was to be 5 % would be a gate that lets everything through.
 func share(flag, text string) (*float64, error) {
 	if text == "" {
 		return nil, nil
 	}
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	most := 1.0
 	if percent {
 		v /= 100
+		most = 1000
 	}
-	if err != nil || !(v >= 0 && v <= 1000) {
-		return nil, environment(fmt.Errorf("--%s is %q; want a share such as 5%% or 0.05", flag, text))
+	if err != nil || !(v >= 0 && v <= most) {
+		return nil, environment(fmt.Errorf("--%s is %q; want a share such as 5%% or 0.05, and more than all of it as 150%%", flag, text))
 	}
 	return &v, nil
 }

@@ -22,7 +22,8 @@ func newReplay(t terminal) *cobra.Command {
 		Short: "Feed records from a file into a topic",
 		Long: `Feed records into a topic, so that you can try policies on your own data. FILE
 has one JSON record per line, in the form of the wire contract (grouped or
-flat), and may be compressed with gzip or zstd; "-" is standard input.
+flat), bare or as the "value" of a dump of a topic, and may be compressed with
+gzip or zstd; "-" is standard input.
 
 Every line is sent as it is, also one that cannot be read: the instance puts it
 on the dead-letter topic, with the reason. Here they are counted, and the first

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
@@ -70,15 +71,20 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 
 // TestHelpFits draws the help of every command for a terminal of 80 columns.
 func TestHelpFits(t *testing.T) {
-	for _, c := range []string{"", "demo", "run", "check", "test", "explain", "fmt", "init", "schema", "schema serve", "schema export", "plan", "record", "replay", "collect", "degrade", "help", "version"} {
+	var fits func(c *cobra.Command)
+	fits = func(c *cobra.Command) {
 		var out, errOut bytes.Buffer
-		if code := Main(append(strings.Fields(c), "--help"), nil, &out, &errOut); code != exitOK {
-			t.Errorf("sluice %s --help: exit code %d: %s", c, code, &errOut)
+		if code := Main(append(strings.Fields(c.CommandPath())[1:], "--help"), nil, &out, &errOut); code != exitOK {
+			t.Errorf("%s --help: exit code %d: %s", c.CommandPath(), code, &errOut)
 		}
 		for line := range strings.Lines(out.String()) {
 			if len(line) > 81 {
-				t.Errorf("sluice %s --help: %d columns: %s", c, len(line)-1, line)
+				t.Errorf("%s --help: %d columns: %s", c.CommandPath(), len(line)-1, line)
 			}
 		}
+		for _, below := range c.Commands() {
+			fits(below)
+		}
 	}
+	fits(newRoot(terminal{}))
 }

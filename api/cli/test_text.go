@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -112,7 +113,7 @@ type junitCase struct {
 	Name    string        `xml:"name,attr"`
 	File    string        `xml:"file,attr,omitempty"`
 	Line    int           `xml:"line,attr,omitempty"`
-	Seconds float64       `xml:"time,attr"`
+	Seconds string        `xml:"time,attr"` // without an exponent, which not every reader knows
 	Failure *junitFailure `xml:"failure,omitempty"`
 }
 
@@ -131,7 +132,7 @@ func writeJUnit(w io.Writer, r *runtime.TestReport) error {
 			suites = append(suites, &junitSuite{Name: team})
 		}
 		s := suites[len(suites)-1]
-		j := junitCase{Suite: team, Name: name, File: c.Pos.File, Line: c.Pos.Line, Seconds: c.Seconds}
+		j := junitCase{Suite: team, Name: name, File: c.Pos.File, Line: c.Pos.Line, Seconds: strconv.FormatFloat(c.Seconds, 'f', 6, 64)}
 		if len(c.Failures) > 0 {
 			j.Failure = &junitFailure{Message: printable(c.Failures[0].Message)}
 			for k := range c.Failures {

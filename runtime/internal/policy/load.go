@@ -36,7 +36,7 @@ type Options struct {
 // Load reads the policy set in the root of fsys, checks all of it and returns it as
 // a bundle. The bundle is nil when a diagnostic is an error. Diagnostics are sorted
 // and name files relative to fsys. The error is a fault of something other than
-// the set: fsys cannot be read, or the child process cannot be started.
+// the set: ErrUnreadable, or the child process cannot be started.
 //
 // ctx ends a child process; without a child it is looked at between teams only. A
 // set that meets the limits of a child gets one diagnostic that says so.

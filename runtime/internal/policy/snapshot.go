@@ -19,6 +19,10 @@ const (
 	maxFiles     = 4096
 )
 
+// ErrUnreadable says that a file or directory of a set cannot be read: its mode, or
+// the disk, is at fault, and not what is written there.
+var ErrUnreadable = errors.New("the policy set cannot be read")
+
 // Snapshot is the text of the CUE files of a directory and those below it, keyed
 // by slash-separated path from the directory. Whatever is evaluated is in it:
 // nothing is read later, from anywhere.
@@ -26,8 +30,8 @@ type Snapshot map[string][]byte
 
 // Take reads the CUE files of fsys. Files and directories whose names begin with
 // a dot or an underscore are left out, as CUE does, and so is cue.mod. What is not
-// a regular file, or beyond the limits (1 MiB a file, 8 MiB and 4096 files in all),
-// becomes a diagnostic. The error says that fsys cannot be read.
+// a regular file, a link in place of a team, or beyond the limits (1 MiB a file,
+// 8 MiB and 4096 files in all), becomes a diagnostic. The error is ErrUnreadable.
 //
 // The FS of an [os.Root] keeps symbolic links from leading out of the directory.
 func Take(fsys fs.FS) (Snapshot, []diag.Diagnostic, error) {
@@ -36,12 +40,15 @@ func Take(fsys fs.FS) (Snapshot, []diag.Diagnostic, error) {
 	total := 0
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return fmt.Errorf("read policy set: %w", err)
+			return fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
-		if left := leftOut(d.Name()) && name != "."; left || d.IsDir() || path.Ext(name) != ".cue" {
-			if left && d.IsDir() {
+		if leftOut(d.Name()) && name != "." {
+			if d.IsDir() {
 				return fs.SkipDir
 			}
+			return nil
+		}
+		if d.IsDir() || path.Ext(name) != ".cue" && !linkedTeam(name, d) {
 			return nil
 		}
 		text, err := readFile(fsys, name, d)
@@ -51,7 +58,7 @@ func Take(fsys fs.FS) (Snapshot, []diag.Diagnostic, error) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read policy set: %w", err)
+			return fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
 		snap[name] = text
 		if total += len(text); total > maxSetBytes || len(snap) > maxFiles {
@@ -69,6 +76,12 @@ func Take(fsys fs.FS) (Snapshot, []diag.Diagnostic, error) {
 
 func leftOut(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "cue.mod"
+}
+
+// linkedTeam reports whether a symbolic link stands where teams are looked for. It
+// is not followed, and what it leads to would be missing without a word.
+func linkedTeam(name string, d fs.DirEntry) bool {
+	return d.Type()&fs.ModeSymlink != 0 && (name == teamsDir || path.Dir(name) == teamsDir)
 }
 
 // refusedFile says why a file may not be part of a set.

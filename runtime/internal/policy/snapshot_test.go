@@ -44,6 +44,8 @@ func TestTakeLimits(t *testing.T) {
 	for name, fsys := range map[string]fstest.MapFS{
 		"big file": {"a.cue": big}, "many files": many, "large set": large,
 		"link":      {"a.cue": {Mode: fs.ModeSymlink}},
+		"team link": {"a.cue": {Data: []byte("package policies\n")}, "teams/orders": {Mode: fs.ModeSymlink}},
+		"all teams": {"a.cue": {Data: []byte("package policies\n")}, "teams": {Mode: fs.ModeSymlink}},
 		"device":    {"a.cue": {Mode: fs.ModeDevice}},
 		"named dir": {"a.cue": {Mode: fs.ModeNamedPipe}},
 	} {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/format"
 	"cuelang.org/go/cue/literal"
 )
 
@@ -18,7 +17,7 @@ type NamedTest struct {
 	Test
 }
 
-// TestFile writes tests as a file of a policy set, formatted.
+// TestFile writes tests as a file of a policy set, in the form of a [Formatter].
 func TestFile(comment string, tests []NamedTest) ([]byte, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "package %s\n\n// %s\n", packageName, comment)
@@ -49,7 +48,14 @@ func TestFile(comment string, tests []NamedTest) ([]byte, error) {
 		}
 		b.WriteString("}\n}\n")
 	}
-	out, err := format.Source([]byte(b.String()))
+	x, err := NewFormatter()
+	if err != nil {
+		return nil, err
+	}
+	out, _, found, err := x.Format("tests.cue", []byte(b.String()), false)
+	if err == nil && len(found) > 0 {
+		err = found[0]
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write tests: %w", err)
 	}

@@ -165,6 +165,9 @@ func (r *reader) step(n *yaml.Node) (Step, error) {
 	}
 	var err error
 	if s.regex, err = regexp.Compile("^(?s:" + s.Regex + ")$"); err != nil {
+		if _, bare := regexp.Compile(s.Regex); bare != nil {
+			err = bare // about what the author wrote
+		}
 		return s, r.fail(at, "regex: %v", err)
 	}
 	if err := s.validate(); err != nil {

@@ -71,7 +71,7 @@ func TestReadRefuses(t *testing.T) {
 		"- source_label: [a]":          "c.yml:1: a step has no field source_label",
 		"- regex: 'x'\n- action: drop": "c.yml:1: action replace needs target_label",
 		"- action: drop\n  regex: [x]": "c.yml:2: regex is a text",
-		"- action: drop\n  regex: '('": "c.yml:2: regex: error parsing regexp: missing closing )",
+		"- action: drop\n  regex: '('": "c.yml:2: regex: error parsing regexp: missing closing ): `(`",
 		"- action: labeldrop\n  source_labels: [a]":               "c.yml:1: action labeldrop takes a regex and nothing else",
 		strings.Repeat("- action: drop\n", 901):                   "c.yml:1: the list has 901 steps; 900 are the most",
 		strings.Repeat("[", 30) + strings.Repeat("]", 30):         "c.yml:1: a step is a mapping",

@@ -95,16 +95,16 @@ func (r *Reader) wrong(err error) error { return &LineError{r.n, err} }
 
 // records makes series of plain records. One that cannot be read is left out, as
 // an instance would; a file without any that can is no traffic.
-func (r *Reader) records(text []byte, classify Classify) error {
+func (r *Reader) records(first []byte, classify Classify) error {
 	r.collected = NewCollector(classify, collectorBytes)
-	var first error
-	_, wrapped := unwrap(text)
-	for text != nil {
-		if wrapped {
-			text, _ = unwrap(text)
+	var wrong error
+	dump := len(Undump(first)) < len(first)
+	for text := first; text != nil; {
+		if dump {
+			text = Undump(text)
 		}
-		if err := r.collected.Add(text); err != nil && first == nil {
-			first = r.wrong(err)
+		if err := r.collected.Add(text); err != nil && wrong == nil {
+			wrong = r.wrong(err)
 		}
 		var err error
 		if text, err = r.next(); err != nil {
@@ -112,27 +112,27 @@ func (r *Reader) records(text []byte, classify Classify) error {
 		}
 	}
 	if r.collected.Series() == 0 {
-		if first == nil {
-			first = r.wrong(errors.New("no record has a sample"))
+		if wrong == nil {
+			wrong = r.wrong(errors.New("no record has a sample"))
 		}
-		return first
+		return wrong
 	}
 	r.header.From, r.header.To = r.collected.Times()
 	return nil
 }
 
-// unwrap takes a record out of the line that a dump of a topic has for it: topic,
-// offset and the like, and the record as value. A flat record has a value, too, but
-// that is no object.
-func unwrap(text []byte) (value []byte, wrapped bool) {
+// Undump takes a record out of the line that a dump of a topic has for it: topic,
+// offset and the like, and the record as value. Any other text comes back as it is.
+// A flat record has a value, too, but that is no object.
+func Undump(text []byte) []byte {
 	var dumped struct {
 		Topic *string         `json:"topic"`
 		Value json.RawMessage `json:"value"`
 	}
 	if json.Unmarshal(text, &dumped) != nil || dumped.Topic == nil || len(dumped.Value) == 0 || dumped.Value[0] != '{' {
-		return text, false
+		return text
 	}
-	return dumped.Value, true
+	return dumped.Value
 }
 
 // Header says what the traffic is about. Of plain records, only the times are known.
