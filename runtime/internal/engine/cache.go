@@ -54,6 +54,10 @@ type source struct {
 
 	filter       program.Filter // of generation gen
 	gen          uint32
+	plan         uint32 // Generation.applied for which candidate says who governs it
+	candidate    bool
+	from         uint32   // generation that governed it before,
+	moved        int64    // until this time of the partition; 0: none did
 	head         []byte   // start of its processed records
 	encoded      [][]byte // label objects of its outputs, shared by its slots
 	hash         uint64
@@ -77,12 +81,17 @@ type name struct {
 	sinks                          []string // that it is routed to
 	heads                          [][]byte // starts of its processed records, shared by its slots
 
-	filter program.Filter // of generation gen
-	gen    uint32
-	slots  int // that use it
+	filter [2]nameFilter // by force.place
+	slots  int           // that use it
 	size   int64
 	hash   uint64
 	chain  *name
+}
+
+// nameFilter is the filter of generation gen.
+type nameFilter struct {
+	program.Filter
+	gen uint32
 }
 
 // Rough sizes for the byte cap: measured with runtime.MemStats over 200,000

@@ -30,10 +30,11 @@ type cells struct {
 // timeline are the windows of one rule, and its cells.
 type timeline struct {
 	program.Timeline
-	rule  program.RuleID
-	spec  program.Aggregation
-	cells []*cell // in the order in which they were made
-	gone  bool    // the rule has been out of force, so windows may be incomplete
+	rule   program.RuleID
+	spec   program.Aggregation
+	missed int64   // source.moved of the first member: until then it has seen nothing
+	cells  []*cell // in the order in which they were made
+	gone   bool    // the rule has been out of force, so windows may be incomplete
 }
 
 // cell is one series that others are merged into.
@@ -47,9 +48,11 @@ type cell struct {
 	series   series // refs, with a sample sink
 	head     []byte // start of its records, with a record sink
 	out      *output
-	users    int   // cached series that are members
-	wrote    int64 // time of the last sample that went out; 0: none, or it has ended since
-	swept    int64 // when members were last looked through
+	users    int    // cached series that are members
+	next     *cell  // that has taken its place: the rule was out of force for the task
+	gen      uint32 // that decided about the last one to become one
+	wrote    int64  // time of the last sample that went out; 0: none, or it has ended since
+	swept    int64  // when members were last looked through
 	charged  int64
 }
 
@@ -94,10 +97,12 @@ func (k *cells) see(ts, now, offset int64) {
 	k.clock = max(k.clock, min(ts, now))
 }
 
-// renew forgets rules that a new generation does not have, and begins anew for
-// those that come with it.
-func (k *cells) renew(rules []program.Rule) {
-	k.since = k.clock
+// renew forgets rules that are out of force. From since on it is known which rules
+// governed a task.
+func (k *cells) renew(rules []program.Rule, since int64, forgot bool) {
+	if forgot {
+		k.since = max(k.since, since)
+	}
 	for _, t := range k.timelines {
 		if !slices.ContainsFunc(rules, func(r program.Rule) bool { return r.ID == t.rule && r.Inert == "" }) {
 			t.gone = true
@@ -132,10 +137,14 @@ func (w *Worker) cell(sl *slot, m *program.Merge, v *program.Verdict) *cell {
 		key = append(append(key, 1), to...)
 	}
 	k.key = key
-	if c := k.byKey[string(key)]; c != nil && c.timeline.spec == m.Aggregation && !c.timeline.gone {
-		return c
+	old := k.byKey[string(key)]
+	if old != nil && (old.timeline.spec != m.Aggregation || old.timeline.gone) {
+		old = nil
 	}
-	t := k.timeline(rule, m.Aggregation)
+	if old != nil && (old.timeline.missed >= src.moved || w.forces.had(src.from, rule)) {
+		return old
+	}
+	t := k.timeline(rule, m.Aggregation, src.moved)
 	if w.full() || w.cur.rules[m.Rule].Section == program.SectionBudget && len(t.cells) >= maxOverflow {
 		return nil
 	}
@@ -147,19 +156,26 @@ func (w *Worker) cell(sl *slot, m *program.Merge, v *program.Verdict) *cell {
 	if w.records != nil {
 		c.encode(w, n)
 	}
+	if old != nil {
+		old.next = c
+	}
 	k.byKey[c.key] = c
 	c.timeline.cells = append(c.timeline.cells, c)
 	w.account(c)
 	return c
 }
 
-func (k *cells) timeline(rule program.RuleID, spec program.Aggregation) *timeline {
+func (k *cells) timeline(rule program.RuleID, spec program.Aggregation, missed int64) *timeline {
 	for _, t := range k.timelines {
-		if t.rule == rule && t.spec == spec && !t.gone {
+		if t.rule == rule && t.spec == spec && t.missed == missed && !t.gone {
 			return t
 		}
 	}
-	t := &timeline{Timeline: *program.NewTimeline(spec.Window, spec.Late, k.since), rule: rule, spec: spec}
+	since := k.since
+	if missed != 0 {
+		since = max(since, missed)
+	}
+	t := &timeline{Timeline: *program.NewTimeline(spec.Window, spec.Late, since), rule: rule, spec: spec, missed: missed}
 	k.timelines = append(k.timelines, t)
 	return t
 }
@@ -192,8 +208,21 @@ func (w *Worker) account(c *cell) {
 // full reports whether cells may not grow: they take half of the cap at most.
 func (w *Worker) full() bool { return w.cells.size > w.cache.limit/2 }
 
+// follow makes a series a member of the cell that has taken the place of its own.
+func (m *membership) follow() {
+	for m.cell.next != nil && m.cell.next.timeline != nil { // nil: it is gone by now
+		m.cell.users--
+		m.cell = m.cell.next
+		m.cell.users++
+	}
+	m.member = -1
+}
+
 // gather adds a sample to a cell and says what became of it.
 func (w *Worker) gather(e *series, in *membership, p *record.Point, at int64) ledger.Disposition {
+	if in.cell.next != nil {
+		in.follow()
+	}
 	k, c := &w.cells, in.cell
 	if !c.Is(in.member, in.key) {
 		if w.full() {

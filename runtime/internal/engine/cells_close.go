@@ -126,7 +126,8 @@ func (w *Worker) packCell(ctx context.Context, c *cell, p *record.Point, at int6
 	if p == nil {
 		what = packEnds
 	}
-	headers := w.pack.header(w.partition, w.cells.offset)
+	w.recall(c.gen)
+	headers := w.pack.header(w.partition, w.cells.offset, w.cur.revision)
 	buf := w.pack.buf.begin(len(c.head) + len(c.out.head) + len(c.out.labels) + 512)
 	buf = c.out.append(record.AppendStamp(append(buf, c.head...), at, nil, -1, -1), what)
 	buf = record.AppendPoint(buf, prefix, c.kind, p)

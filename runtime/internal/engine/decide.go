@@ -74,16 +74,18 @@ func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
 
 func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
 	n, src, prog := w.cache.name(sl), w.cache.source(sl), w.cur.Program
-	if n.gen != w.cur.number {
-		n.filter, n.gen = prog.ByName(n.series, n.kind, n.from), w.cur.number
+	f := &n.filter[w.cur.place]
+	if f.gen != w.cur.number {
+		f.Filter, f.gen = prog.ByName(n.series, n.kind, n.from), w.cur.number
 	}
 	task := string(src.raw[src.cut:])
 	if src.gen != w.cur.number {
+		w.moved(src)
 		src.filter, src.gen = prog.BySource(task, w.decoded.labels), w.cur.number
 	}
-	return w.memo.Decide(prog, program.Input{
+	return w.cur.memo.Decide(prog, program.Input{
 		Task: task, Name: n.series, Kind: n.kind, Origin: n.from, Labels: labels,
-	}, n.filter, src.filter)
+	}, f.Filter, src.filter)
 }
 
 // labels returns all labels of a point as reported. Nobody changes them: the

@@ -8,11 +8,8 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
 )
 
-// overload is what a worker knows of it: up to which series.shed samples are given
-// up, and how far behind it is.
+// overload is what a worker knows of it: how far behind it is.
 type overload struct {
-	shedding uint16 // for the batch at hand
-
 	lags [64]int64 // ms, of reports of this batch
 	n    int       // reports of this batch; more than lags holds take the place of the first ones
 
@@ -35,7 +32,10 @@ func (w *Worker) begin() {
 	if w.opts.Step != nil {
 		step = w.opts.Step()
 	}
-	w.overload.shedding = w.cur.shedding[step]
+	w.cur.shed = w.cur.shedding[step]
+	if c := w.forces.candidate; c != nil {
+		c.shed = c.shedding[step]
+	}
 }
 
 // done ends a batch of n messages. The lag is the median of its reports: no task

@@ -71,10 +71,12 @@ type Options struct {
 // the second hop, whose labels are final.
 type Generation struct {
 	Program  *program.Program
-	Revision string // digest of the policy set, a header of every record written
+	Revision string  // digest of the policy set, a header of every record written
+	Canary   *Canary // nil: it governs everything
 
-	number uint32 // position in the engine's history; cache entries remember it
-	rules  []program.Rule
+	applied uint32 // position in the engine's history
+	number  uint32 // of the program in it; cache entries remember it
+	rules   []program.Rule
 
 	shedding [ladder.Steps]uint16 // up to which series.shed samples are given up
 }
@@ -108,16 +110,40 @@ func New(opts Options, gen Generation) (*Engine, error) {
 
 // Apply puts gen in force: one pointer store that cannot fail. Every worker
 // takes it up with its next batch; cached series are decided again when they are
-// next seen, so nothing pauses.
+// next seen, so nothing pauses. Those whose program stays the same are not: a canary
+// that begins, grows or is promoted concerns the series that it takes over.
 func (e *Engine) Apply(gen Generation) {
-	gen.number = e.seq.Add(1)
+	was := e.gen.Load()
+	gen.applied = e.seq.Add(1)
+	e.number(&gen, was)
+	if c := gen.Canary; c != nil && c.Program == gen.Program {
+		gen.Canary = nil
+	} else if c != nil {
+		canary := *c
+		canary.generation = &Generation{Program: c.Program, Revision: c.Revision}
+		e.number(canary.generation, was)
+		gen.Canary = &canary
+	}
+	e.gen.Store(&gen)
+}
+
+// number gives a generation the number that its program has in the one in force,
+// or a new one, and what workers need to know of the program.
+func (e *Engine) number(gen, was *Generation) {
+	switch {
+	case was != nil && was.Program == gen.Program:
+		gen.number = was.number
+	case was != nil && was.Canary != nil && was.Canary.Program == gen.Program:
+		gen.number = was.Canary.generation.number
+	default:
+		gen.number = e.seq.Add(1)
+	}
 	if gen.Program != nil {
 		gen.rules = gen.Program.Rules()
 		for step := range gen.shedding {
 			gen.shedding[step] = gen.Program.Shedding(ladder.Step(step))
 		}
 	}
-	e.gen.Store(&gen)
 }
 
 // Open returns a worker for a partition.

@@ -70,7 +70,7 @@ func (w *wire) open() int {
 type recordWire struct{ *wire }
 
 func (w recordWire) Write(_ context.Context, r Outgoing) error {
-	r.Value = slices.Clone(r.Value)
+	r.Value, r.Headers = slices.Clone(r.Value), slices.Clone(r.Headers)
 	w.records = append(w.records, r)
 	return w.failWith
 }

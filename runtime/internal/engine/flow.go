@@ -13,7 +13,7 @@ import (
 type flow struct {
 	into  membership // of an aggregate
 	over  membership // of the overflow of a budget
-	gates []*gate    // of budgets that bound its samples per second
+	gates []passage  // of budgets that bound its samples per second
 }
 
 // membership is a series' part in a cell.
@@ -28,10 +28,17 @@ type membership struct {
 // gate bounds the samples per second that a worker sends for one key of a budget.
 type gate struct {
 	program.Bucket
-	step  program.Step
+	step  *program.Step // of the last series that came in
 	key   accountKey
-	rule  int32 // of the generation that decided
 	users int
+}
+
+// passage is the way of a series through a gate, at the rate that the generation
+// wants which decided about it.
+type passage struct {
+	*gate
+	step *program.Step
+	rule int32 // of that generation
 }
 
 // direct gives a series the flow of a new verdict, and changes the verdict of one
@@ -81,6 +88,7 @@ func (w *Worker) join(sl *slot, e *series, m *program.Merge, v *program.Verdict)
 		return membership{}
 	}
 	c.users++
+	c.gen = w.cur.number
 	key := w.cache.source(sl).hash
 	key = (key ^ w.cache.name(sl).hash) * 0x9e3779b97f4a7c15
 	key = (key ^ key>>32 ^ w.cache.hashSeries(e)) * 0xff51afd7ed558ccd
@@ -112,7 +120,7 @@ func (w *Worker) leave(was, next *flow, ended bool) {
 }
 
 // gates are per key of a budget; the last user takes one away.
-func (w *Worker) gate(c *program.Charge) *gate {
+func (w *Worker) gate(c *program.Charge) passage {
 	key := accountKey{c.ID, c.Key}
 	g := w.gates[key]
 	if g == nil {
@@ -120,13 +128,15 @@ func (w *Worker) gate(c *program.Charge) *gate {
 		w.gates[key] = g
 	}
 	g.users++
-	g.rule = c.Rule
-	g.step = program.Step{Kind: program.LimitStep, Rate: c.Samples}
+	step := program.Step{Kind: program.LimitStep, Rate: c.Samples}
 	if c.Split {
-		g.step.Per = program.PerTask
-		g.step = g.step.Split(int(w.partition.Count))
+		step.Per = program.PerTask
+		step = step.Split(int(w.partition.Count))
 	}
-	return g
+	if g.step == nil || *g.step != step {
+		g.step = &step
+	}
+	return passage{g, g.step, c.Rule}
 }
 
 // goOn is the way of a sample that rules of control have let through: true says
@@ -159,7 +169,7 @@ func (w *Worker) flows(e *series, f *flow, p *record.Point, at int64) bool {
 		return false
 	}
 	for _, g := range f.gates {
-		if !g.Take(&g.step, at) {
+		if !g.Take(g.step, at) {
 			w.count(g.rule, ledger.OverBudget)
 			return false
 		}

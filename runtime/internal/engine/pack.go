@@ -22,9 +22,8 @@ type output struct {
 
 // packer builds records for Kafka in memory that lives until the next flush.
 type packer struct {
-	revision []byte
-	buf      arena
-	headers  []Header
+	buf     arena
+	headers []Header
 }
 
 func (k *packer) reset() {
@@ -34,15 +33,15 @@ func (k *packer) reset() {
 }
 
 // header gives a record its revision and the place it was made from.
-func (k *packer) header(p Partition, offset int64) []Header {
+func (k *packer) header(p Partition, offset int64, revision []byte) []Header {
 	src := k.buf.begin(len(p.Topic) + 32)
 	src = append(append(src, p.Topic...), '/')
 	src = append(strconv.AppendInt(src, int64(p.ID), 10), '/')
 	src = k.buf.end(strconv.AppendInt(src, offset, 10))
 	n := len(k.headers)
 	k.headers = append(k.headers, Header{"sluice-src", src})
-	if len(k.revision) > 0 {
-		k.headers = append(k.headers, Header{"sluice-rev", k.revision})
+	if len(revision) > 0 {
+		k.headers = append(k.headers, Header{"sluice-rev", revision})
 	}
 	return k.headers[n:len(k.headers):len(k.headers)]
 }
@@ -143,7 +142,7 @@ func (w *Worker) packRecord(ctx context.Context, m *Message, sl *slot, what pack
 			continue
 		}
 		if headers == nil {
-			headers = w.pack.header(w.partition, m.Offset)
+			headers = w.pack.header(w.partition, m.Offset, w.cur.revision)
 		}
 		n, err := w.packOutput(ctx, sl, i, w.cache.rare(e).out, headers, what)
 		if err != nil {
@@ -224,7 +223,7 @@ func (w *Worker) packOne(ctx context.Context, sl *slot, e *series, p *record.Poi
 	if p == nil {
 		what, samples = packEnds, 0
 	}
-	headers := w.pack.header(w.partition, w.next)
+	headers := w.pack.header(w.partition, w.next, w.cur.revision)
 	r := w.cache.rare(e)
 	buf := w.pack.buf.begin(len(r.out.head) + len(r.out.labels) + len(r.prefix) + 512)
 	buf = r.out.append(record.AppendStamp(append(buf, w.cache.source(sl).head...), at, nil, -1, -1), what)

@@ -27,18 +27,32 @@ func (w *Worker) post() {
 // postRules puts the tallies into the entry, by the names that rules have in the
 // generation that counted them.
 func (w *Worker) postRules() {
-	if len(w.touched) == 0 {
+	f := &w.forces
+	if f.base == nil {
+		return
+	}
+	w.postTallies(f.base)
+	if f.candidate != nil {
+		w.postTallies(f.candidate)
+	}
+	for _, old := range f.past {
+		w.postTallies(old)
+	}
+}
+
+func (w *Worker) postTallies(f *force) {
+	if len(f.touched) == 0 {
 		return
 	}
 	if w.entry.Rules == nil {
 		w.entry.Rules = map[ledger.Rule]uint64{}
 	}
-	for _, i := range w.touched {
-		t := &w.rules[i]
-		w.entry.Rules[ledger.Rule{ID: string(w.cur.rules[i].ID), Disposition: t.disposition}] += t.n
+	for _, i := range f.touched {
+		t := &f.tallies[i]
+		w.entry.Rules[ledger.Rule{ID: string(f.rules[i].ID), Disposition: t.disposition}] += t.n
 		t.n = 0
 	}
-	w.touched = w.touched[:0]
+	f.touched = f.touched[:0]
 }
 
 // refused takes what a receiver refused out of what is about to count as out. A
@@ -101,6 +115,7 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 	w.entry.In++
 	w.entry.By[ledger.InFlight]++
 	w.unacked[ledger.DeadLetter]++
+	w.cur.did.DeadLetters++
 	w.pending++
 	k := &w.pack
 	key, value := m.Key[:min(len(m.Key), maxLetterKey)], m.Value
@@ -109,7 +124,7 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 		{"sluice-stage", []byte(w.opts.Name)},
 		{"sluice-detail", []byte(bad.Detail)},
 		{"sluice-position", strconv.AppendInt(nil, int64(bad.Offset), 10)},
-	}, k.header(w.partition, m.Offset)...)
+	}, k.header(w.partition, m.Offset, w.cur.revision)...)
 	if len(value) > maxLetter {
 		value = value[:maxLetter]
 		headers = append(headers, Header{"sluice-truncated", strconv.AppendInt(nil, int64(len(m.Value)), 10)})

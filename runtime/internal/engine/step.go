@@ -191,9 +191,11 @@ func (w *Worker) release(ctx context.Context, due func(*step) bool) error {
 		}
 		delete(w.held, e)
 		s.window.Flush()
+		w.recall(e.gen)
 		if err := w.letGo(ctx, sl, e); err != nil {
 			return err
 		}
 	}
+	w.enter(w.forces.base)
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
-	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
@@ -17,7 +16,8 @@ import (
 type Worker struct {
 	opts      *Options
 	gen       *atomic.Pointer[Generation]
-	cur       *Generation
+	cur       *force // of what is at hand
+	forces    forces
 	partition Partition
 	cache     *cache
 	scanner   *record.Scanner
@@ -33,7 +33,6 @@ type Worker struct {
 	released []Ref     // to be released once the samples are written
 	pack     packer
 	decoded  decoded
-	memo     program.Memo
 	buckets  map[bucketKey]*bucket
 	held     map[*series]*slot // series whose step holds a sample
 	cells    cells
@@ -47,8 +46,6 @@ type Worker struct {
 	unacked [ledger.Count]int64
 	lags    []lagRun
 	entry   ledger.Entry
-	rules   []tally
-	touched []int32 // indexes of rules with a tally
 	series  population
 	posted  population // what the book knows
 	swept   int64      // Unix ms of the last sweep
@@ -108,6 +105,7 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	if err := w.writeSamples(ctx); err != nil {
 		return err
 	}
+	w.enter(w.forces.base)
 	if err := w.closeWindows(ctx); err != nil {
 		return err
 	}
@@ -115,6 +113,7 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 		return err
 	}
 	w.done(len(batch))
+	w.compared()
 	w.post()
 	return nil
 }
@@ -131,16 +130,15 @@ func (w *Worker) disown() {
 // takeGeneration goes over to the generation in force, between two batches.
 func (w *Worker) takeGeneration() {
 	gen := w.gen.Load()
-	if gen == w.cur {
+	if gen == w.forces.plan {
 		return
 	}
 	w.postRules()
+	since, forgot := w.forces.adopt(gen, w.partition, w.cells.clock)
 	if w.cur != nil {
-		w.cells.renew(gen.rules)
+		w.cells.renew(w.forces.all(), since, forgot)
 	}
-	w.cur = gen
-	w.pack.revision = []byte(gen.Revision)
-	w.rules, w.touched = make([]tally, len(gen.rules)), nil
+	w.cur = w.forces.base
 }
 
 // message governs one message.
@@ -149,9 +147,11 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 	w.entry.Records++
 	w.entry.BytesIn += uint64(len(m.Value))
 	if err := w.scanner.Scan(m.Value, v); err != nil {
+		w.enter(w.forces.base)
 		return w.deadLetter(ctx, m, err)
 	}
 	if err := v.CheckTime(w.now); err != nil {
+		w.enter(w.forces.base)
 		return w.deadLetter(ctx, m, err)
 	}
 	if v.Kind == 0 {
@@ -161,7 +161,11 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 	w.cells.see(v.Timestamp, w.now, m.Offset)
 	sl := w.resolve()
 	sl.bytes = uint32(len(m.Value))
-	w.observe(w.cache.source(sl))
+	src := w.cache.source(sl)
+	if w.forces.candidate != nil {
+		w.govern(src)
+	}
+	w.observe(src)
 	if v.End {
 		return w.end(ctx, m, sl)
 	}
@@ -192,6 +196,8 @@ func (w *Worker) observe(s *source) {
 	s.seen = w.now
 	if ts := w.view.Timestamp; ts != s.reported {
 		w.overload.note(w.now - ts)
+		w.cur.did.Reports++
+		w.cur.did.LagMs += w.now - ts
 		if s.reported == 0 {
 			s.counted = ts
 		}
@@ -255,7 +261,7 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 	case p.Form == record.None:
 		w.entry.By[ledger.NoValue]++
 		return false, nil
-	case e.shed-1 < w.overload.shedding: // 0 is the largest number then
+	case e.shed-1 < w.cur.shed: // 0 is the largest number then
 		w.count(w.cur.Program.ShedBy(e.shed), ledger.Shed)
 		return false, nil
 	case r.step != nil:
@@ -289,16 +295,16 @@ func (w *Worker) sent(reported int64, n int) {
 // count notes that a rule ended a sample.
 func (w *Worker) count(rule int32, d ledger.Disposition) {
 	w.entry.By[d]++
-	if rule < 0 || int(rule) >= len(w.rules) {
+	if rule < 0 || int(rule) >= len(w.cur.tallies) {
 		return
 	}
-	t := &w.rules[rule]
+	t := &w.cur.tallies[rule]
 	if t.n > 0 && t.disposition != d {
 		w.countBeside(rule, d)
 		return
 	}
 	if t.n == 0 {
-		w.touched = append(w.touched, rule)
+		w.cur.touched = append(w.cur.touched, rule)
 	}
 	t.n++
 	t.disposition = d
