@@ -32,14 +32,15 @@ func (r *Runtime) runFleet(ctx context.Context, ready func()) error {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	ready()
-	if err := r.awaitReady(ctx); err != nil {
+	if err := r.AwaitReady(ctx); err != nil {
 		return nil // stopped before it began
 	}
 	return f.Run(ctx)
 }
 
-// awaitReady returns when the instance does all it is there for.
-func (r *Runtime) awaitReady(ctx context.Context) error {
+// AwaitReady returns when the instance does all it is there for, or with the error
+// of ctx.
+func (r *Runtime) AwaitReady(ctx context.Context) error {
 	const often = 20 * time.Millisecond
 	tick := time.NewTicker(often)
 	defer tick.Stop()

@@ -150,7 +150,7 @@ func (r *Runtime) openDir() (remove func() error, err error) {
 // announce says once that the instance does what it is there for.
 func (r *Runtime) announce(ctx context.Context, ready func()) error {
 	ready()
-	if r.awaitReady(ctx) == nil {
+	if r.AwaitReady(ctx) == nil {
 		s := r.Status()
 		r.log.Info("ready", "policies", s.Policies, "revision", s.Revision, "brokers", s.Brokers)
 		<-ctx.Done()

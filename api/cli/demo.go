@@ -57,7 +57,7 @@ before it.`,
 	s := newSettings(c.Flags(), "")
 	s.listen(listenUsage, tokenUsage)
 	s.instance()
-	c.Flags().DurationVar(&d.last, "for", 0, "end after this time, 0 runs until Ctrl-C")
+	c.Flags().DurationVar(&d.last, "for", 0, "end after this time, counted from when it is ready; 0 runs until Ctrl-C")
 	c.Flags().BoolVar(&d.json, "json", false, "print one JSON object at the end instead of a summary")
 	c.Flags().IntVar(&d.fleet.Jobs, "jobs", 40, "Flink jobs to replay")
 	c.Flags().IntVar(&d.fleet.Rate, "rate", 0, "records per second; 0 is what that many jobs send")
@@ -100,9 +100,14 @@ func (d *demo) run(ctx context.Context, cfg runtime.Config, t terminal) error {
 	}
 	d.listen = server.URL()
 	if d.last > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d.last)
-		defer cancel()
+		var end context.CancelFunc
+		ctx, end = context.WithCancel(ctx)
+		defer end()
+		go func() {
+			if r.AwaitReady(ctx) == nil { // what a start takes is not part of the time
+				time.AfterFunc(d.last, end)
+			}
+		}()
 	}
 	show := func(ctx context.Context) error { return d.show(ctx, r, t.out) }
 	if err := serve(ctx, r, server, show); err != nil {

@@ -21,8 +21,8 @@ const (
 	retryMost  = 30 * time.Second
 )
 
-// idleEvery is how often a worker without records is called all the same: time
-// passes for what it remembers, too.
+// idleEvery is how long a worker goes without records before it is called all the
+// same, and again: time passes for what it remembers, too.
 const idleEvery = 10 * time.Second
 
 // hold is a set of reasons why a partition is not fetched.
@@ -142,6 +142,7 @@ func (p *partition) serve() error {
 			err = f.idle()
 		case <-p.queue.ready:
 			err = f.take()
+			idle.Reset(idleEvery)
 		}
 		if err != nil {
 			return err

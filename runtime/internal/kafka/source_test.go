@@ -384,3 +384,39 @@ func wantField(t *testing.T, err error, field string) {
 		t.Errorf("error %v does not name %s", err, field)
 	}
 }
+
+// What a worker says of its last records, such as their lag, holds for a while: it
+// is called without records only when there were none for so long.
+func TestSourceLetsTimePassForAnIdleWorker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1)
+		out := newSink()
+		var last atomic.Int64 // when there were records
+		pauses := make(chan time.Duration, 100)
+		out.process = func(_ engine.Partition, msgs []engine.Message) error {
+			now := time.Now().UnixNano()
+			if len(msgs) > 0 {
+				last.Store(now)
+			} else {
+				pauses <- time.Duration(now - last.Load())
+			}
+			return nil
+		}
+		m := b.join(b.broker.Config(), SourceOptions{}, out.open)
+		for range 3 {
+			b.send(testTopic, 1)
+			time.Sleep(idleEvery * 7 / 10)
+		}
+		if n := len(pauses); n > 0 {
+			t.Errorf("called %d times without records while there were some", n)
+		}
+		time.Sleep(2 * idleEvery)
+		m.leave(t)
+		if n := len(pauses); n < 1 {
+			t.Fatal("time did not pass")
+		}
+		if first := <-pauses; first < idleEvery {
+			t.Errorf("called %v after its last records", first)
+		}
+	})
+}
