@@ -97,6 +97,7 @@ var owners = map[string]string{
 	"golang.org/x/text":                   "runtime/internal/policy runtime/diag api/cli",
 	"golang.org/x/sync":                   "api/cli runtime runtime/internal/kafka runtime/internal/store runtime/internal/remotewrite",
 	"golang.org/x/tools":                  "tests",
+	"github.com/getkin/kin-openapi":       "tests-of-api/rest",
 	"github.com/google/go-cmp":            "tests",
 	"pgregory.net/rapid":                  "tests",
 	"go.uber.org/goleak":                  "tests",

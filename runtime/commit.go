@@ -12,7 +12,7 @@ import (
 // Commit is the git commit that a directory was checked out at. What it holds may
 // be newer: whether it was changed since cannot be told without reading all of it.
 type Commit struct {
-	Hash   string `json:"hash"`
+	Hash   string `json:"hash"`             // in hexadecimal digits
 	Branch string `json:"branch,omitempty"` // "" when no branch is checked out
 }
 

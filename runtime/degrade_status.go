@@ -13,8 +13,8 @@ import (
 // DegradeStatus is what an instance gives up under overload, and why: the JSON of
 // /api/v1/degrade.
 type DegradeStatus struct {
-	Step      string           `json:"step"` // in force: P0 (nothing), P3, P2 or P1
-	Since     time.Time        `json:"since,omitzero"`
+	Step      string           `json:"step"`                // in force: P0 (nothing), P3, P2 or P1
+	Since     time.Time        `json:"since,omitzero"`      // when the step came into force
 	Cause     *DegradeCause    `json:"cause,omitempty"`     // of an automatic step
 	Hand      *DegradeHand     `json:"by_hand,omitempty"`   // set while a step is
 	Automatic string           `json:"automatic,omitempty"` // the step that it would be without
@@ -24,22 +24,22 @@ type DegradeStatus struct {
 
 // DegradeCause is the bound that was passed.
 type DegradeCause struct {
-	Measure string  `json:"measure"`
-	Value   float64 `json:"value"`
-	Bound   float64 `json:"bound"`
+	Measure string  `json:"measure"` // memory, memory_bytes, cpu or lag
+	Value   float64 `json:"value"`   // when it was passed
+	Bound   float64 `json:"bound"`   // that was passed, in the unit of the measure
 }
 
 // DegradeHand is a step that somebody has set.
 type DegradeHand struct {
-	Step   string    `json:"step"`
-	Until  time.Time `json:"until"`
-	Reason string    `json:"reason"`
+	Step   string    `json:"step"`   // P0, P1, P2 or P3
+	Until  time.Time `json:"until"`  // when the measures decide again
+	Reason string    `json:"reason"` // in the words of who set it
 }
 
 // DegradeMeasure is a measure and its bounds: memory and cpu as shares,
 // memory_bytes in bytes, lag in seconds.
 type DegradeMeasure struct {
-	Measure string             `json:"measure"`
+	Measure string             `json:"measure"`          // memory, memory_bytes, cpu or lag
 	Value   *float64           `json:"value,omitempty"`  // unknown without
 	Bounds  map[string]float64 `json:"bounds,omitempty"` // by step
 }
@@ -63,9 +63,9 @@ func formatMeasure(name string, v float64) string {
 
 // DegradeRule is a rule of the degrade section that is in force.
 type DegradeRule struct {
-	Rule     string `json:"rule"`
-	Priority string `json:"priority"`
-	Action   string `json:"action"`
+	Rule     string `json:"rule"`     // team/name
+	Priority string `json:"priority"` // the step from which on it gives up
+	Action   string `json:"action"`   // drop or sample
 	Shedding bool   `json:"shedding"` // at this moment
 	Samples  uint64 `json:"samples"`  // given up since the instance started
 }

@@ -36,8 +36,8 @@ type Question struct {
 
 // Answer is what explain says: the JSON of /api/v1/explain.
 type Answer struct {
-	Policies string  `json:"policies"` // where the set came from
-	Revision string  `json:"revision"`
+	Policies string  `json:"policies"`         // where the set came from
+	Revision string  `json:"revision"`         // digest of the set
 	Commit   *Commit `json:"commit,omitempty"` // of the set's directory, when it is a checkout
 
 	Series []Explanation    `json:"series,omitempty"` // one for Series, one for each of the first points of Record

@@ -13,7 +13,7 @@ import (
 
 // Absence says why a series may be missing.
 type Absence struct {
-	Series  string       `json:"series"`
+	Series  string       `json:"series"`  // that is missing
 	Verdict string       `json:"verdict"` // in a sentence
 	Origins []OriginView `json:"origins,omitempty"`
 	Nearest []string     `json:"nearest,omitempty"` // names that are known, where this one is not
@@ -22,11 +22,11 @@ type Absence struct {
 
 // OriginView is a series that was reported, or may be, and bears on one that is missing.
 type OriginView struct {
-	Reported string    `json:"reported"`
+	Reported string    `json:"reported"` // the series, in PromQL notation
 	Recorded bool      `json:"recorded"` // it is in the traffic
 	Becomes  string    `json:"becomes"`  // what the rewrites make of it
 	Outcome  string    `json:"outcome"`  // out, how control ends it, or rewritten: it leaves as another series
-	Text     string    `json:"text"`
+	Text     string    `json:"text"`     // the outcome in a sentence
 	Rule     *RuleView `json:"rule,omitempty"`
 	Perhaps  []string  `json:"perhaps,omitempty"` // rules that end it too, for some tasks or labels
 

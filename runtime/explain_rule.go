@@ -17,7 +17,7 @@ type RuleExplanation struct {
 	Inert     string       `json:"inert,omitempty"` // why it never matches
 	Catalogue *NameReach   `json:"catalogue,omitempty"`
 	Traffic   *RuleTraffic `json:"traffic,omitempty"`
-	Notes     []string     `json:"notes,omitempty"`
+	Notes     []string     `json:"notes,omitempty"` // what was taken for granted
 }
 
 // NameReach says which of Flink's metrics a rule matches by what their name, kind
@@ -40,8 +40,8 @@ type RuleTraffic struct {
 
 // SeriesCount is a series and how often it was reported.
 type SeriesCount struct {
-	Series  string `json:"series"`
-	Samples uint64 `json:"samples"`
+	Series  string `json:"series"`  // in PromQL notation
+	Samples uint64 `json:"samples"` // how many came
 }
 
 // Bounds of lists for people.

@@ -18,9 +18,9 @@ import (
 // Explanation says what becomes of one series, stage by stage in the order in
 // which the engine goes through them.
 type Explanation struct {
-	Series  string   `json:"series"` // as reported, in PromQL notation
-	Kind    string   `json:"kind"`
-	Origin  string   `json:"origin"`
+	Series  string   `json:"series"`            // as reported, in PromQL notation
+	Kind    string   `json:"kind"`              // counter, gauge, meter or histogram
+	Origin  string   `json:"origin"`            // native, custom, or another word of the policies
 	Meaning string   `json:"meaning,omitempty"` // what the catalogue knows of it
 	Notes   []string `json:"notes,omitempty"`   // what was taken for granted
 
@@ -39,26 +39,26 @@ type Explanation struct {
 
 // StreamStage says what a stream does about samples that come twice.
 type StreamStage struct {
-	Stream     string   `json:"stream"`
-	Topics     []string `json:"topics"`
-	Level      string   `json:"level"`
-	Duplicates string   `json:"duplicates"`
+	Stream     string   `json:"stream"`     // its name
+	Topics     []string `json:"topics"`     // that it reads
+	Level      string   `json:"level"`      // of quality
+	Duplicates string   `json:"duplicates"` // in a sentence
 	Pos        diag.Pos `json:"pos"`
 }
 
 // TaskStage is what is known of the task.
 type TaskStage struct {
-	ID       string    `json:"id"` // torrent_task_id
-	Job      string    `json:"job,omitempty"`
+	ID       string    `json:"id"`            // torrent_task_id
+	Job      string    `json:"job,omitempty"` // its name
 	Tags     []TagView `json:"tags,omitempty"`
 	Disabled *RuleView `json:"disabled,omitempty"` // the entry that switches it off
 }
 
 // TagView is a tag and the entry that gives it.
 type TagView struct {
-	Name  string   `json:"name"`
-	Value string   `json:"value"`
-	Rule  string   `json:"rule"`
+	Name  string   `json:"name"`  // of the tag
+	Value string   `json:"value"` // of the tag
+	Rule  string   `json:"rule"`  // entry of the section task, team/name
 	Pos   diag.Pos `json:"pos"`
 }
 
@@ -70,9 +70,9 @@ type ControlStage struct {
 
 // Decision is what control makes of the series.
 type Decision struct {
-	Disposition string `json:"disposition"` // out, possibly subject to Step; or how every sample ends
-	Rule        string `json:"rule,omitempty"`
-	Text        string `json:"text"`
+	Disposition string `json:"disposition"`      // out, possibly subject to Step; or how every sample ends
+	Rule        string `json:"rule,omitempty"`   // that decided, team/name
+	Text        string `json:"text"`             // all of it in a sentence
 	Step        string `json:"step,omitempty"`   // what is decided for each sample: sample, thin, limit
 	Sample      string `json:"sample,omitempty"` // what becomes of the sample of a record
 }
@@ -80,19 +80,19 @@ type Decision struct {
 // RewriteStage is a rewrite that was looked at.
 type RewriteStage struct {
 	RuleView
-	Mismatch string   `json:"mismatch,omitempty"`
-	Before   string   `json:"before,omitempty"`  // the series on either side, of a rewrite that matches
-	After    string   `json:"after,omitempty"`   //
-	Removed  []string `json:"removed,omitempty"` // labels, and the name, as they were
-	Added    []string `json:"added,omitempty"`   // as they are then
-	Scale    float64  `json:"scale,omitempty"`   // what values are multiplied by from then on, where it changes that
+	Mismatch string   `json:"mismatch,omitempty"` // why it does not match; "" for one that does
+	Before   string   `json:"before,omitempty"`   // the series on either side, of a rewrite that matches
+	After    string   `json:"after,omitempty"`    // the series then
+	Removed  []string `json:"removed,omitempty"`  // labels, and the name, as they were
+	Added    []string `json:"added,omitempty"`    // as they are then
+	Scale    float64  `json:"scale,omitempty"`    // what values are multiplied by from then on, where it changes that
 }
 
 // SinkStage is a sink that gets the series.
 type SinkStage struct {
-	Sink string   `json:"sink"`
-	Type string   `json:"type"`
-	Why  string   `json:"why"`
+	Sink string   `json:"sink"` // its name
+	Type string   `json:"type"` // store, scrape or remote-write
+	Why  string   `json:"why"`  // which rule, or which default, sends it there
 	Pos  diag.Pos `json:"pos"`
 }
 

@@ -13,12 +13,12 @@ import (
 
 // RuleView is a rule, as explain shows it.
 type RuleView struct {
-	ID          string            `json:"id"` // team/name
-	Section     string            `json:"section"`
-	Action      string            `json:"action"`
-	Tier        string            `json:"tier,omitempty"`
-	Order       *int              `json:"order,omitempty"`
-	Description string            `json:"description,omitempty"`
+	ID          string            `json:"id"`                    // team/name
+	Section     string            `json:"section"`               // of the policy
+	Action      string            `json:"action"`                // keep, drop, sample, and so on
+	Tier        string            `json:"tier,omitempty"`        // of a control rule
+	Order       *int              `json:"order,omitempty"`       // of rules of its tier
+	Description string            `json:"description,omitempty"` // in the words of its author
 	Pos         diag.Pos          `json:"pos"`
 	Fields      []FieldView       `json:"fields,omitempty"`  // of a rule that acts
 	Samples     map[string]uint64 `json:"samples,omitempty"` // by disposition, what it did on the running instance since it started
@@ -26,9 +26,9 @@ type RuleView struct {
 
 // FieldView is a field of a rule and where it is set.
 type FieldView struct {
-	Name  string          `json:"name"`
-	Value json.RawMessage `json:"value"`
-	Pos   diag.Pos        `json:"pos"` // zero: nobody set it, the schema has a default
+	Name  string          `json:"name"`  // as the language has it
+	Value json.RawMessage `json:"value"` // as JSON
+	Pos   diag.Pos        `json:"pos"`   // zero: nobody set it, the schema has a default
 }
 
 // view describes a rule, with its fields where they are wanted.

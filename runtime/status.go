@@ -15,14 +15,14 @@ import (
 
 // Status is what an instance does at a moment: the JSON of /api/v1/status.
 type Status struct {
-	Version  string         `json:"version"`
-	Revision string         `json:"revision"` // of the policy set
-	Policies string         `json:"policies"` // where it came from
-	Started  time.Time      `json:"started"`
-	Ready    bool           `json:"ready"`
+	Version  string         `json:"version"`           // of Sluice
+	Revision string         `json:"revision"`          // of the policy set
+	Policies string         `json:"policies"`          // where it came from
+	Started  time.Time      `json:"started"`           // when the process did
+	Ready    bool           `json:"ready"`             // it does all it is there for
 	Waiting  string         `json:"waiting,omitempty"` // for what, while not ready
-	Brokers  []string       `json:"brokers"`
-	Embedded bool           `json:"embedded"` // the broker runs inside this process
+	Brokers  []string       `json:"brokers"`           // host:port
+	Embedded bool           `json:"embedded"`          // the broker runs inside this process
 	Streams  map[string]Hop `json:"streams,omitempty"`
 	Sinks    map[string]Hop `json:"sinks,omitempty"`
 	Store    *StoreStatus   `json:"store,omitempty"`
@@ -32,9 +32,9 @@ type Status struct {
 
 // Hop is the ledger of one stream or one sink, and where its partitions stand.
 type Hop struct {
-	Records      uint64            `json:"records"` // read, closing records among them
-	Reports      uint64            `json:"reports"` // closing records
-	SamplesIn    int64             `json:"samples_in"`
+	Records      uint64            `json:"records"`                // read, closing records among them
+	Reports      uint64            `json:"reports"`                // closing records
+	SamplesIn    int64             `json:"samples_in"`             // read
 	Dispositions map[string]int64  `json:"dispositions"`           // what became of them
 	Made         uint64            `json:"samples_made,omitempty"` // written besides, by aggregates and overflow series
 	Imbalance    int64             `json:"imbalance"`              // samples in less samples accounted for; not 0 is a fault
@@ -42,54 +42,54 @@ type Hop struct {
 	Refused      []RefusedCount    `json:"refused,omitempty"`      // by sink and reason
 	DeadLetters  map[string]uint64 `json:"dead_letters,omitempty"` // by reason
 	BytesIn      uint64            `json:"bytes_in"`               // of record values
-	BytesOut     uint64            `json:"bytes_out"`
-	SeriesIn     int64             `json:"series_in"` // cached now
-	SeriesOut    int64             `json:"series_out"`
-	CacheBytes   int64             `json:"cache_bytes"`
-	Evicted      map[string]uint64 `json:"evicted,omitempty"` // series that left the cache, by reason
-	FastScans    uint64            `json:"fast_scans"`
-	SlowScans    uint64            `json:"slow_scans"`
+	BytesOut     uint64            `json:"bytes_out"`              // of record values, or of samples for a sink
+	SeriesIn     int64             `json:"series_in"`              // cached now
+	SeriesOut    int64             `json:"series_out"`             // that those become, now
+	CacheBytes   int64             `json:"cache_bytes"`            // memory for the series
+	Evicted      map[string]uint64 `json:"evicted,omitempty"`      // series that left the cache, by reason
+	FastScans    uint64            `json:"fast_scans"`             // records read by the learned layout of their producer
+	SlowScans    uint64            `json:"slow_scans"`             // records read as any JSON
 	EventLag     Lag               `json:"event_lag_seconds"`
 	Partitions   []Partition       `json:"partitions"`
-	Gaps         int64             `json:"gap_records"` // lost before they could be read
-	Error        string            `json:"error,omitempty"`
+	Gaps         int64             `json:"gap_records"`     // lost before they could be read
+	Error        string            `json:"error,omitempty"` // what keeps it from working
 }
 
 // RuleCount is what one rule did.
 type RuleCount struct {
-	Rule        string `json:"rule"`
-	Disposition string `json:"disposition"`
-	Samples     uint64 `json:"samples"`
+	Rule        string `json:"rule"`        // team/name
+	Disposition string `json:"disposition"` // what became of them
+	Samples     uint64 `json:"samples"`     // how many it decided about
 }
 
 // RefusedCount is what the receiver of one sink would not take.
 type RefusedCount struct {
-	Sink    string `json:"sink"`
-	Reason  string `json:"reason"`
-	Samples uint64 `json:"samples"`
+	Sink    string `json:"sink"`    // its name
+	Reason  string `json:"reason"`  // in the words of the receiver
+	Samples uint64 `json:"samples"` // how many
 }
 
 // Lag summarises seconds from report_timestamp to acknowledgement.
 type Lag struct {
-	P50 float64 `json:"p50"`
-	P99 float64 `json:"p99"`
+	P50 float64 `json:"p50"` // half of the samples were faster
+	P99 float64 `json:"p99"` // 99 of 100 samples were faster
 }
 
 // Partition is where one partition of an input stands.
 type Partition struct {
-	Topic  string `json:"topic"`
-	ID     int32  `json:"partition"`
-	State  string `json:"state"`
-	Offset int64  `json:"offset"` // acknowledged up to here
-	Lag    int64  `json:"lag"`    // records behind it
-	Error  string `json:"error,omitempty"`
+	Topic  string `json:"topic"`           // its topic
+	ID     int32  `json:"partition"`       // its number
+	State  string `json:"state"`           // what it does: such as running, or why it waits
+	Offset int64  `json:"offset"`          // acknowledged up to here
+	Lag    int64  `json:"lag"`             // records behind it
+	Error  string `json:"error,omitempty"` // what the broker says
 }
 
 // StoreStatus is what the embedded store holds, and what became of the samples
 // it was given since it was opened.
 type StoreStatus struct {
-	Series     uint64 `json:"series"` // in memory
-	Written    uint64 `json:"written"`
+	Series     uint64 `json:"series"`     // in memory
+	Written    uint64 `json:"written"`    // samples
 	Duplicates uint64 `json:"duplicates"` // there already, with the same value
 	Conflicts  uint64 `json:"conflicts"`  // there already, with another value, which stays
 	Late       uint64 `json:"late"`       // older than its out-of-order window

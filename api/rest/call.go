@@ -142,6 +142,9 @@ func (o *operation) readBody(c echo.Context) (any, error) {
 	if _, asItCame := o.body.(json.RawMessage); asItCame {
 		return json.RawMessage(text), nil
 	}
+	if string(bytes.TrimSpace(text)) == "null" {
+		return nil, o.wrongBody(errors.New("it is null"))
+	}
 	into := reflect.New(reflect.TypeOf(o.body))
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()

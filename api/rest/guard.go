@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"mime"
 	"net"
 	"net/http"
 	"strings"
@@ -80,6 +81,7 @@ func bearer(reference string) echo.MiddlewareFunc {
 				return echo.NewHTTPError(http.StatusUnauthorized, "a bearer token is needed")
 			}
 			setActor(c, runtime.Actor{Name: "listen-token", Role: runtime.RoleAdmin})
+			c.Set(bearerKey, true)
 			return next(c)
 		}
 	}
@@ -107,4 +109,27 @@ func actorOf(c echo.Context) runtime.Actor {
 		return a
 	}
 	return runtime.Actor{Name: "nobody"}
+}
+
+// bearerKey is where the context of a request says that it carried a token.
+const bearerKey = "bearer"
+
+// ownPage refuses what a page of another site has a browser ask for. A browser
+// adds what it was once given, and reaches loopback addresses, but it never adds a
+// token on its own. It says where a page came from; a request of a program that
+// says nothing is let through. One that changes something must be such that a
+// browser asks first whether it may, which is never allowed: no form sends JSON.
+func (o *operation) ownPage(c echo.Context) error {
+	if o.method == http.MethodGet || c.Get(bearerKey) != nil {
+		return nil
+	}
+	var sites http.CrossOriginProtection
+	if err := sites.Check(c.Request()); err != nil {
+		return refuse(http.StatusForbidden, "cross-site", "a page of another site may not ask for this")
+	}
+	media, _, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	if o.changes && o.method == http.MethodPost && (err != nil || media != echo.MIMEApplicationJSON) {
+		return refuse(http.StatusUnsupportedMediaType, "media-type", "without a bearer token, send the header Content-Type: application/json")
+	}
+	return nil
 }

@@ -268,3 +268,80 @@ func TestOnLoopback(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// What a page in a browser may send, and what a program sends. The instance has no
+// token: whoever reaches it may do everything.
+func TestPagesOfOtherSites(t *testing.T) {
+	h := degradeServer(t, giveAllUp)
+	const body = `{"step":"P2","for":"30m","reason":"a test"}`
+	for name, c := range map[string]struct {
+		method string
+		header []string
+		status int
+	}{
+		"a program":                          {"PUT", nil, 200},
+		"curl -d":                            {"PUT", []string{"Content-Type", "application/x-www-form-urlencoded"}, 200},
+		"fetch of another site":              {"PUT", []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.example"}, 403},
+		"fetch of another port":              {"PUT", []string{"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:8080"}, 403},
+		"fetch of an old browser":            {"PUT", []string{"Origin", "http://evil.example"}, 403},
+		"fetch of a file":                    {"PUT", []string{"Origin", "null"}, 403},
+		"fetch of our own page":              {"PUT", []string{"Sec-Fetch-Site", "same-origin", "Origin", "http://example.com", "Content-Type", "application/json"}, 200},
+		"an address that somebody has typed": {"DELETE", []string{"Sec-Fetch-Site", "none"}, 200},
+		"DELETE of another site":             {"DELETE", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		"reading":                            {"GET", []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://evil.example"}, 200},
+		"may another site?":                  {"OPTIONS", []string{"Origin", "http://evil.example", "Access-Control-Request-Method", "PUT"}, 204},
+	} {
+		req := httptest.NewRequest(c.method, "/api/v1/degrade", strings.NewReader(body))
+		for i := 0; i < len(c.header); i += 2 {
+			req.Header.Set(c.header[i], c.header[i+1])
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != c.status {
+			t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, c.status)
+		}
+		if w.Code >= 400 {
+			isProblem(t, c.status, w.Header(), w.Body.String(), "another site")
+		}
+		for header := range w.Header() {
+			if strings.HasPrefix(header, "Access-Control-") {
+				t.Errorf("%s: %s lets pages of other sites read", name, header)
+			}
+		}
+	}
+}
+
+// A form that a page posts is no JSON; that it is is what a browser asks leave for.
+func TestFormsOfOtherSites(t *testing.T) {
+	o := &operation{id: "try", method: http.MethodPost, path: "/try", changes: true}
+	for name, c := range map[string]struct {
+		header []string
+		bearer bool
+		status int
+	}{
+		"JSON":                 {[]string{"Content-Type", "application/json"}, false, 0},
+		"JSON with a charset":  {[]string{"Content-Type", "application/json; charset=utf-8"}, false, 0},
+		"nothing":              {nil, false, 415},
+		"a form":               {[]string{"Content-Type", "application/x-www-form-urlencoded"}, false, 415},
+		"a form of files":      {[]string{"Content-Type", "multipart/form-data; boundary=x"}, false, 415},
+		"text":                 {[]string{"Content-Type", "text/plain"}, false, 415},
+		"a type that is none":  {[]string{"Content-Type", "application/json, text/plain"}, false, 415},
+		"a form with a token":  {[]string{"Content-Type", "text/plain"}, true, 0},
+		"a page with a token":  {[]string{"Sec-Fetch-Site", "cross-site"}, true, 0},
+		"JSON of another site": {[]string{"Content-Type", "application/json", "Sec-Fetch-Site", "cross-site"}, false, 403},
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/try", strings.NewReader("{}"))
+		for i := 0; i < len(c.header); i += 2 {
+			req.Header.Set(c.header[i], c.header[i+1])
+		}
+		e := echo.New().NewContext(req, httptest.NewRecorder())
+		if c.bearer {
+			e.Set(bearerKey, true)
+		}
+		err := o.ownPage(e)
+		refused := (*refusal)(nil)
+		if errors.As(err, &refused) != (c.status != 0) || refused != nil && refused.status != c.status {
+			t.Errorf("%s: %v, want %d", name, err, c.status)
+		}
+	}
+}

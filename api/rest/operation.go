@@ -61,6 +61,7 @@ func operations() []operation {
 		collectOperations(),
 		trafficOperations(),
 		degradeOperations(),
+		documentOperations(),
 	)
 }
 
@@ -116,6 +117,9 @@ func (s *server) handler(o *operation) echo.HandlerFunc {
 		actor := actorOf(c)
 		if !actor.May(o.role) {
 			return forbidden(actor, o.role)
+		}
+		if err := o.ownPage(c); err != nil {
+			return err
 		}
 		ctx, cancel := s.bound(c.Request().Context(), o)
 		defer cancel()

@@ -3,12 +3,16 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluice-metrics/sluice/policies"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -22,9 +26,9 @@ type site struct {
 
 const token = "right-token"
 
-// start runs an instance with the default policies and one job that reports to
-// it. It ends, and everything with it, at the end of the test.
-func start(t *testing.T) *site {
+// start runs an instance with the default policies, and what is added to them, and
+// one job that reports to it. It ends, and everything with it, at the end of the test.
+func start(t *testing.T, added ...string) *site {
 	t.Helper()
 	t.Setenv("SLUICE_TEST_TOKEN", token)
 	cfg, _, err := runtime.LoadConfig(t.Context(), "")
@@ -32,6 +36,13 @@ func start(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	cfg.Listen, cfg.Partitions = "127.0.0.1:0", 1
+	if len(added) > 0 {
+		cfg.Policies = t.TempDir()
+		text := "package policies\n\nimport \"github.com/sluice-metrics/sluice/schema\"\n\npolicy: {\n" + strings.Join(added, "") + "}\n"
+		if err := errors.Join(os.CopyFS(cfg.Policies, policies.FS), os.WriteFile(filepath.Join(cfg.Policies, "added.cue"), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	r, report, err := runtime.New(t.Context(), cfg, runtime.Options{Version: "test", Fleet: &runtime.FleetOptions{Jobs: 1}})
 	if err != nil || r == nil {
 		t.Fatalf("error %v, report %v", err, report)
@@ -165,11 +176,16 @@ func (s *site) pages(t *testing.T) {
 		"/readyz":        {"text/plain", "ready\n"},
 		"/metrics":       {"text/plain", "\n# TYPE sluice_"},
 		"/metrics/tasks": {"text/plain", "\nflink_taskmanager_"},
+		"/api/v1/status": {"application/json", `"ready":true`},
+		api + "/labels":  {"application/json", `"success"`},
 		"/":              {"text/html", `<a href="/metrics/tasks">`},
 	} {
 		a := s.get(t, path)
 		if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), want.kind) || !strings.Contains(a.body, want.text) {
 			t.Errorf("%s: status %d, %s, no %q in %.300s", path, a.status, a.header.Get("Content-Type"), want.text, a.body)
+		}
+		if head := s.do(t, http.MethodHead, s.url+path, nil, nil); head.status != a.status || head.body != "" || head.header.Get("Content-Type") != a.header.Get("Content-Type") {
+			t.Errorf("HEAD %s: status %d, %v", path, head.status, head.header)
 		}
 		if a.header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") ||
 			a.header.Get("Referrer-Policy") != "no-referrer" {

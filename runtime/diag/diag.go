@@ -17,9 +17,9 @@ const (
 // Pos is a place in a file. Line and Column count from 1; Column counts bytes.
 // The zero Pos means that the place is not known.
 type Pos struct {
-	File   string `json:"file,omitempty"`
-	Line   int    `json:"line,omitempty"`
-	Column int    `json:"column,omitempty"`
+	File   string `json:"file,omitempty"`   // of the policy set
+	Line   int    `json:"line,omitempty"`   // from 1
+	Column int    `json:"column,omitempty"` // from 1, in bytes
 }
 
 // IsValid reports whether p names a line.
@@ -38,19 +38,19 @@ func (p Pos) String() string {
 // Note is a second place that belongs to a diagnostic.
 type Note struct {
 	Pos     Pos    `json:"pos"`
-	Message string `json:"message"`
+	Message string `json:"message"` // what it has to do with the finding
 }
 
 // Diagnostic is one finding: what is wrong, where the author wrote it, and what
 // to write instead. Code is stable and has a help page. Message never holds a
 // secret; Path is the field, such as "policy.control.a.rate".
 type Diagnostic struct {
-	Code     Code     `json:"code"`
-	Severity Severity `json:"severity"`
+	Code     Code     `json:"code"`     // what is wrong, for programs; sluice help tells more of it
+	Severity Severity `json:"severity"` // error: the set is refused; or warning
 	Pos      Pos      `json:"pos"`
-	Path     string   `json:"path,omitempty"`
-	Message  string   `json:"message"`
-	Hint     string   `json:"hint,omitempty"`
+	Path     string   `json:"path,omitempty"` // of the field
+	Message  string   `json:"message"`        // what is wrong
+	Hint     string   `json:"hint,omitempty"` // what to write instead
 	Notes    []Note   `json:"notes,omitempty"`
 }
 

@@ -19,8 +19,8 @@ type BudgetStatus struct {
 
 // KeyStatus is how much one key of a budget has used up.
 type KeyStatus struct {
-	Key    string `json:"key"`
-	Series int    `json:"series"`
+	Key    string `json:"key"`             // what the budget counts by: a task, a metric, a team
+	Series int    `json:"series"`          // that are counted now
 	Limit  int    `json:"limit,omitempty"` // of series; 0: none
 }
 
