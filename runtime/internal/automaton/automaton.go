@@ -146,10 +146,6 @@ func (p *piece) size() int {
 // patterns: false says nothing.
 func (s *Set) All() bool { return s.all }
 
-// Literals returns the members, sorted, of a set that is made of literals only; ok
-// is false for any other. The caller must not change it.
-func (s *Set) Literals() (members []string, ok bool) { return s.literals, s.finite }
-
 // Prefix is a text with which every member begins.
 func (s *Set) Prefix() string { return s.prefix }
 

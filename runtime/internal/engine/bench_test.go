@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-metrics/sluice/examples/data"
 	"github.com/sluice-metrics/sluice/runtime/internal/fleet"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
 	"github.com/sluice-metrics/sluice/runtime/internal/testkit"
 )
 
@@ -301,15 +302,35 @@ func later(rounds [][]Message) {
 	}
 }
 
-// BenchmarkRecordedToSamples governs what a real Flink reported.
+// BenchmarkRecordedToSamples governs what a real Flink reported: of each metric
+// of each process the last record, over and over, so that no series ends or begins.
 func BenchmarkRecordedToSamples(b *testing.B) {
 	records, err := fleet.Records(data.FS)
 	if err != nil {
 		b.Fatal(err)
 	}
+	latest := map[string]int{}
 	var values [][]byte
-	for _, r := range records[:20_000] {
-		values = append(values, r.Value)
+	for _, r := range records {
+		d, err := record.Decode(r.Value)
+		if err != nil {
+			b.Fatal(err)
+		}
+		key := fmt.Sprintf("%s %s %s %s", d.Task, d.Scope, d.Metric, d.Labels)
+		// All at one time, which the clock of the bench does not find in the future.
+		value := bytes.Replace(r.Value, strconv.AppendInt(nil, d.Timestamp, 10), strconv.AppendInt(nil, testkit.Epoch, 10), 1)
+		at, known := latest[key]
+		switch {
+		case d.End:
+		case known:
+			values[at] = value
+		default:
+			latest[key] = len(values)
+			values = append(values, value)
+		}
+	}
+	for len(values) < 4000 {
+		values = append(values, values...)
 	}
 	benchmarkWorker(b, false, 10, messages(values))
 }

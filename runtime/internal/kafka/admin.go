@@ -136,38 +136,3 @@ func (a *Admin) awaitTopics(ctx context.Context, names []string) error {
 		}
 	}
 }
-
-// PartitionLag is how far a group is behind in one partition.
-type PartitionLag struct {
-	Topic     string
-	Partition int32
-	Committed int64 // -1: nothing yet
-	End       int64
-	Lag       int64  // records not committed; -1 when it cannot be known
-	Member    string // client id of who owns it; "" means nobody
-}
-
-// Lag returns the lag of a group by topic and partition. A group that does not
-// exist has none.
-func (a *Admin) Lag(ctx context.Context, group string) ([]PartitionLag, error) {
-	described, err := a.cl.Lag(ctx, group)
-	if err == nil {
-		g := described[group]
-		err = g.Error()
-		if errors.Is(err, kerr.GroupIDNotFound) {
-			return nil, nil
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lag of group %s: %w", group, err)
-	}
-	var lags []PartitionLag
-	for _, l := range described[group].Lag.Sorted() {
-		out := PartitionLag{Topic: l.Topic, Partition: l.Partition, Committed: l.Commit.At, End: l.End.Offset, Lag: l.Lag}
-		if l.Member != nil {
-			out.Member = l.Member.ClientID
-		}
-		lags = append(lags, out)
-	}
-	return lags, nil
-}

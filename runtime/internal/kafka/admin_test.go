@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -84,36 +83,6 @@ func TestAdminNamesBrokersThatDoNotAnswer(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("error %v", err)
 	}
-}
-
-func TestAdminTellsLag(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, 2)
-		b.send(testTopic, 100)
-		if lags, err := b.admin.Lag(t.Context(), "nobody"); err != nil || len(lags) != 0 {
-			t.Errorf("a group that does not exist: %v, %v", lags, err)
-		}
-		out := newSink()
-		config := b.broker.Config()
-		config.ClientID = "reader"
-		m := b.join(config, SourceOptions{}, out.open)
-		until(t, 20*time.Second, "commit", func() bool { return b.committed("hop1") == 100 })
-		lags, err := b.admin.Lag(t.Context(), "hop1")
-		if err != nil || len(lags) != 2 {
-			t.Fatalf("lag %v, %v", lags, err)
-		}
-		for _, l := range lags {
-			if l.Lag != 0 || l.Member != "reader" || l.Committed != l.End {
-				t.Errorf("%+v", l)
-			}
-		}
-		m.leave(t)
-		b.send(testTopic, 50)
-		lags, err = b.admin.Lag(t.Context(), "hop1")
-		if err != nil || lags[0].Lag+lags[1].Lag != 50 || slices.ContainsFunc(lags, func(l PartitionLag) bool { return l.Member != "" }) {
-			t.Errorf("lag %+v, %v", lags, err)
-		}
-	})
 }
 
 func TestPublisherKeepsTheOrderOfAKey(t *testing.T) {

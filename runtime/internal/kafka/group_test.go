@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -251,14 +252,12 @@ func until(t *testing.T, limit time.Duration, what string, ok func() bool) time.
 // committed returns the sum of what a group has committed.
 func (b *bench) committed(group string) int64 {
 	b.t.Helper()
-	lags, err := b.admin.Lag(b.t.Context(), group)
+	offsets, err := b.admin.cl.FetchOffsets(b.t.Context(), group)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	var sum int64
-	for _, l := range lags {
-		sum += max(l.Committed, 0)
-	}
+	offsets.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
 	return sum
 }
 

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"math"
 	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/metric"
@@ -167,10 +166,4 @@ func (r *Record) appendPoint(dst []byte, p *Sample) []byte {
 		return AppendPoint(dst, key, r.Kind, nil)
 	}
 	return AppendPoint(dst, key, r.Kind, &Point{Form: p.Form, Count: p.Count, Value: p.Value, Text: appendEscaped(nil, p.Text), Hist: p.Hist})
-}
-
-// NoHist is a Hist without any statistic.
-func NoHist() Hist {
-	nan := math.NaN()
-	return Hist{Window: -1, Min: nan, Max: nan, Mean: nan, Dev: nan}
 }

@@ -61,7 +61,7 @@ func TestDecode(t *testing.T) {
 		})},
 		{"a histogram", histogramRecord, base(metric.Histogram, func(r *Record) {
 			r.Metric = "mailboxLatencyMs"
-			sparse := NoHist()
+			sparse := noHist()
 			r.Points = []Sample{
 				{Form: Statistic, Count: 17, Hist: Hist{Window: 60, Min: 0, Max: 4.5, Mean: 1.25, Dev: 0.5, Quantiles: []Quantile{
 					{[]byte("0.5"), 1}, {[]byte("0.99"), 4}, {[]byte("0.999"), math.NaN()}}}},
@@ -96,4 +96,10 @@ func TestMainValue(t *testing.T) {
 			t.Errorf("%+v: got %v, want %v", c.point, got, c.want)
 		}
 	}
+}
+
+// noHist is a Hist without any statistic.
+func noHist() Hist {
+	nan := math.NaN()
+	return Hist{Window: -1, Min: nan, Max: nan, Mean: nan, Dev: nan}
 }

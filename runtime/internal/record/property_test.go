@@ -216,7 +216,7 @@ func anySample(t *rapid.T, kind metric.Kind) Sample {
 			s.Form, s.Count = Rate, rapid.Int64().Draw(t, "c")
 		}
 	case metric.Histogram:
-		s.Form, s.Count, s.Hist = Statistic, rapid.Int64().Draw(t, "c"), NoHist()
+		s.Form, s.Count, s.Hist = Statistic, rapid.Int64().Draw(t, "c"), noHist()
 		s.Hist.Window = rapid.Int64Min(-1).Draw(t, "n")
 		s.Hist.Mean = anyFloat.Draw(t, "mean")
 		for k := range rapid.IntRange(0, 4).Draw(t, "q") {
