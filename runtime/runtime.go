@@ -53,6 +53,10 @@ type Runtime struct {
 	degradation *degradation
 	halts       halts // of streams
 
+	name    string                 // in the fleet
+	address atomic.Pointer[string] // of its API, when told
+	audits  *auditQueue
+
 	dictionary *dictionary
 	budgets    *engine.Budgets // of all streams
 	started    time.Time
@@ -88,7 +92,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 	}
 	r := &Runtime{
 		cfg: cfg, opts: opts, log: opts.Log, set: set, loading: loading, started: time.Now(),
-		metrics: self.New(opts.Version), dictionary: newDictionary(), budgets: engine.NewBudgets(),
+		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}
 	if err := r.set.checkTopology(cfg); err != nil {
@@ -116,7 +120,13 @@ func (r *Runtime) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := []lifecycle.Part{r.brokerPart(), {Name: "control topic", Run: r.runControl}, {Name: "wiring", Run: r.wire}}
+	parts := []lifecycle.Part{
+		r.brokerPart(),
+		{Name: "control topic", Run: r.runControl},
+		{Name: "audit", Run: r.writeAudit},
+		{Name: "heartbeat", Run: r.heartbeat},
+		{Name: "wiring", Run: r.wire},
+	}
 	if r.cfg.does(roleHop1) {
 		parts = append(parts, lifecycle.Part{Name: "reporters", Run: r.tellReporters}, lifecycle.Part{Name: "degradation", Run: r.degrade})
 	}

@@ -68,6 +68,7 @@ file:///path.`,
 		if err != nil {
 			return err
 		}
+		r.SetAddress(server.URL())
 		log.Info("listening", "url", server.URL())
 		return serve(c.Context(), r, server, reloads(r, log, t.err))
 	}

@@ -31,6 +31,7 @@ type Metrics struct {
 	PartitionState  Gauge
 	PolicyInfo      Gauge
 	PolicyLoads     Counter
+	AuditLost       Counter
 	CollectRequests Counter
 	CollectWaiting  Gauge
 	SinkSamples     Counter

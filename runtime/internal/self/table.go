@@ -61,6 +61,8 @@ func (m *Metrics) table() []row {
 			Help: "1 for the revision of the policy set that runs."}},
 		{&m.PolicyLoads, Row{Name: "sluice_policy_loads_total", Unit: "loads", Labels: []string{"result"},
 			Help: "Policy sets loaded, by whether they were applied, unchanged or refused."}},
+		{&m.AuditLost, Row{Name: "sluice_audit_lost_total", Unit: "entries",
+			Help: "Audit entries that are in the log only, because too many waited for the control topic."}},
 		{&m.CollectRequests, Row{Name: "sluice_collect_requests_total", Unit: "requests", Labels: []string{"result"},
 			Help: "Requests of reporters for their control document, by whether one was sent, it was unchanged or too many waited."}},
 		{&m.CollectWaiting, Row{Name: "sluice_collect_waiting", Unit: "requests",
