@@ -160,6 +160,9 @@ func (w *Worker) gone(e *series, ended bool) {
 		w.entry.By[ledger.Thinned]++
 		delete(w.held, e)
 	}
+	if w.tapping != nil {
+		delete(w.tapping.picks, e)
+	}
 	w.leaveBucket(s)
 	w.endFlow(e, ended)
 	if w.lane != nil && ended {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
@@ -50,9 +51,15 @@ func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 	ended, out := slices.Clone(w.hits), 0
 	w.entry.In += int64(len(w.hits))
 	for i, e := range w.hits {
+		if w.tapping != nil {
+			w.tapping.rule, w.tapping.end = program.NoRule, ledger.Superseded
+		}
 		goesOut, err := w.endOne(ctx, sl, e, &v.Points[i])
 		if err != nil {
 			return err
+		}
+		if w.tapping != nil {
+			w.tapEnd(m, sl, e, goesOut)
 		}
 		if goesOut {
 			out++

@@ -53,6 +53,9 @@ type Options struct {
 	// worker. Nil: nothing is ever given up.
 	Step func() ladder.Step
 
+	// Taps look at samples; nil: nobody ever does.
+	Taps *Taps
+
 	// Hold says that the offset waits for windows that are open: the next owner of a
 	// partition then reads again what they need. Without it a window that is open
 	// when a partition is given up is lost.

@@ -106,7 +106,7 @@ func newBench(t *testing.T, s setup) *bench {
 	b := &bench{t: t, sink: &wire{}, letters: &wire{}, now: epoch}
 	opts := Options{
 		Name: "test", Topic: "processed", Letters: b.letters, LetterTopic: "letters", Takes: s.takes,
-		Catalogue: noCatalogue{}, CacheBytes: cmp.Or(s.cache, 64<<20), Book: &b.book,
+		Catalogue: noCatalogue{}, CacheBytes: cmp.Or(s.cache, 64<<20), Book: &b.book, Taps: &Taps{},
 		Now: func() time.Time { return b.now },
 	}
 	if s.pack {

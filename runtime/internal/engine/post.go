@@ -112,6 +112,9 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 		w.entry.DeadLetters = map[string]uint64{}
 	}
 	w.entry.DeadLetters[string(bad.Reason)]++
+	if w.tapping != nil {
+		w.tapLetter(m, string(bad.Reason))
+	}
 	w.entry.In++
 	w.entry.By[ledger.InFlight]++
 	w.unacked[ledger.DeadLetter]++

@@ -154,6 +154,9 @@ func (w *Worker) letGo(ctx context.Context, sl *slot, e *series) error {
 	s.holding = false
 	w.entry.By[ledger.Held]--
 	goesOut, err := w.goOn(sl, e, &s.point, s.at)
+	if w.tapping != nil && err == nil {
+		w.tapHeld(sl, e, &s.point, s.at, goesOut)
+	}
 	if err != nil || !goesOut {
 		return err
 	}

@@ -51,6 +51,7 @@ type Worker struct {
 	swept   int64      // Unix ms of the last sweep
 
 	overload overload
+	tapping  *tapping // nil: nobody taps
 
 	turn   turn // of whoever looks at the cache
 	closed func()
@@ -93,6 +94,7 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	defer w.turn.take().give()
 	w.takeGeneration()
 	w.begin()
+	w.beginTaps()
 	w.cells.begin(batch, w.now)
 	for i := range batch {
 		m := &batch[i]
@@ -114,6 +116,7 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	}
 	w.done(len(batch))
 	w.compared()
+	w.endTaps()
 	w.post()
 	return nil
 }
@@ -213,7 +216,12 @@ func (w *Worker) points(ctx context.Context, m *Message, sl *slot) error {
 	v, out := &w.view, 0
 	w.entry.In += int64(len(v.Points))
 	for i := range v.Points {
-		goesOut, err := w.point(ctx, sl, w.hits[i], &v.Points[i])
+		goesOut, err := false, error(nil)
+		if w.tapping == nil {
+			goesOut, err = w.point(ctx, sl, w.hits[i], &v.Points[i])
+		} else {
+			goesOut, err = w.tappedPoint(ctx, m, sl, w.hits[i], &v.Points[i])
+		}
 		if err != nil {
 			return err
 		}
@@ -295,6 +303,9 @@ func (w *Worker) sent(reported int64, n int) {
 // count notes that a rule ended a sample.
 func (w *Worker) count(rule int32, d ledger.Disposition) {
 	w.entry.By[d]++
+	if w.tapping != nil {
+		w.tapping.rule, w.tapping.end = rule, d
+	}
 	if rule < 0 || int(rule) >= len(w.cur.tallies) {
 		return
 	}
