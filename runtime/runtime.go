@@ -51,7 +51,8 @@ type Runtime struct {
 	recording atomic.Int64 // requests for traffic
 
 	degradation *degradation
-	halts       halts // of streams
+	halts       halts       // of streams
+	taps        engine.Taps // of streams
 
 	name    string                 // in the fleet
 	address atomic.Pointer[string] // of its API, when told

@@ -154,7 +154,7 @@ func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
 func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 	opts := engine.Options{
 		Letters: r.producer, LetterTopic: s.DeadLetter, Learn: r.dictionary.learn,
-		Hold: holds(s.Level), Budgets: r.budgets,
+		Hold: holds(s.Level), Budgets: r.budgets, Taps: &r.taps,
 	}
 	if !s.Direct {
 		opts.Records, opts.Topic = r.producer, s.Processed

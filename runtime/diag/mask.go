@@ -81,3 +81,7 @@ func conceal(line string, from, to int, spans []span) string {
 	b.WriteString(line[from:to])
 	return b.String()
 }
+
+// Mask returns a line of text with what may be a secret, by its looks, hidden:
+// quoted text after a telling word such as password, and the user of a URL.
+func Mask(line string) string { return conceal(line, 0, len(line), secrets(line, nil)) }

@@ -36,5 +36,15 @@ var names = [Count]string{
 	OverBudget: "over-budget", Late: "late", Shed: "shed", Refused: "refused", DeadLetter: "dead-letter",
 }
 
+// Parse returns the disposition that a word names; ok is false for any other word.
+func Parse(word string) (d Disposition, ok bool) {
+	for d, name := range names {
+		if name == word {
+			return Disposition(d), true
+		}
+	}
+	return 0, false
+}
+
 // String returns the word used in metrics, status and explain.
 func (d Disposition) String() string { return names[d] }

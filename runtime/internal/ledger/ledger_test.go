@@ -16,6 +16,17 @@ func TestEveryDispositionHasAName(t *testing.T) {
 			t.Errorf("disposition %d: name %q is empty or taken", d, d)
 		}
 		seen[d.String()] = true
+		if back, ok := Parse(d.String()); !ok || back != d {
+			t.Errorf("the word %q names disposition %d", d, back)
+		}
+	}
+}
+
+func TestOtherWordsNameNothing(t *testing.T) {
+	for _, word := range []string{"", "Out", "lost"} {
+		if d, ok := Parse(word); ok {
+			t.Errorf("%q names %s", word, d)
+		}
 	}
 }
 

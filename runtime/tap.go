@@ -1,0 +1,296 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/engine"
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
+)
+
+// Bounds of a tap.
+const (
+	TapPerSecond    = 100 // samples, unless somebody says otherwise
+	MaxTapPerSecond = 1000
+	TapTime         = 10 * time.Minute // unless somebody says otherwise
+	MinTapTime      = time.Second
+	MaxTapTime      = time.Hour
+)
+
+// Selection picks series as rules of policies do: globs, or RE2 expressions after
+// re:, that match whole values as they were reported. Every condition that is set
+// must hold.
+type Selection struct {
+	Tasks   []string            `json:"tasks,omitempty"` // torrent_task_id or job_name
+	Metrics []string            `json:"metrics,omitempty"`
+	Labels  map[string][]string `json:"labels,omitempty"`
+	Tags    map[string][]string `json:"tags,omitempty"`
+	Kinds   []string            `json:"kinds,omitempty"`
+	Origin  []string            `json:"origin,omitempty"`
+}
+
+func (s *Selection) match() *policy.Match {
+	return &policy.Match{Tasks: s.Tasks, Metrics: s.Metrics, Labels: s.Labels, Tags: s.Tags, Kinds: s.Kinds, Origin: s.Origin}
+}
+
+func (s *Selection) empty() bool {
+	return len(s.Tasks)+len(s.Metrics)+len(s.Labels)+len(s.Tags)+len(s.Kinds)+len(s.Origin) == 0
+}
+
+// TapRequest says what to look at, how much of it and for how long.
+type TapRequest struct {
+	Selection
+	Rules        []string // patterns of rules that decided, as team/name
+	Dispositions []string // out, dropped, held, …
+	PerSecond    int      // samples shown, 1 to MaxTapPerSecond; 0: TapPerSecond
+	For          time.Duration
+}
+
+// TapLine is one line of a tap: a sample, or how much was left out.
+type TapLine struct {
+	*TapSample
+	Counts *TapCounts `json:"tap,omitempty"`
+}
+
+// TapSample is a sample as it was decided about.
+type TapSample struct {
+	Time        time.Time `json:"time"` // report_timestamp
+	Task        string    `json:"task,omitempty"`
+	Before      string    `json:"before,omitempty"` // series as reported
+	After       string    `json:"after,omitempty"`  // series that goes out; none: it does not
+	Value       *Number   `json:"value,omitempty"`
+	Count       *int64    `json:"count,omitempty"` // of a meter or a histogram, beside the rate or the mean
+	Text        string    `json:"text,omitempty"`  // of a text gauge
+	End         bool      `json:"end,omitempty"`   // the series has ended
+	Disposition string    `json:"disposition"`
+	Rule        string    `json:"rule,omitempty"` // that decided
+	To          []string  `json:"to,omitempty"`   // sinks that a route named
+	Reason      string    `json:"reason,omitempty"`
+	Stream      string    `json:"stream"`
+	Topic       string    `json:"topic"`
+	Partition   int32     `json:"partition"`
+	Offset      int64     `json:"offset"` // -1: of an earlier record, of which a rule held the sample
+}
+
+// TapCounts are totals since the tap was opened.
+type TapCounts struct {
+	Matched uint64 `json:"matched"` // samples that the request is about
+	Shown   uint64 `json:"shown"`
+	LeftOut uint64 `json:"left_out"` // matched and not shown
+	Ended   string `json:"ended,omitempty"`
+}
+
+// Number is a value: in JSON a number, or "NaN", "Inf" or "-Inf".
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	switch v := float64(n); {
+	case math.IsNaN(v):
+		return []byte(`"NaN"`), nil
+	case math.IsInf(v, 1):
+		return []byte(`"Inf"`), nil
+	case math.IsInf(v, -1):
+		return []byte(`"-Inf"`), nil
+	default:
+		return json.Marshal(v)
+	}
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `"NaN"`:
+		*n = Number(math.NaN())
+	case `"Inf"`:
+		*n = Number(math.Inf(1))
+	case `"-Inf"`:
+		*n = Number(math.Inf(-1))
+	default:
+		return json.Unmarshal(b, (*float64)(n))
+	}
+	return nil
+}
+
+// Every how often a tap hands on what it has, and tells how much was left out.
+const (
+	tapEvery  = 100 * time.Millisecond
+	tellEvery = 5 * time.Second
+)
+
+// Tap shows samples of the streams as workers decide about them, until ctx ends,
+// the time is over, or emit fails, which is the error then. Samples above the rate
+// are left out and counted; the counts come as a line of their own now and then
+// and at the end. No worker ever waits for it. Errors wrap ErrRejected, ErrBusy
+// when too many taps are open, or ErrNotReady.
+func (r *Runtime) Tap(ctx context.Context, req TapRequest, emit func(TapLine) error) error {
+	opts, err := req.options()
+	if err != nil {
+		return err
+	}
+	if len(r.hops(&r.streams)) == 0 {
+		return fmt.Errorf("%w: no stream is open here", ErrNotReady)
+	}
+	tap, err := r.taps.Open(opts)
+	if err != nil {
+		return fmt.Errorf("%w: %w, %d at most", ErrBusy, err, engine.MaxTaps)
+	}
+	defer r.taps.Close(tap)
+	length := cmp.Or(req.For, TapTime)
+	over, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	t := tapReader{tap: tap, emit: emit}
+	tick, tell := time.NewTicker(tapEvery), time.NewTicker(tellEvery)
+	defer tick.Stop()
+	defer tell.Stop()
+	for {
+		select {
+		case <-over.Done():
+			if ctx.Err() != nil {
+				return nil // whoever looked has gone
+			}
+			r.taps.Close(tap)
+			if err := t.samples(); err != nil {
+				return err
+			}
+			return t.counts(fmt.Sprintf("%v are over", length))
+		case <-tick.C:
+			err = t.samples()
+		case <-tell.C:
+			err = t.counts("")
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (q *TapRequest) options() (engine.TapOptions, error) {
+	o := engine.TapOptions{PerSecond: cmp.Or(q.PerSecond, TapPerSecond)}
+	if q.PerSecond < 0 || q.PerSecond > MaxTapPerSecond {
+		return o, fmt.Errorf("%w: rate: %d is not from 1 to %d", ErrRejected, q.PerSecond, MaxTapPerSecond)
+	}
+	if q.For != 0 && (q.For < MinTapTime || q.For > MaxTapTime) {
+		return o, fmt.Errorf("%w: for: %v is not from %v to %v", ErrRejected, q.For, MinTapTime, MaxTapTime)
+	}
+	var err error
+	if !q.empty() {
+		if o.Pick, err = program.NewPicker(q.match()); err != nil {
+			return o, fmt.Errorf("%w: %w", ErrRejected, err)
+		}
+	}
+	if len(q.Rules) > 0 {
+		if o.Rule, err = program.Texts(q.Rules); err != nil {
+			return o, fmt.Errorf("%w: rules: %w", ErrRejected, err)
+		}
+	}
+	for _, word := range q.Dispositions {
+		d, ok := ledger.Parse(word)
+		if !ok {
+			return o, fmt.Errorf("%w: disposition: %q is none of %s", ErrRejected, word, strings.Join(TapDispositions(), ", "))
+		}
+		o.Dispositions = append(o.Dispositions, d)
+	}
+	return o, nil
+}
+
+// TapDispositions lists what may become of a sample as a tap shows it.
+func TapDispositions() []string {
+	var out []string
+	for d := range ledger.Count {
+		// What a receiver does with a sample is known later than when it is decided about.
+		if d != ledger.InFlight && d != ledger.Refused {
+			out = append(out, d.String())
+		}
+	}
+	return out
+}
+
+// tapReader hands on what a tap has.
+type tapReader struct {
+	tap   *engine.Tap
+	emit  func(TapLine) error
+	batch []engine.Tapped
+	shown uint64
+	told  TapCounts
+}
+
+func (t *tapReader) samples() error {
+	t.batch = t.tap.Read(t.batch[:0])
+	for i := range t.batch {
+		t.shown++
+		if err := t.emit(TapLine{TapSample: tapSample(&t.batch[i])}); err != nil {
+			return err
+		}
+	}
+	clear(t.batch)
+	return nil
+}
+
+// counts tells how much was left out, if that has changed or it is the end.
+func (t *tapReader) counts(ended string) error {
+	matched, _ := t.tap.Counts()
+	matched = max(matched, t.shown) // the batch at hand is counted when it ends
+	now := TapCounts{Matched: matched, Shown: t.shown, LeftOut: matched - t.shown, Ended: ended}
+	if now.LeftOut == t.told.LeftOut && ended == "" {
+		return nil
+	}
+	t.told = now
+	return t.emit(TapLine{Counts: &now})
+}
+
+// shortText is the most that is shown of a series or of a text.
+const shortText = 4 << 10
+
+// tapSample puts a sample into words. Labels may hold what looks like a secret.
+func tapSample(x *engine.Tapped) *TapSample {
+	s := &TapSample{
+		Time: time.UnixMilli(x.Time).UTC(), Task: x.Task, Text: shorten(diag.Mask(x.Text), shortText), End: x.End,
+		Disposition: x.Disposition.String(), Rule: string(x.Rule), To: slices.Clone(x.To), Reason: x.Reason,
+		Stream: x.Stream, Topic: x.Topic, Partition: x.Partition, Offset: x.Offset,
+	}
+	if x.Name != "" {
+		s.Before = tapSeries(x.Name, x.Labels)
+	}
+	if x.NewName != "" {
+		s.After = tapSeries(x.NewName, x.NewLabels)
+	}
+	value, count := Number(x.Value), x.Count
+	switch x.Form {
+	case record.Count:
+		value = Number(x.Count)
+		s.Value = &value
+	case record.Number:
+		s.Value = &value
+	case record.Rate, record.Statistic:
+		s.Value, s.Count = &value, &count
+	}
+	return s
+}
+
+func tapSeries(name string, labels metric.Labels) string {
+	return shorten(diag.Mask(seriesText(name, labels)), shortText)
+}
+
+// shorten cuts a text to at most n bytes, between two characters.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

@@ -1,0 +1,159 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+const tapSet = `
+	stream: native: {topics: ["flink.native"]}
+	sink: store: {type: "store", default: true}
+	control: noise: schema.#Drop & {match: metrics: ["noise"], reason: "nobody reads it"}
+	rewrite: host: schema.#DropLabels & {match: metrics: ["*"], labels: ["host"]}`
+
+func TestTapShowsSamplesOfARunningInstance(t *testing.T) {
+	r := startInstance(t, testConfig(t, tapSet))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	lines, opened := make(chan TapLine, 100), make(chan error, 1)
+	go func() {
+		opened <- r.Tap(ctx, TapRequest{Selection: Selection{Tasks: []string{"t-*"}}, PerSecond: 1000}, func(l TapLine) error {
+			select {
+			case lines <- l:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}()
+	now := time.Now().Truncate(time.Millisecond)
+	with := func(metric, value, labels string) string {
+		return fmt.Sprintf(`{"torrent_task_id":"t-1","report_timestamp":%d,"metric":%q,"type":"gauge","value":%s,"labels":{%s}}`, now.UnixMilli(), metric, value, labels)
+	}
+	seen := map[string]TapSample{}
+	eventually(t, func() string { // the tap may open after the first records
+		r.publish(t, "flink.native", with("m", `"NaN"`, `"host":"h"`), with("noise", "1", `"host":"h"`),
+			with("conn", `"jdbc://ann:pass-1@db"`, `"password":"pass-2","url":"http://bob:pass-3@x/"`),
+			strings.Replace(with("m", "1", ""), "t-1", "u-1", 1))
+		for {
+			select {
+			case l := <-lines:
+				if l.TapSample != nil {
+					seen[l.Before] = *l.TapSample
+				}
+				continue
+			case err := <-opened:
+				t.Fatal("the tap has ended:", err)
+			case <-time.After(200 * time.Millisecond):
+			}
+			break
+		}
+		if len(seen) < 3 {
+			return fmt.Sprintf("%d series are tapped, want 3", len(seen))
+		}
+		return ""
+	})
+	m := seen[`m{host="h", torrent_task_id="t-1"}`]
+	if m.After != `m{torrent_task_id="t-1"}` || m.Disposition != "out" || m.Value == nil || !math.IsNaN(float64(*m.Value)) || !m.Time.Equal(now) || m.Stream != "native" || m.Topic != "flink.native" || m.Offset < 0 {
+		t.Errorf("m: %+v", m)
+	}
+	if n := seen[`noise{host="h", torrent_task_id="t-1"}`]; n.After != "" || n.Disposition != "dropped" || !strings.HasSuffix(n.Rule, "/noise") {
+		t.Errorf("noise: %+v", n)
+	}
+	text, err := json.Marshal(seen)
+	if err != nil || strings.Contains(string(text), "pass-") || len(seen) != 3 {
+		t.Errorf("secrets are shown, or other tasks: %s, %v", text, err)
+	}
+	cancel()
+	if err := <-opened; err != nil {
+		t.Errorf("a tap that nobody reads any more: %v", err)
+	}
+}
+
+func TestTapEndsAfterItsTimeAndTellsWhatWasLeftOut(t *testing.T) {
+	r := startInstance(t, testConfig(t, tapSet))
+	r.send(t, 0, 1)
+	r.settled(t, false, "native", 1)
+	var last TapLine
+	shown := 0
+	err := r.Tap(t.Context(), TapRequest{For: time.Second, PerSecond: 1}, func(l TapLine) error {
+		if last = l; l.TapSample != nil {
+			shown++
+		}
+		return nil
+	})
+	if err != nil || last.Counts == nil || last.Counts.Ended == "" || int(last.Counts.Shown) != shown {
+		t.Fatalf("%v, last line %+v of %d", err, last.Counts, shown)
+	}
+	gone := errors.New("gone")
+	done := make(chan error, 1)
+	go func() {
+		done <- r.Tap(t.Context(), TapRequest{}, func(TapLine) error { return gone })
+	}()
+	from := 1
+	eventually(t, func() string {
+		r.send(t, from, 10)
+		from += 10
+		select {
+		case err := <-done:
+			if !errors.Is(err, gone) {
+				t.Errorf("error %v, want that of who reads", err)
+			}
+			return ""
+		default:
+			return "the tap goes on although nobody reads it"
+		}
+	})
+}
+
+func TestTapRequestsThatAreWrong(t *testing.T) {
+	r := startInstance(t, testConfig(t, tapSet))
+	for name, q := range map[string]TapRequest{
+		"rate":        {PerSecond: 1001},
+		"for":         {For: 2 * time.Hour},
+		"disposition": {Dispositions: []string{"lost"}},
+		"metrics":     {Selection: Selection{Metrics: []string{"re:("}}},
+		"labels.a":    {Selection: Selection{Labels: map[string][]string{"a": {"re:("}}}},
+		"kinds":       {Selection: Selection{Kinds: []string{"guage"}}},
+		"rules":       {Rules: []string{"re:("}},
+	} {
+		err := r.Tap(t.Context(), q, func(TapLine) error { return nil })
+		if !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), name+":") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestNumberInJSON(t *testing.T) {
+	for text, v := range map[string]float64{"2.5": 2.5, `"NaN"`: math.NaN(), `"Inf"`: math.Inf(1), `"-Inf"`: math.Inf(-1)} {
+		b, err := json.Marshal(Number(v))
+		if err != nil || string(b) != text {
+			t.Errorf("%g is %s, want %s: %v", v, b, text, err)
+		}
+		var back Number
+		if err := json.Unmarshal(b, &back); err != nil || float64(back) != v && !math.IsNaN(v) {
+			t.Errorf("%s is read as %g: %v", text, float64(back), err)
+		}
+	}
+	var n Number
+	if json.Unmarshal([]byte(`"1"`), &n) == nil {
+		t.Error("a text is taken for a number")
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want string
+	}{{"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aé", 2, "a…"}} {
+		if got := shorten(c.text, c.n); got != c.want {
+			t.Errorf("shorten(%q, %d) = %q, want %q", c.text, c.n, got, c.want)
+		}
+	}
+}
