@@ -47,6 +47,7 @@ var may = map[string]string{
 	"runtime/internal/record":      "runtime/metric",
 	"runtime/internal/ledger":      "",
 	"runtime/internal/ladder":      "",
+	"runtime/internal/heavy":       "",
 	"runtime/internal/engine":      "runtime/metric internal/record internal/program internal/ledger internal/ladder internal/catalogue internal/self",
 	"runtime/internal/control":     "",
 	"runtime/internal/kafka":       "runtime/metric internal/control internal/engine internal/self internal/secret",

@@ -53,6 +53,7 @@ type Runtime struct {
 	degradation *degradation
 	halts       halts       // of streams
 	taps        engine.Taps // of streams
+	tops        tops
 
 	name    string                 // in the fleet
 	address atomic.Pointer[string] // of its API, when told

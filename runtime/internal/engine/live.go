@@ -129,6 +129,7 @@ type liveReader struct {
 // liveSource is what does not change of a source: bytes that nobody writes to.
 type liveSource struct {
 	source   source // raw and cut
+	team     string
 	counted  int64
 	reported int64
 	interval int64
@@ -144,6 +145,8 @@ type liveSeries struct {
 	samples          uint32
 	bytes            uint64 // of all samples
 	seen             int64
+	rule             program.RuleID // that decided
+	out              bool
 }
 
 // slice takes notes of some series; false says that they were the last ones. It
@@ -193,11 +196,13 @@ func (l *liveReader) note(s *source, sl *slot, e *series) {
 	}
 	head := l.heads[s]
 	if head == nil {
-		head = &liveSource{source{raw: s.raw, cut: s.cut}, s.counted, s.reported, s.interval}
+		head = &liveSource{source{raw: s.raw, cut: s.cut}, s.filter.Team(), s.counted, s.reported, s.interval}
 		l.heads[s] = head
 	}
 	c := l.worker.cache
+	rule, out := l.worker.decided(e)
 	l.found = append(l.found, liveSeries{
+		rule: rule, out: out,
 		source: head, name: c.name(sl), subtask: e.subtask, attempt: e.attempt, labels: c.rare(e).labels,
 		samples: e.samples, bytes: uint64(e.samples) * uint64(sl.bytes) / uint64(max(sl.n, 1)), seen: e.seen,
 	})

@@ -100,6 +100,15 @@ func (p *Program) ByName(name string, kind metric.Kind, origin metric.Origin) Fi
 	return Filter{rules: b}
 }
 
+// Team returns the team of the task, "" when it has none. It is for filters of
+// BySource.
+func (f *Filter) Team() string {
+	if f.task == nil {
+		return ""
+	}
+	return f.task.tags.Get(teamTag)
+}
+
 // BySource returns the rules that the series of a task may match, as far as
 // labels common to many of them tell. Series may have more labels, and other
 // values: Decide notices and goes without the filter then.
