@@ -20,7 +20,7 @@ func (w *Worker) post() {
 	w.entry.SeriesOut = w.series.out - w.posted.out
 	w.entry.CacheBytes = w.series.bytes - w.posted.bytes
 	w.posted = w.series
-	w.opts.Book.Post(&w.entry)
+	w.opts.Book.Post(ledger.Place{Topic: w.partition.Topic, Partition: w.partition.ID}, &w.entry)
 	w.entry.Clear()
 }
 

@@ -91,15 +91,63 @@ func sum[K comparable](into, from map[K]uint64) map[K]uint64 {
 // Book is the running sum of the entries of all workers of one hop or sink. It
 // is safe for concurrent use.
 type Book struct {
-	mu  sync.Mutex
-	sum Entry
+	mu    sync.Mutex
+	sum   Entry
+	pages map[Place]*Page
 }
 
-// Post adds a worker's entry, whole or not at all.
-func (b *Book) Post(e *Entry) {
+// Place is a partition of an input.
+type Place struct {
+	Topic     string
+	Partition int32
+}
+
+// Page is the part of the sum that came from one partition.
+type Page struct {
+	Records uint64
+	In      int64
+	By      [Count]int64
+}
+
+// Imbalance is in minus every disposition, as Entry.Imbalance.
+func (p *Page) Imbalance() int64 {
+	n := p.In
+	for _, by := range p.By {
+		n -= by
+	}
+	return n
+}
+
+// Post adds the entry of the worker of a partition, whole or not at all.
+func (b *Book) Post(at Place, e *Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sum.Add(e)
+	p := b.pages[at]
+	if p == nil {
+		if b.pages == nil {
+			b.pages = map[Place]*Page{}
+		}
+		p = &Page{}
+		b.pages[at] = p
+	}
+	p.Records += e.Records
+	p.In += e.In
+	for d, n := range e.By {
+		p.By[d] += n
+	}
+}
+
+// Pages returns the totals since the book was opened by partition, also of those
+// that are not read here any more.
+func (b *Book) Pages() map[Place]Page {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make(map[Place]Page, len(b.pages))
+	for at, p := range b.pages {
+		out[at] = *p
+	}
+	return out
 }
 
 // Sum returns the totals since the book was opened.

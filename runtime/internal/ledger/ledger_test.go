@@ -34,15 +34,20 @@ func TestBookSumsEntriesAndSeesAnImbalance(t *testing.T) {
 	var b Book
 	e := Entry{In: 5, Rules: map[Rule]uint64{{"a/b", Dropped}: 2}}
 	e.By[Dropped], e.By[InFlight] = 2, 3
-	b.Post(&e)
+	b.Post(Place{"in", 1}, &e)
 	s := b.Sum()
 	if got := s.Imbalance(); got != 0 {
 		t.Fatalf("imbalance = %d, want 0", got)
 	}
-	b.Post(&Entry{By: [Count]int64{InFlight: -3, Out: 2}})
+	b.Post(Place{"in", 2}, &Entry{By: [Count]int64{InFlight: -3, Out: 2}})
 	s = b.Sum()
 	if got := s.Imbalance(); got != 1 {
 		t.Fatalf("a sample was lost: imbalance = %d, want 1", got)
+	}
+	pages := b.Pages()
+	one, two := pages[Place{"in", 1}], pages[Place{"in", 2}]
+	if len(pages) != 2 || one.In != 5 || one.By[Dropped] != 2 || one.Imbalance() != 0 || two.Imbalance() != 1 {
+		t.Fatalf("pages %+v: want the two partitions, and the loss in the second", pages)
 	}
 	s.Rules[Rule{"a/b", Dropped}] = 99
 	if got := b.Sum().Rules[Rule{"a/b", Dropped}]; got != 2 {

@@ -1,0 +1,129 @@
+package runtime
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
+)
+
+// Ledger is what became of every sample since this instance was started: samples
+// in are the sum of all dispositions, for each stream and sink and each partition.
+type Ledger struct {
+	Streams   []LedgerBook `json:"streams"`
+	Sinks     []LedgerBook `json:"sinks"`
+	Imbalance int64        `json:"imbalance"` // of all; anything but 0 is a defect
+}
+
+// LedgerBook is the account of one stream or one sink.
+type LedgerBook struct {
+	Name       string        `json:"name"`
+	Records    uint64        `json:"records"`
+	In         int64         `json:"samples_in"`
+	Lines      []LedgerLine  `json:"dispositions"` // their samples add up to samples_in less imbalance
+	Made       uint64        `json:"samples_made"` // written besides, by aggregates and overflow series
+	GapRecords int64         `json:"gap_records"`  // lost before they could be read: not in the account
+	Imbalance  int64         `json:"imbalance"`
+	Partitions []LedgerPlace `json:"partitions"`
+}
+
+// LedgerLine is one disposition, and which rules, sinks or faults stand behind it.
+type LedgerLine struct {
+	Disposition string       `json:"disposition"`
+	Samples     int64        `json:"samples"`
+	Final       bool         `json:"final"` // false: on their way, and something else in the end
+	By          []LedgerPart `json:"by,omitempty"`
+}
+
+// LedgerPart is a part of a disposition: of a rule, of a sink and its reason, or
+// of a reason for dead letters. A sample that two sinks refuse counts for both.
+type LedgerPart struct {
+	Rule    string `json:"rule,omitempty"`
+	Sink    string `json:"sink,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Samples uint64 `json:"samples"`
+}
+
+// LedgerPlace is the account of one partition.
+type LedgerPlace struct {
+	Topic        string           `json:"topic"`
+	Partition    int32            `json:"partition"`
+	Records      uint64           `json:"records"`
+	In           int64            `json:"samples_in"`
+	Dispositions map[string]int64 `json:"dispositions"`
+	Imbalance    int64            `json:"imbalance"`
+}
+
+// Ledger returns the accounts of all streams and sinks of this instance, by name.
+func (r *Runtime) Ledger() Ledger {
+	l := Ledger{Streams: []LedgerBook{}, Sinks: []LedgerBook{}}
+	for _, h := range r.hops(&r.streams) {
+		l.Streams = append(l.Streams, account(h))
+	}
+	for _, h := range r.hops(&r.sinks) {
+		l.Sinks = append(l.Sinks, account(h))
+	}
+	for _, books := range [][]LedgerBook{l.Streams, l.Sinks} {
+		slices.SortFunc(books, func(a, b LedgerBook) int { return cmp.Compare(a.Name, b.Name) })
+		for i := range books {
+			l.Imbalance += max(books[i].Imbalance, -books[i].Imbalance)
+		}
+	}
+	return l
+}
+
+func account(h *hop) LedgerBook {
+	s := h.book.Sum()
+	b := LedgerBook{
+		Name: h.name, Records: s.Records, In: s.In, Made: s.Made, Imbalance: s.Imbalance(),
+		GapRecords: h.source.Status().GapRecords, Lines: []LedgerLine{}, Partitions: []LedgerPlace{},
+	}
+	for d := range ledger.Count {
+		if s.By[d] == 0 {
+			continue
+		}
+		b.Lines = append(b.Lines, LedgerLine{
+			Disposition: d.String(), Samples: s.By[d], Final: d != ledger.InFlight && d != ledger.Held, By: standsBehind(d, &s),
+		})
+	}
+	for at, p := range h.book.Pages() {
+		place := LedgerPlace{
+			Topic: at.Topic, Partition: at.Partition, Records: p.Records, In: p.In,
+			Dispositions: map[string]int64{}, Imbalance: p.Imbalance(),
+		}
+		for d, n := range p.By {
+			if n != 0 {
+				place.Dispositions[ledger.Disposition(d).String()] = n
+			}
+		}
+		b.Partitions = append(b.Partitions, place)
+	}
+	slices.SortFunc(b.Partitions, func(a, b LedgerPlace) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return b
+}
+
+// standsBehind says what stands behind a disposition, the most first.
+func standsBehind(d ledger.Disposition, s *ledger.Entry) (parts []LedgerPart) {
+	switch d {
+	case ledger.Refused:
+		for r, n := range s.Refused {
+			parts = append(parts, LedgerPart{Sink: r.Sink, Reason: r.Reason, Samples: n})
+		}
+	case ledger.DeadLetter:
+		for reason, n := range s.DeadLetters {
+			parts = append(parts, LedgerPart{Reason: reason, Samples: n})
+		}
+	default:
+		for r, n := range s.Rules {
+			if r.Disposition == d {
+				parts = append(parts, LedgerPart{Rule: r.ID, Samples: n})
+			}
+		}
+	}
+	slices.SortFunc(parts, func(a, b LedgerPart) int {
+		return cmp.Or(cmp.Compare(b.Samples, a.Samples), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Sink, b.Sink), cmp.Compare(a.Reason, b.Reason))
+	})
+	return parts
+}

@@ -1,0 +1,49 @@
+package runtime
+
+import (
+	"testing"
+	"time"
+)
+
+func TestLedgerAddsUp(t *testing.T) {
+	r := startInstance(t, testConfig(t, tapSet))
+	now := time.Now().UnixMilli()
+	r.publish(t, "flink.native", flat("t-1", "m", "gauge", now, "1"), flat("t-1", "noise", "gauge", now, "1"),
+		flat("t-2", "noise", "gauge", now, "1"), flat("t-3", "m", "gauge", now, "null"), `{"not json`)
+	r.settled(t, false, "native", 5)
+	r.settled(t, true, "store", 1)
+	l := r.Ledger()
+	if l.Imbalance != 0 || len(l.Streams) != 1 || len(l.Sinks) != 1 {
+		t.Fatalf("ledger %+v", l)
+	}
+	in := l.Streams[0]
+	var sum, placed int64
+	got := map[string]LedgerLine{}
+	for _, line := range in.Lines {
+		sum += line.Samples
+		got[line.Disposition] = line
+	}
+	for _, p := range in.Partitions {
+		var of int64
+		for _, n := range p.Dispositions {
+			of += n
+		}
+		if of != p.In || p.Imbalance != 0 {
+			t.Errorf("partition %+v does not add up", p)
+		}
+		placed += p.In
+	}
+	if in.In != 5 || sum != 5 || placed != 5 {
+		t.Errorf("%d in, %d accounted for, %d in partitions; want 5", in.In, sum, placed)
+	}
+	noise, letter := got["dropped"], got["dead-letter"]
+	if noise.Samples != 2 || !noise.Final || len(noise.By) != 1 || noise.By[0].Rule != "platform/noise" || noise.By[0].Samples != 2 {
+		t.Errorf("dropped: %+v", noise)
+	}
+	if letter.Samples != 1 || len(letter.By) != 1 || letter.By[0].Reason != "not-json" {
+		t.Errorf("dead letters: %+v", letter)
+	}
+	if got["out"].Samples != 1 || got["no-value"].Samples != 1 {
+		t.Errorf("lines %+v", in.Lines)
+	}
+}
