@@ -58,11 +58,13 @@ func (l *liveReader) weigh(visit func(*Weight)) {
 // decided returns what was decided about a series: by which rule, and whether it
 // goes on. It is called in the reader's turn.
 func (w *Worker) decided(e *series) (rule program.RuleID, out bool) {
-	if e.gen != w.cur.number {
-		return "", e.disposition == ledger.Out // the rules are those of another generation
-	}
-	if i := w.ender(e); i >= 0 && int(i) < len(w.cur.rules) {
-		rule = w.cur.rules[i].ID
+	for _, f := range []*force{w.forces.base, w.forces.candidate} {
+		if f == nil || f.number != e.gen { // its rules are those of another generation
+			continue
+		}
+		if i := w.ender(e); i >= 0 && int(i) < len(f.rules) {
+			rule = f.rules[i].ID
+		}
 	}
 	return rule, e.disposition == ledger.Out
 }
