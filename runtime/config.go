@@ -120,7 +120,7 @@ func PolicyChildArgs() []string { return []string{childArgument} }
 // PolicyChild is such a process: it reads one request, answers it and returns
 // the exit code.
 func PolicyChild(in io.Reader, out, errOut io.Writer) int {
-	if err := policy.ServeChild(in, out); err != nil {
+	if err := policy.ServeChild(in, out, errOut); err != nil {
 		fmt.Fprintln(errOut, err)
 		return 1
 	}

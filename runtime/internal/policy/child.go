@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -62,8 +65,11 @@ const (
 	exitCPU    = 71
 )
 
-// maxAnswer bounds what a child may answer.
-const maxAnswer = 256 << 20
+// Bounds of what a child may answer, and of what it may say beside that.
+const (
+	maxAnswer = 256 << 20
+	maxTold   = 4 << 10
+)
 
 // judge has a child do what judgeHere does, within limits. Work that meets them
 // gets one diagnostic that says so, and no outcomes. The error says that the child
@@ -79,32 +85,32 @@ func (c *Child) judge(ctx context.Context, work judgement) ([]teamOutcome, []dia
 	}
 	bounded, cancel := context.WithTimeout(ctx, limits.Wall)
 	defer cancel()
-	var out, trouble capped
-	out.left, trouble.left = maxAnswer, 4<<10
+	out, told := capped{left: maxAnswer}, &progress{other: capped{left: maxTold}}
 	cmd := exec.CommandContext(bounded, c.Command[0], c.Command[1:]...)
 	cmd.Env = []string{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), &out, &trouble
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), &out, told
 	cmd.WaitDelay = time.Second
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return nil, nil, fmt.Errorf("compile policy set: %w", ctx.Err())
 	case bounded.Err() != nil:
-		return nil, tooExpensive("time", limits.Wall.String()), nil
+		return nil, tooExpensive("time", limits.Wall.String(), work.busy(told)), nil
 	case err != nil:
-		return childFailed(err, cmd, limits, trouble.String())
+		return childFailed(err, cmd, limits, told.said(), work.busy(told))
 	}
 	return readAnswer(out.Bytes(), work)
 }
 
-// childFailed explains a child that ended with an error.
-func childFailed(err error, cmd *exec.Cmd, limits Limits, trouble string) ([]teamOutcome, []diag.Diagnostic, error) {
+// childFailed explains a child that ended with an error, and what it said, while it
+// evaluated some teams.
+func childFailed(err error, cmd *exec.Cmd, limits Limits, trouble string, teams []teamPackage) ([]teamOutcome, []diag.Diagnostic, error) {
 	if cmd.ProcessState != nil {
 		switch code := cmd.ProcessState.ExitCode(); {
 		case code == exitMemory, strings.Contains(trouble, "out of memory"):
-			return nil, tooExpensive("memory", fmt.Sprintf("%d MiB", limits.Memory>>20)), nil
+			return nil, tooExpensive("memory", fmt.Sprintf("%d MiB", limits.Memory>>20), teams), nil
 		case code == exitCPU, cmd.ProcessState.UserTime() >= limits.CPU:
-			return nil, tooExpensive("processor time", limits.CPU.String()), nil
+			return nil, tooExpensive("processor time", limits.CPU.String(), teams), nil
 		}
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(trouble), "\n")
@@ -135,19 +141,79 @@ func readAnswer(text []byte, work judgement) ([]teamOutcome, []diag.Diagnostic, 
 	return out, a.Found, nil
 }
 
-func tooExpensive(what, limit string) []diag.Diagnostic {
-	return []diag.Diagnostic{{
+// tooExpensive says that evaluation met a limit, and which teams were in work: with
+// one of them, it is at fault.
+func tooExpensive(what, limit string, teams []teamPackage) []diag.Diagnostic {
+	d := diag.Diagnostic{
 		Code:    diag.TooExpensive,
 		Message: fmt.Sprintf("the set takes more %s to evaluate than it may: %s", what, limit),
 		Hint:    "look for lists, texts or comprehensions that grow without bound",
-	}}
+	}
+	if len(teams) == 1 {
+		d.Pos.File = lastFile(teams[0])
+	}
+	if len(teams) > 0 && teams[0].Team != "" {
+		var names []string
+		for _, t := range teams {
+			names = append(names, t.Dir)
+		}
+		d.Message += ", met in " + strings.Join(names, " or ")
+	}
+	return []diag.Diagnostic{d}
+}
+
+// A child reports on its standard error which team it begins and which it has done,
+// since nothing else is left of it when it meets a limit: "begin 3", "done 3".
+const (
+	beginTeam = "begin "
+	doneTeam  = "done "
+)
+
+// progress is the parent's end of it; what a child says otherwise is kept apart.
+type progress struct {
+	other capped
+	rest  []byte // a line that has not ended
+	busy  []int  // teams begun and not done
+}
+
+func (p *progress) Write(b []byte) (int, error) {
+	p.rest = append(p.rest, b...)
+	for {
+		line, rest, ended := bytes.Cut(p.rest, []byte{'\n'})
+		if !ended && len(p.rest) < maxTold {
+			return len(b), nil
+		}
+		p.rest = rest
+		begun, isBegin := bytes.CutPrefix(line, []byte(beginTeam))
+		done, isDone := bytes.CutPrefix(line, []byte(doneTeam))
+		if i, err := strconv.Atoi(string(begun)); isBegin && err == nil {
+			p.busy = append(p.busy, i)
+		} else if i, err := strconv.Atoi(string(done)); isDone && err == nil {
+			p.busy = slices.DeleteFunc(p.busy, func(b int) bool { return b == i })
+		} else if _, err := p.other.Write(append(slices.Clone(line), '\n')); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// said is all that is no progress.
+func (p *progress) said() string { return p.other.String() + string(p.rest) }
+
+// busy returns the teams that a child had begun and not done, in order.
+func (j *judgement) busy(told *progress) (teams []teamPackage) {
+	for i, pkg := range j.Packages {
+		if slices.Contains(told.busy, i) {
+			teams = append(teams, pkg)
+		}
+	}
+	return teams
 }
 
 // ServeChild is the other side of [Child]: it reads one request from in, bounds
-// this process by its limits, evaluates, and writes the answer to out. A process
-// that calls it does nothing else, before or after. The error says that in or out
-// failed.
-func ServeChild(in io.Reader, out io.Writer) error {
+// this process by its limits, evaluates, says on told how far it is, and writes the
+// answer to out. A process that calls it does nothing else, before or after. The
+// error says that in or out failed.
+func ServeChild(in io.Reader, out, told io.Writer) error {
 	var r childRequest
 	if err := json.NewDecoder(in).Decode(&r); err != nil {
 		return fmt.Errorf("read request: %w", err)
@@ -158,7 +224,16 @@ func ServeChild(in io.Reader, out io.Writer) error {
 	}
 	defer stop()
 	var a childAnswer
-	teams, found, err := judgeHere(context.Background(), r.Work)
+	var one sync.Mutex
+	teams, found, err := judgeHere(context.Background(), r.Work, func(team int, done bool) {
+		word := beginTeam
+		if done {
+			word = doneTeam
+		}
+		one.Lock()
+		defer one.Unlock()
+		fmt.Fprintf(told, "%s%d\n", word, team) // a parent that is gone needs no word
+	})
 	if err != nil {
 		a.Fault = err.Error()
 	}

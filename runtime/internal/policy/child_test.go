@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -86,6 +87,39 @@ func TestChildBoundsHostileSets(t *testing.T) {
 	}
 }
 
+// In a set of several teams the one that takes too much is named, and its file.
+func TestChildNamesTheTeamThatTakesTooMuch(t *testing.T) {
+	snap := Snapshot{}
+	for _, team := range []string{"aa", "bb", "cc"} {
+		snap["teams/"+team+"/policy.cue"] = []byte("package policies\npolicy: team: \"" + team + "\"\n")
+	}
+	snap["teams/bb/policy.cue"] = []byte("package policies\nimport \"strings\"\npolicy: team: \"bb\"\n" +
+		`_a: strings.Repeat("x", 1_000_000)` + "\n" + `policy: description: strings.Repeat(_a, 900)` + "\n")
+	_, found, err := compile(t.Context(), snap, Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 100 << 20})})
+	if err != nil || len(found) != 1 || found[0].Code != diag.TooExpensive {
+		t.Fatal(found, err)
+	}
+	if !strings.Contains(found[0].Message, "teams/bb") {
+		t.Errorf("%q does not name the team", found[0].Message)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	p := &progress{other: capped{left: maxTold}}
+	for _, part := range []string{"begin 0\nbeg", "in 2\ndone 0\n", "begin x\npanic: ", "no more", strings.Repeat("x", 3*maxTold)} {
+		if n, err := p.Write([]byte(part)); n != len(part) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	work := judgement{Packages: []teamPackage{{Team: "a"}, {Team: "b"}, {Team: "c"}}}
+	if got := work.busy(p); len(got) != 1 || got[0].Team != "c" {
+		t.Errorf("in work: %v", got)
+	}
+	if said := p.said(); !strings.HasPrefix(said, "begin x\npanic: no more") || len(said) > 2*maxTold {
+		t.Errorf("%d bytes: %.40q", len(said), said)
+	}
+}
+
 func TestChildFaults(t *testing.T) {
 	snap := set("")
 	self, err := os.Executable()
@@ -110,7 +144,7 @@ func TestChildFaults(t *testing.T) {
 
 func TestServeChildRefusesGarbage(t *testing.T) {
 	var out bytes.Buffer
-	if err := ServeChild(strings.NewReader("not JSON"), &out); err == nil || out.Len() > 0 {
+	if err := ServeChild(strings.NewReader("not JSON"), &out, io.Discard); err == nil || out.Len() > 0 {
 		t.Errorf("%v %q", err, out.String())
 	}
 }

@@ -41,15 +41,16 @@ func (f *fixer) marks(at []string, name fieldName, s site) {
 	if at[0] != policyField || len(at) < 2 || s.field == nil {
 		return
 	}
+	pos := s.pos()
 	ident, plain := s.field.Label.(*ast.Ident)
 	if plain && name.hidden && isLabelMap(at[len(at)-2]) && f.isLabelName(name.text) {
 		quoted := ast.NewString(name.text)
 		ast.SetRelPos(quoted, ident.Pos().RelPos())
-		f.note(ident.Pos(), "%s quoted: without quotes it is a hidden field, which selects nothing", name.text)
-		s.field.Label = quoted
+		f.note(pos, "%s quoted: without quotes it is a hidden field, which selects nothing", name.text)
+		s.field.Label, name.hidden = quoted, false
 	}
 	if s.field.Constraint != token.ILLEGAL && !name.hidden && !isPattern(s.field) {
-		f.note(s.pos(), "%s%s is now %s: with the mark it declares nothing", label(name), s.field.Constraint, label(name))
+		f.note(pos, "%s%s is now %s: with the mark it declares nothing", label(name), s.field.Constraint, label(name))
 		s.field.Constraint = token.ILLEGAL
 	}
 }

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/format"
@@ -47,6 +49,9 @@ func (x *Formatter) Format(name string, text []byte, fix bool) (out []byte, fixe
 		f := fixer{plan: x.plan, src: s}
 		f.file()
 		fixed = f.notes
+		slices.SortStableFunc(fixed, func(a, b diag.Note) int {
+			return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+		})
 	}
 	if out, err = settle(s.file, x.plan); err != nil {
 		return nil, nil, nil, fmt.Errorf("format %s: %w", name, err)

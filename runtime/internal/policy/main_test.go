@@ -16,7 +16,7 @@ const childArgument = "serve-policy-child"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == childArgument {
-		if err := ServeChild(os.Stdin, os.Stdout); err != nil {
+		if err := ServeChild(os.Stdin, os.Stdout, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"path"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -135,6 +136,9 @@ func wrongTeam(pkg teamPackage, t *tree, value cue.Value) []diag.Diagnostic {
 	}
 	d := finding(diag.WrongTeam, pos, "team is %q in the directory of team %q", name, pkg.Team)
 	d.Path, d.Hint = pathString(at), fmt.Sprintf("write team: %q, or move the file to %s/%s", pkg.Team, teamsDir, name)
+	if strings.Trim(pkg.Team, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		d.Hint = fmt.Sprintf("move the file to %s/%s: the name of a team, and so of its directory, has lower-case letters, digits and hyphens", teamsDir, name)
+	}
 	return []diag.Diagnostic{d}
 }
 

@@ -1,9 +1,15 @@
 package program
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
 // Whatever the name, a table is a part of it that is not empty, and the search ends.
@@ -40,6 +46,49 @@ func FuzzGlob(f *testing.F) {
 		got := p.match(v)
 		if utf8.ValidString(g) && utf8.ValidString(v) && got != globExpression(g).MatchString(v) {
 			t.Fatalf("%q matches %q: %t", g, v, got)
+		}
+	})
+}
+
+// A bundle may come from anywhere. One whose digest fits is compiled or refused
+// whatever it says, and what was compiled decides about any series.
+func FuzzBundle(f *testing.F) {
+	for _, dir := range []string{"aggregate", "budget", "control", "degrade", "rewrite"} {
+		b, found, err := policy.Load(f.Context(), os.DirFS("../../../examples/"+dir+"/policies"), policy.Options{})
+		if err != nil || b == nil {
+			f.Fatal(dir, found, err)
+		}
+		text, err := json.Marshal(b)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var b policy.Bundle
+		if json.Unmarshal(text, &b) != nil {
+			return
+		}
+		b.Digest, _ = b.Set.Digest()
+		b.Versions.Schema = "v1"
+		if text, _ = json.Marshal(&b); len(text) == 0 {
+			return
+		}
+		read, err := policy.ReadBundle(text)
+		if err != nil {
+			t.Fatalf("a bundle that was written cannot be read: %v", err)
+		}
+		p, _ := Compile(&read.Set, Options{Today: time.Now(), Provenance: read.Provenance})
+		if p == nil {
+			return
+		}
+		for _, in := range []Input{series("flink_jobmanager_job_uptime"), series("x", "job_name", "pay", "operator_name", "Source: a[1]")} {
+			v := decide(p, in)
+			if explained, _ := p.Explain(in); explained.Disposition != v.Disposition || explained.Rule != v.Rule {
+				t.Errorf("%s: decided %v by %d, explained %v by %d", in.Name, v.Disposition, v.Rule, explained.Disposition, explained.Rule)
+			}
+			in.Kind = metric.Histogram
+			decide(p, in)
 		}
 	})
 }
