@@ -62,6 +62,7 @@ var may = map[string]string{
 	"runtime/internal/testkit":     "internal/policy internal/control",
 	"runtime/internal/traffic":     "runtime/metric internal/record internal/program",
 	"runtime/internal/scaffold":    "",
+	"runtime/internal/source":      "",
 	"runtime/internal/relabel":     "schema internal/policy",
 
 	// The collector.
@@ -89,7 +90,7 @@ var owners = map[string]string{
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
 	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime tests",
-	"github.com/fsnotify/fsnotify":        "runtime",
+	"github.com/fsnotify/fsnotify":        "runtime/internal/source",
 	"github.com/labstack/echo":            "api/rest",
 	"github.com/spf13/cobra":              "api/cli",
 	"github.com/spf13/pflag":              "api/cli",

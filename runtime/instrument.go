@@ -15,6 +15,7 @@ func (r *Runtime) instrument() {
 	m.PolicyInfo.Collect(func(emit func(float64, ...string)) { emit(1, r.rev.Load().digest) })
 	m.CollectWaiting.Collect(func(emit func(float64, ...string)) { emit(float64(r.waiting.Load())) })
 	m.PolicyLoads.Add(1, "applied")
+	r.instrumentPolicies()
 	m.Records.Collect(func(emit func(uint64, ...string)) {
 		for _, h := range r.hops(&r.streams) {
 			emit(h.book.Sum().Records, h.name)
@@ -98,6 +99,26 @@ func (r *Runtime) instrumentGauges() {
 		for _, e := range r.scrapes {
 			emit(float64(e.Series()))
 		}
+	})
+}
+
+// instrumentPolicies feeds the metrics of the policy set in force.
+func (r *Runtime) instrumentPolicies() {
+	m := r.metrics
+	flag := func(of func(p *PolicyStatus) bool) func(func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			v := 0.0
+			if p := r.PolicyStatus(); of(&p) {
+				v = 1
+			}
+			emit(v)
+		}
+	}
+	m.PolicyRefused.Collect(flag(func(p *PolicyStatus) bool { return p.Refused != nil }))
+	m.PolicyFallback.Collect(flag(func(p *PolicyStatus) bool { return p.Fallback }))
+	m.PolicyProbation.Collect(flag(func(p *PolicyStatus) bool { return p.State != PolicyGood }))
+	m.PolicySince.Collect(func(emit func(float64, ...string)) {
+		emit(float64(r.rev.Load().since.UnixMilli()) / 1000)
 	})
 }
 

@@ -138,7 +138,7 @@ type plannable struct {
 // load loads a set, and says in s what it is. It returns nil for a set that is refused.
 func (s *PlannedSet) load(ctx context.Context, from PolicySource, how Loading, today time.Time) (*plannable, error) {
 	s.Name = from.Name
-	set, err := from.load(ctx, how, today)
+	set, err := from.load(ctx, how)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", from.Name, err)
 	}
@@ -157,11 +157,16 @@ func (s *PlannedSet) load(ctx context.Context, from PolicySource, how Loading, t
 	return out, nil
 }
 
-func (from PolicySource) load(ctx context.Context, how Loading, today time.Time) (loadedSet, error) {
+func (from PolicySource) load(ctx context.Context, how Loading) (loadedSet, error) {
 	if from.Files != nil {
 		return loadSet(ctx, from.Files, how, from.Prefix)
 	}
-	bundle, err := policy.ReadBundle(from.Bundle)
+	return loadBundle(from.Bundle)
+}
+
+// loadBundle compiles a set that was evaluated before, here or elsewhere.
+func loadBundle(text []byte) (loadedSet, error) {
+	bundle, err := policy.ReadBundle(text)
 	if err != nil {
 		return loadedSet{}, fmt.Errorf("%w: %w", ErrRejected, err)
 	}
@@ -170,9 +175,9 @@ func (from PolicySource) load(ctx context.Context, how Loading, today time.Time)
 		return loadedSet{}, err
 	}
 	l := loadedSet{bundle: bundle, known: known}
-	l.program, l.report.Findings = program.Compile(&bundle.Set, program.Options{Today: today, Provenance: bundle.Provenance})
+	l.program, l.report.Findings = program.Compile(&bundle.Set, program.Options{Today: time.Now(), Provenance: bundle.Provenance})
 	if l.program != nil {
-		l.report.Revision, l.report.Rules = bundle.Digest, len(l.program.Rules())
+		l.report.Revision, l.report.Rules, l.report.Teams = bundle.Digest, len(l.program.Rules()), len(bundle.Set.Teams)
 	}
 	return l, nil
 }

@@ -100,6 +100,7 @@ type loadedSet struct {
 	bundle  *policy.Bundle
 	program *program.Program
 	known   *catalogue.Catalogue
+	origin  Origin
 }
 
 // loadSet loads, compiles and tests a set. dir is put before file names.
@@ -180,21 +181,6 @@ func sources(fsys fs.FS, dir string) func(string) []byte {
 		}
 		return b
 	}
-}
-
-// load loads the set that the configuration names, or the default one, which
-// needs no bounds.
-func (c *Config) load(ctx context.Context, how Loading) (loadedSet, error) {
-	how.Env = c.Env
-	if c.Policies == "" {
-		how.Child = nil
-		return loadSet(ctx, policies.FS, how, defaultSet)
-	}
-	from, err := DirSource(c.Policies)
-	if err != nil {
-		return loadedSet{}, fmt.Errorf("policies: %w", err)
-	}
-	return loadSet(ctx, from.Files, how, from.Prefix)
 }
 
 // defaultSet is what status and findings call the set that is built in.

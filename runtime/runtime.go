@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,6 +47,8 @@ type Runtime struct {
 	metrics *self.Metrics
 
 	loading   Loading
+	from      policyOrigin
+	policies  *standing
 	reloading sync.Mutex   // one at a time
 	waiting   atomic.Int64 // requests for a control document
 	recording atomic.Int64 // requests for traffic
@@ -78,38 +81,40 @@ type Runtime struct {
 }
 
 // New loads the policy set and returns an instance that is ready to run. It
-// opens no connection and no file beside the set's. The report tells what was
-// found; without a runtime and an error, it refuses the set.
+// opens no connection and no file beside the set's and the last good one. The
+// report tells what was found; without a runtime and an error, it refuses the set.
+// A set that is refused, or cannot be read, is no obstacle where there is a last
+// good one, which then runs.
 func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error) {
-	loading := Loading{Child: opts.Child, cache: &policy.Cache{}}
-	set, err := cfg.load(ctx, loading)
-	if err != nil {
-		return nil, Report{}, err
-	}
-	if set.report.Refused() {
-		return nil, set.report, nil
-	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Runtime{
-		cfg: cfg, opts: opts, log: opts.Log, set: set, loading: loading, started: time.Now(),
+		cfg: cfg, opts: opts, log: opts.Log, started: time.Now(),
+		loading: Loading{Child: opts.Child, cache: &policy.Cache{}},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}
+	report, err := r.firstSet(ctx)
+	if err != nil || r.set.program == nil {
+		return nil, report, err
+	}
 	if err := r.set.checkTopology(cfg); err != nil {
-		return nil, set.report, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, report, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if len(cfg.Brokers) > 0 {
 		if r.kafka, err = cfg.kafka(opts.Log); err != nil {
-			return nil, set.report, err
+			return nil, report, err
 		}
 	}
 	r.degradation = newDegradation(newGauge(r.worstLag).read)
-	r.rev.Store(newRevision(&set))
-	r.adopt(r.rev.Load())
+	rev := newRevision(&r.set)
+	r.rev.Store(rev)
+	r.policies.begin(&r.set, rev, measures{lag: math.NaN()})
+	r.policies.switched(rev, nil)
+	r.adopt(rev)
 	r.instrument()
-	return r, set.report, nil
+	return r, report, nil
 }
 
 // stopTimeout bounds an orderly end: longer than a worker may take to drain.
@@ -133,11 +138,15 @@ func (r *Runtime) Run(ctx context.Context) error {
 		parts = append(parts, lifecycle.Part{Name: "reporters", Run: r.tellReporters}, lifecycle.Part{Name: "degradation", Run: r.degrade})
 	}
 	parts = append(parts, r.wanted()...)
-	parts = append(parts, lifecycle.Part{Name: "announcement", Run: r.announce})
+	parts = append(parts,
+		lifecycle.Part{Name: "policies", Run: r.follow},
+		lifecycle.Part{Name: "probation", Run: r.probation},
+		lifecycle.Part{Name: "announcement", Run: r.announce})
 	if r.opts.Fleet != nil {
 		parts = append(parts, lifecycle.Part{Name: "fleet", Run: r.runFleet})
 	}
 	err = lifecycle.Run(ctx, stopTimeout, parts...)
+	r.policies.keep.endTrial()
 	return errors.Join(err, remove())
 }
 
@@ -373,6 +382,7 @@ func (r *Runtime) Status() Status {
 	if s.Policies == "" {
 		s.Policies = defaultSet
 	}
+	s.Policy = r.PolicyStatus()
 	if err := r.Ready(); err != nil {
 		s.Waiting = err.Error()
 	}

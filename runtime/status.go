@@ -18,6 +18,7 @@ type Status struct {
 	Version  string         `json:"version"`           // of Sluice
 	Revision string         `json:"revision"`          // of the policy set
 	Policies string         `json:"policies"`          // where it came from
+	Policy   PolicyStatus   `json:"policy"`            // that set, and where sets come from
 	Started  time.Time      `json:"started"`           // when the process did
 	Ready    bool           `json:"ready"`             // it does all it is there for
 	Waiting  string         `json:"waiting,omitempty"` // for what, while not ready

@@ -170,6 +170,7 @@ func (e *Engine) Open(p Partition) (*Worker, error) {
 	w.held = map[*series]*slot{}
 	w.cells.byKey, w.gates, w.budgets = map[string]*cell{}, map[accountKey]*gate{}, e.opts.Budgets
 	w.budgets.open(p, e.opts.Now().UnixMilli())
+	w.switched = func(to uint32) { e.open.switched(w, to) }
 	w.turn, w.closed = make(turn, 1), e.open.add(w)
 	return w, nil
 }

@@ -1,10 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
@@ -47,41 +44,6 @@ func (e *Engine) Live(ctx context.Context, within time.Duration, visit func(*Liv
 		}
 	}
 	return nil
-}
-
-// workers are those of an engine that are open.
-type workers struct {
-	mu  sync.Mutex
-	all map[*Worker]bool
-}
-
-// add enters a worker and returns what takes it out again.
-func (o *workers) add(w *Worker) (remove func()) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.all == nil {
-		o.all = map[*Worker]bool{}
-	}
-	o.all[w] = true
-	return func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		delete(o.all, w)
-	}
-}
-
-// list returns the workers by partition.
-func (o *workers) list() []*Worker {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	out := make([]*Worker, 0, len(o.all))
-	for w := range o.all {
-		out = append(out, w)
-	}
-	slices.SortFunc(out, func(a, b *Worker) int {
-		return cmp.Or(cmp.Compare(a.partition.Topic, b.partition.Topic), cmp.Compare(a.partition.ID, b.partition.ID))
-	})
-	return out
 }
 
 // turn is a lock that one can stop waiting for. It is taken once per batch.

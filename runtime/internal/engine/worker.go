@@ -53,8 +53,10 @@ type Worker struct {
 	overload overload
 	tapping  *tapping // nil: nobody taps
 
-	turn   turn // of whoever looks at the cache
-	closed func()
+	turn     turn   // of whoever looks at the cache
+	running  uint32 // number of the generation, 0 before the first batch; open guards it
+	switched func(to uint32)
+	closed   func()
 }
 
 // population is how many series a worker's cache holds.
@@ -142,6 +144,7 @@ func (w *Worker) takeGeneration() {
 		w.cells.renew(w.forces.all(), since, forgot)
 	}
 	w.cur = w.forces.base
+	w.switched(gen.number)
 }
 
 // message governs one message.

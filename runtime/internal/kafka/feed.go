@@ -92,13 +92,17 @@ func (f *feed) flush() error {
 	return f.acknowledge(false)
 }
 
-// idle lets time pass for a worker that was handed nothing lately.
-func (f *feed) idle() error {
-	if f.next == 0 || !f.since.IsZero() {
-		return nil // nothing to remember, or busy
+// pass hands the worker an empty batch: time passes for it, and it takes up what
+// has changed around it.
+func (f *feed) pass() error {
+	if f.next == 0 {
+		return nil // nothing to remember
 	}
 	if err := f.w.Process(f.p.ctx, nil); err != nil {
 		return fmt.Errorf("processing nothing: %w", err)
+	}
+	if !f.since.IsZero() {
+		return nil // the timer will flush
 	}
 	return f.acknowledge(false)
 }

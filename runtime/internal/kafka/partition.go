@@ -46,6 +46,7 @@ type partition struct {
 	cancel   context.CancelFunc
 	stop     chan struct{}   // closed: finish
 	finish   chan chan error // asks to acknowledge everything queued
+	woken    chan struct{}   // the worker is to be called soon
 	stopping atomic.Bool     // stop is closed, or about to be
 	done     chan struct{}
 
@@ -68,7 +69,7 @@ type partition struct {
 func newPartition(s *Source, id engine.Partition) *partition {
 	p := &partition{
 		src: s, id: id, queue: newQueue(), patience: patience,
-		stop: make(chan struct{}), finish: make(chan chan error), done: make(chan struct{}),
+		stop: make(chan struct{}), finish: make(chan chan error), woken: make(chan struct{}, 1), done: make(chan struct{}),
 		owned: true, state: StateAssigned, base: -1, next: -1, acked: -1, epoch: -1,
 	}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
@@ -139,7 +140,9 @@ func (p *partition) serve() error {
 		case <-f.timer.C:
 			err = f.flush()
 		case <-idle.C:
-			err = f.idle()
+			err = f.pass()
+		case <-p.woken:
+			err = f.pass()
 		case <-p.queue.ready:
 			err = f.take()
 			idle.Reset(idleEvery)

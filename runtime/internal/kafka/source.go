@@ -225,6 +225,19 @@ func (s *Source) Run(ctx context.Context, open Open) error {
 	return err
 }
 
+// Wake has every worker called soon, with an empty batch where there are no
+// records, so that it takes up what has changed around it. It does not wait.
+func (s *Source) Wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		select {
+		case p.woken <- struct{}{}:
+		default: // asked for already
+		}
+	}
+}
+
 // connect makes the client. It calls back from then on; every callback takes the
 // lock first and so finds the client in its place.
 func (s *Source) connect() error {

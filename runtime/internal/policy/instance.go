@@ -24,7 +24,8 @@ type Instance struct {
 	DataDir     string   `json:"dataDir,omitempty"` // "": a temporary one
 	Listen      string   `json:"listen"`
 	ListenToken string   `json:"listenToken,omitempty"` // secret reference
-	Policies    string   `json:"policies,omitempty"`    // directory; "": the default set
+	Policies    string   `json:"policies,omitempty"`    // directory, git+…, topic; "": the default set
+	AllowPush   bool     `json:"allowPush"`             // although policies are a directory or in git
 	Env         string   `json:"env,omitempty"`         // value of the set's @tag(env)
 	BrokerPort  int      `json:"brokerPort,omitempty"`  // of the broker inside the process; 0: any free one
 	Partitions  int      `json:"partitions,omitempty"`  // of topics that have to be made; 0: by the number of processors
@@ -32,6 +33,31 @@ type Instance struct {
 	EgressAllow []string `json:"egressAllow,omitempty"` // networks
 	CacheBytes  string   `json:"cacheBytes"`            // see ParseSize
 	Log         Log      `json:"log"`
+
+	Git       Git       `json:"git"`
+	Probation Probation `json:"probation"`
+}
+
+// Git says how a repository is followed. Password and SSHKey are secret references,
+// KnownHosts and Signers files.
+type Git struct {
+	Poll       string `json:"poll"`
+	User       string `json:"user"`
+	Password   string `json:"password,omitempty"`
+	SSHKey     string `json:"sshKey,omitempty"`
+	KnownHosts string `json:"knownHosts,omitempty"`
+	Signers    string `json:"signers,omitempty"`
+}
+
+// Probation is what a set that was put in force has to pass to be good: durations
+// and shares.
+type Probation struct {
+	For         string `json:"for"`
+	Rollback    bool   `json:"rollback"`
+	DeadLetters string `json:"deadLetters"`
+	Lost        string `json:"lost"`
+	Failed      string `json:"failed"`
+	Lag         string `json:"lag"`
 }
 
 // TLS secures the connections to the brokers. CA, Cert and Key are files.
@@ -143,6 +169,13 @@ func (in *Instance) check(t *tree, name string) []diag.Diagnostic {
 	for i, n := range in.EgressAllow {
 		if _, err := netip.ParsePrefix(n); err != nil {
 			add(diag.BadNetwork, fmt.Sprintf("egressAllow: %s is not a network", n), "write a network such as \"10.1.0.0/16\"", "egressAllow", fmt.Sprint(i))
+		}
+	}
+	for _, d := range []struct{ section, field, text string }{
+		{"git", "poll", in.Git.Poll}, {"probation", "for", in.Probation.For}, {"probation", "lag", in.Probation.Lag},
+	} {
+		if _, err := ParseDuration(d.text); err != nil {
+			add(diag.BadQuantity, fmt.Sprintf("%s.%s: %v", d.section, d.field, err), "", d.section, d.field)
 		}
 	}
 	if _, err := ParseSize(in.CacheBytes); err != nil {

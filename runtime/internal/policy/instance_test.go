@@ -15,7 +15,11 @@ func TestDefaultInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Instance{Group: "sluice", Listen: "127.0.0.1:7070", CacheBytes: "256MiB", Log: Log{Format: "text", Level: "info"}}
+	want := Instance{
+		Group: "sluice", Listen: "127.0.0.1:7070", CacheBytes: "256MiB", Log: Log{Format: "text", Level: "info"},
+		Git:       Git{Poll: "30s", User: "git"},
+		Probation: Probation{For: "30s", Rollback: true, DeadLetters: "10%", Lost: "90%", Failed: "50%", Lag: "5m"},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -30,7 +30,7 @@ type row struct {
 func (m *Metrics) table() []row {
 	lag := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 	request := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-	return append(m.limits(), []row{
+	return append(append(m.limits(), m.policies()...), []row{
 		{&m.Records, Row{Name: "sluice_records_total", Unit: "records", Labels: []string{"stream"},
 			Help: "Kafka records read from the input topics of a stream."}},
 		{&m.Samples, Row{Name: "sluice_samples_total", Unit: "samples", Labels: []string{"hop", "disposition"},
@@ -57,10 +57,6 @@ func (m *Metrics) table() []row {
 			Help: "Records that the broker had deleted before they were read."}},
 		{&m.PartitionState, Row{Name: "sluice_partition_state", Unit: "1", Labels: []string{"group", "topic", "partition", "state"},
 			Help: "1 for the state that the worker of a partition is in."}},
-		{&m.PolicyInfo, Row{Name: "sluice_policy_info", Unit: "1", Labels: []string{"revision"},
-			Help: "1 for the revision of the policy set that runs."}},
-		{&m.PolicyLoads, Row{Name: "sluice_policy_loads_total", Unit: "loads", Labels: []string{"result"},
-			Help: "Policy sets loaded, by whether they were applied, unchanged or refused."}},
 		{&m.AuditLost, Row{Name: "sluice_audit_lost_total", Unit: "entries",
 			Help: "Audit entries that are in the log only, because too many waited for the control topic."}},
 		{&m.CollectRequests, Row{Name: "sluice_collect_requests_total", Unit: "requests", Labels: []string{"result"},
@@ -101,6 +97,28 @@ func (m *Metrics) limits() []row {
 			Help: "Measures that degradation goes by: memory and cpu as shares, memory_bytes in bytes, lag in seconds."}},
 		{&m.ShedSamples, Row{Name: "sluice_shed_samples_total", Unit: "samples", Labels: []string{"rule"},
 			Help: "Samples given up under overload, by the rule that did."}},
+	}
+}
+
+// policies are the rows about policy sets.
+func (m *Metrics) policies() []row {
+	return []row{
+		{&m.PolicyInfo, Row{Name: "sluice_policy_info", Unit: "1", Labels: []string{"revision"},
+			Help: "1 for the revision of the policy set that runs."}},
+		{&m.PolicyLoads, Row{Name: "sluice_policy_loads_total", Unit: "loads", Labels: []string{"result"},
+			Help: "Policy sets loaded, by whether they were applied, unchanged or refused."}},
+		{&m.PolicyRefused, Row{Name: "sluice_policy_refused", Unit: "1",
+			Help: "Whether the source of policies has a set that does not run, or cannot be read: 1; the set before goes on."}},
+		{&m.PolicyFallback, Row{Name: "sluice_policy_fallback", Unit: "1",
+			Help: "Whether the last good policy set runs in place of the one that the source has: 1."}},
+		{&m.PolicyProbation, Row{Name: "sluice_policy_probation", Unit: "1",
+			Help: "Whether the policy set in force has yet to show that it is good: 1."}},
+		{&m.PolicySince, Row{Name: "sluice_policy_applied_timestamp_seconds", Unit: "seconds",
+			Help: "Unix time at which the policy set in force was put in force."}},
+		{&m.PolicyRollbacks, Row{Name: "sluice_policy_rollbacks_total", Unit: "rollbacks",
+			Help: "Policy sets that left a bound of their probation and were replaced by the last good one."}},
+		{&m.PolicyApplySeconds, Row{Name: "sluice_policy_apply_seconds", Unit: "seconds", Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+			Help: "Time from a policy set that is ready until every worker runs it."}},
 	}
 }
 
