@@ -12,13 +12,13 @@ import (
 
 // CatalogueEntry is what is known of a metric that Flink registers by itself.
 type CatalogueEntry struct {
-	Series     string `json:"series"` // the name that policies and stores have; <…> stands for what differs from one Flink to the next
-	Scope      string `json:"scope"`
-	Name       string `json:"name"` // as Flink has it
-	Kind       string `json:"kind"`
-	Meaning    string `json:"meaning"` // count, level, rate, ratio, flag, moment, text or summary
-	Unit       string `json:"unit,omitempty"`
-	Origin     string `json:"origin"`
+	Series     string `json:"series"`                // the name that policies and stores have; <…> stands for what differs from one Flink to the next
+	Scope      string `json:"scope"`                 // logical scope of Flink, such as taskmanager.job.task
+	Name       string `json:"name"`                  // as Flink has it
+	Kind       string `json:"kind"`                  // counter, gauge, meter or histogram
+	Meaning    string `json:"meaning"`               // count, level, rate, ratio, flag, moment, text or summary
+	Unit       string `json:"unit,omitempty"`        // of the values, in words
+	Origin     string `json:"origin"`                // who registers it: native, sql, custom, system or event
 	Needs      string `json:"needs,omitempty"`       // option, connector or feature it depends on
 	After      string `json:"after,omitempty"`       // newest version of Flink without it
 	ReplacedBy string `json:"replaced_by,omitempty"` // what to use in its place

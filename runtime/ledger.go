@@ -10,48 +10,48 @@ import (
 // Ledger is what became of every sample since this instance was started: samples
 // in are the sum of all dispositions, for each stream and sink and each partition.
 type Ledger struct {
-	Streams   []LedgerBook `json:"streams"`
-	Sinks     []LedgerBook `json:"sinks"`
+	Streams   []LedgerBook `json:"streams"`   // by name
+	Sinks     []LedgerBook `json:"sinks"`     // by name
 	Imbalance int64        `json:"imbalance"` // of all; anything but 0 is a defect
 }
 
 // LedgerBook is the account of one stream or one sink.
 type LedgerBook struct {
-	Name       string        `json:"name"`
-	Records    uint64        `json:"records"`
-	In         int64         `json:"samples_in"`
+	Name       string        `json:"name"`         // of the stream or sink
+	Records    uint64        `json:"records"`      // read
+	In         int64         `json:"samples_in"`   // samples that came in; a record that cannot be read counts as one
 	Lines      []LedgerLine  `json:"dispositions"` // their samples add up to samples_in less imbalance
 	Made       uint64        `json:"samples_made"` // written besides, by aggregates and overflow series
 	GapRecords int64         `json:"gap_records"`  // lost before they could be read: not in the account
-	Imbalance  int64         `json:"imbalance"`
-	Partitions []LedgerPlace `json:"partitions"`
+	Imbalance  int64         `json:"imbalance"`    // samples that are not accounted for
+	Partitions []LedgerPlace `json:"partitions"`   // by topic and number
 }
 
 // LedgerLine is one disposition, and which rules, sinks or faults stand behind it.
 type LedgerLine struct {
-	Disposition string       `json:"disposition"`
-	Samples     int64        `json:"samples"`
-	Final       bool         `json:"final"` // false: on their way, and something else in the end
-	By          []LedgerPart `json:"by,omitempty"`
+	Disposition string       `json:"disposition"`  // what became of them
+	Samples     int64        `json:"samples"`      // with this disposition
+	Final       bool         `json:"final"`        // false: on their way, and something else in the end
+	By          []LedgerPart `json:"by,omitempty"` // the most first
 }
 
 // LedgerPart is a part of a disposition: of a rule, of a sink and its reason, or
 // of a reason for dead letters. A sample that two sinks refuse counts for both.
 type LedgerPart struct {
-	Rule    string `json:"rule,omitempty"`
-	Sink    string `json:"sink,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Samples uint64 `json:"samples"`
+	Rule    string `json:"rule,omitempty"`   // as team/name
+	Sink    string `json:"sink,omitempty"`   // whose receiver refuses
+	Reason  string `json:"reason,omitempty"` // of a refusal, or for which a record cannot be read
+	Samples uint64 `json:"samples"`          // of this part
 }
 
 // LedgerPlace is the account of one partition.
 type LedgerPlace struct {
-	Topic        string           `json:"topic"`
-	Partition    int32            `json:"partition"`
-	Records      uint64           `json:"records"`
-	In           int64            `json:"samples_in"`
-	Dispositions map[string]int64 `json:"dispositions"`
-	Imbalance    int64            `json:"imbalance"`
+	Topic        string           `json:"topic"`        // of the input
+	Partition    int32            `json:"partition"`    // of the topic
+	Records      uint64           `json:"records"`      // read
+	In           int64            `json:"samples_in"`   // samples that came in
+	Dispositions map[string]int64 `json:"dispositions"` // samples by what became of them
+	Imbalance    int64            `json:"imbalance"`    // samples that are not accounted for
 }
 
 // Ledger returns the accounts of all streams and sinks of this instance, by name.

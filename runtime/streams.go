@@ -36,21 +36,21 @@ const (
 
 // Stream is one stream as this instance reads it.
 type Stream struct {
-	Name       string      `json:"name"`
-	Topics     []string    `json:"topics"`
-	Level      string      `json:"level"`
-	State      string      `json:"state"` // running, paused, draining or drained
-	Halt       *Halt       `json:"halt,omitempty"`
-	Lag        int64       `json:"lag"` // records behind, in all partitions
-	Partitions []Partition `json:"partitions"`
-	Error      string      `json:"error,omitempty"`
+	Name       string      `json:"name"`            // in the policy set
+	Topics     []string    `json:"topics"`          // that it reads
+	Level      string      `json:"level"`           // of quality: none, no-loss, no-duplicate or exactly-once
+	State      string      `json:"state"`           // running, paused, draining or drained
+	Halt       *Halt       `json:"halt,omitempty"`  // why it is not read; none: it is
+	Lag        int64       `json:"lag"`             // records behind, in all partitions
+	Partitions []Partition `json:"partitions"`      // that this instance has
+	Error      string      `json:"error,omitempty"` // why its group does not work
 }
 
 // Halt is why a stream is not read.
 type Halt struct {
-	By     string    `json:"by,omitempty"` // "": this process itself
-	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`   // "": this process itself
+	Reason string    `json:"reason"`         // why
+	Since  time.Time `json:"since"`          // when it was asked for
 	Until  time.Time `json:"until,omitzero"` // when it goes on by itself; zero: when somebody resumes it
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -60,68 +61,36 @@ type TapRequest struct {
 
 // TapLine is one line of a tap: a sample, or how much was left out.
 type TapLine struct {
-	*TapSample
-	Counts *TapCounts `json:"tap,omitempty"`
+	Sample *TapSample `json:"sample,omitempty"` // as it was decided about
+	Counts *TapCounts `json:"counts,omitempty"` // so far
 }
 
 // TapSample is a sample as it was decided about.
 type TapSample struct {
-	Time        time.Time `json:"time"` // report_timestamp
-	Task        string    `json:"task,omitempty"`
-	Before      string    `json:"before,omitempty"` // series as reported
-	After       string    `json:"after,omitempty"`  // series that goes out; none: it does not
-	Value       *Number   `json:"value,omitempty"`
-	Count       *int64    `json:"count,omitempty"` // of a meter or a histogram, beside the rate or the mean
-	Text        string    `json:"text,omitempty"`  // of a text gauge
-	End         bool      `json:"end,omitempty"`   // the series has ended
-	Disposition string    `json:"disposition"`
-	Rule        string    `json:"rule,omitempty"` // that decided
-	To          []string  `json:"to,omitempty"`   // sinks that a route named
-	Reason      string    `json:"reason,omitempty"`
-	Stream      string    `json:"stream"`
-	Topic       string    `json:"topic"`
-	Partition   int32     `json:"partition"`
-	Offset      int64     `json:"offset"` // -1: of an earlier record, of which a rule held the sample
+	Time        time.Time       `json:"time"`             // report_timestamp
+	Task        string          `json:"task,omitempty"`   // torrent_task_id
+	Before      string          `json:"before,omitempty"` // series as reported
+	After       string          `json:"after,omitempty"`  // series that goes out; none: it does not
+	Value       json.RawMessage `json:"value,omitempty"`  // number, rate or mean; NaN, Inf and -Inf are strings
+	Count       *int64          `json:"count,omitempty"`  // of a meter or a histogram, beside the rate or the mean
+	Text        string          `json:"text,omitempty"`   // of a text gauge
+	End         bool            `json:"end,omitempty"`    // the series has ended
+	Disposition string          `json:"disposition"`      // what became of the sample, in the words of the ledger
+	Rule        string          `json:"rule,omitempty"`   // that decided, as team/name
+	To          []string        `json:"to,omitempty"`     // sinks that a route named
+	Reason      string          `json:"reason,omitempty"` // why a record cannot be read: it has no series then
+	Stream      string          `json:"stream"`           // that read it
+	Topic       string          `json:"topic"`            // of the record
+	Partition   int32           `json:"partition"`        // of the record
+	Offset      int64           `json:"offset"`           // of the record; -1: of an earlier one, of which a rule held the sample
 }
 
 // TapCounts are totals since the tap was opened.
 type TapCounts struct {
-	Matched uint64 `json:"matched"` // samples that the request is about
-	Shown   uint64 `json:"shown"`
-	LeftOut uint64 `json:"left_out"` // matched and not shown
-	Ended   string `json:"ended,omitempty"`
-}
-
-// Number is a value: in JSON a number, or "NaN", "Inf" or "-Inf".
-type Number float64
-
-// MarshalJSON implements json.Marshaler.
-func (n Number) MarshalJSON() ([]byte, error) {
-	switch v := float64(n); {
-	case math.IsNaN(v):
-		return []byte(`"NaN"`), nil
-	case math.IsInf(v, 1):
-		return []byte(`"Inf"`), nil
-	case math.IsInf(v, -1):
-		return []byte(`"-Inf"`), nil
-	default:
-		return json.Marshal(v)
-	}
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *Number) UnmarshalJSON(b []byte) error {
-	switch string(b) {
-	case `"NaN"`:
-		*n = Number(math.NaN())
-	case `"Inf"`:
-		*n = Number(math.Inf(1))
-	case `"-Inf"`:
-		*n = Number(math.Inf(-1))
-	default:
-		return json.Unmarshal(b, (*float64)(n))
-	}
-	return nil
+	Matched uint64 `json:"matched"`         // samples that the request is about
+	Shown   uint64 `json:"shown"`           // of those
+	LeftOut uint64 `json:"left_out"`        // of those
+	Ended   string `json:"ended,omitempty"` // why it is the last line
 }
 
 // Every how often a tap hands on what it has, and tells how much was left out.
@@ -133,9 +102,9 @@ const (
 // Tap shows samples of the streams as workers decide about them, until ctx ends,
 // the time is over, or emit fails, which is the error then. Samples above the rate
 // are left out and counted; the counts come as a line of their own now and then
-// and at the end. No worker ever waits for it. Errors wrap ErrRejected, ErrBusy
+// and at the end. Emit must not keep the slice. No worker ever waits for it. Errors wrap ErrRejected, ErrBusy
 // when too many taps are open, or ErrNotReady.
-func (r *Runtime) Tap(ctx context.Context, req TapRequest, emit func(TapLine) error) error {
+func (r *Runtime) Tap(ctx context.Context, req TapRequest, emit func([]TapLine) error) error {
 	opts, err := req.options()
 	if err != nil {
 		return err
@@ -221,22 +190,24 @@ func TapDispositions() []string {
 // tapReader hands on what a tap has.
 type tapReader struct {
 	tap   *engine.Tap
-	emit  func(TapLine) error
+	emit  func([]TapLine) error
 	batch []engine.Tapped
+	lines []TapLine
 	shown uint64
 	told  TapCounts
 }
 
 func (t *tapReader) samples() error {
-	t.batch = t.tap.Read(t.batch[:0])
+	if t.batch = t.tap.Read(t.batch[:0]); len(t.batch) == 0 {
+		return nil
+	}
+	t.shown += uint64(len(t.batch))
+	t.lines = t.lines[:0]
 	for i := range t.batch {
-		t.shown++
-		if err := t.emit(TapLine{TapSample: tapSample(&t.batch[i])}); err != nil {
-			return err
-		}
+		t.lines = append(t.lines, TapLine{Sample: tapSample(&t.batch[i])})
 	}
 	clear(t.batch)
-	return nil
+	return t.emit(t.lines)
 }
 
 // counts tells how much was left out, if that has changed or it is the end.
@@ -248,7 +219,7 @@ func (t *tapReader) counts(ended string) error {
 		return nil
 	}
 	t.told = now
-	return t.emit(TapLine{Counts: &now})
+	return t.emit([]TapLine{{Counts: &now}})
 }
 
 // shortText is the most that is shown of a series or of a text.
@@ -267,17 +238,29 @@ func tapSample(x *engine.Tapped) *TapSample {
 	if x.NewName != "" {
 		s.After = tapSeries(x.NewName, x.NewLabels)
 	}
-	value, count := Number(x.Value), x.Count
+	count := x.Count
 	switch x.Form {
 	case record.Count:
-		value = Number(x.Count)
-		s.Value = &value
+		s.Value = strconv.AppendInt(nil, count, 10)
 	case record.Number:
-		s.Value = &value
+		s.Value = numberText(x.Value)
 	case record.Rate, record.Statistic:
-		s.Value, s.Count = &value, &count
+		s.Value, s.Count = numberText(x.Value), &count
 	}
 	return s
+}
+
+// numberText is a value as records have it: a number, or "NaN", "Inf" or "-Inf".
+func numberText(v float64) json.RawMessage {
+	switch {
+	case math.IsNaN(v):
+		return json.RawMessage(`"NaN"`)
+	case math.IsInf(v, 1):
+		return json.RawMessage(`"Inf"`)
+	case math.IsInf(v, -1):
+		return json.RawMessage(`"-Inf"`)
+	}
+	return strconv.AppendFloat(nil, v, 'g', -1, 64)
 }
 
 func tapSeries(name string, labels metric.Labels) string {

@@ -39,38 +39,38 @@ func TopOrders() []string { return []string{BySamples, BySeries, ByBytes, ByDrop
 
 // Top is what weighs most in the streams of this instance.
 type Top struct {
-	At      time.Time `json:"at"`   // when the counts were looked at
-	Cost    float64   `json:"cost"` // seconds that it took
-	By      string    `json:"by"`
-	Total   TopRow    `json:"total"`
-	Tasks   TopList   `json:"tasks"`
-	Metrics TopList   `json:"metrics"`
-	Teams   TopList   `json:"teams"`
-	Rules   []TopRule `json:"rules"`
+	At      time.Time `json:"at"`      // when the counts were looked at
+	Cost    float64   `json:"cost"`    // seconds that it took
+	By      string    `json:"by"`      // what decides the order: samples, series, bytes or dropped
+	Total   TopRow    `json:"total"`   // of everything; its key is empty
+	Tasks   TopList   `json:"tasks"`   // by torrent_task_id
+	Metrics TopList   `json:"metrics"` // by series name as reported
+	Teams   TopList   `json:"teams"`   // by the team of the task; those of none have an empty key
+	Rules   []TopRule `json:"rules"`   // in the order asked for
 }
 
 // TopList is the head of a list.
 type TopList struct {
 	Keys int      `json:"keys"` // in all; with Full, as many as are told apart
 	Full bool     `json:"full"` // there are more: rows have an Error
-	Rows []TopRow `json:"rows"`
+	Rows []TopRow `json:"rows"` // the first of them
 }
 
 // TopRow is what came of one task, metric or team: rates over the last 10 to 20
 // minutes, series that came within five minutes.
 type TopRow struct {
-	Key     string  `json:"key"`
-	Samples float64 `json:"samples_per_second"`
-	Series  int64   `json:"series"`
-	Bytes   float64 `json:"bytes_per_second"` // of records, as they come in
-	Dropped float64 `json:"dropped_per_second"`
-	Error   float64 `json:"error,omitempty"` // by which samples_per_second may be too large
+	Key     string  `json:"key"`                // task, metric or team
+	Samples float64 `json:"samples_per_second"` // as they come in
+	Series  int64   `json:"series"`             // that came of late
+	Bytes   float64 `json:"bytes_per_second"`   // of records, as they come in
+	Dropped float64 `json:"dropped_per_second"` // samples of series that a rule ends
+	Error   float64 `json:"error,omitempty"`    // by which samples_per_second may be too large
 }
 
 // TopRule is what one rule does to samples in one way.
 type TopRule struct {
-	Rule        string  `json:"rule"`
-	Disposition string  `json:"disposition"`
+	Rule        string  `json:"rule"`               // as team/name
+	Disposition string  `json:"disposition"`        // what it makes of samples, in the words of the ledger
 	Samples     float64 `json:"samples_per_second"` // since the look before, or since the start
 	Series      int64   `json:"series"`             // about which it decides
 	Bytes       float64 `json:"bytes_per_second"`   // of their records

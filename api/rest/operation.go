@@ -61,6 +61,8 @@ func operations() []operation {
 		collectOperations(),
 		trafficOperations(),
 		degradeOperations(),
+		streamOperations(),
+		lookOperations(),
 		documentOperations(),
 	)
 }

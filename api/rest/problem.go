@@ -43,6 +43,8 @@ var refusals = []struct {
 	{runtime.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{runtime.ErrNotReady, http.StatusServiceUnavailable, "not-ready"},
 	{runtime.ErrUnreachable, http.StatusServiceUnavailable, "not-reachable"},
+	{runtime.ErrNoStream, http.StatusNotFound, "no-stream"},
+	{runtime.ErrNotDrained, http.StatusConflict, "not-drained"},
 	{runtime.ErrNoStore, http.StatusNotFound, "no-store"},
 	{runtime.ErrRejected, http.StatusBadRequest, "rejected"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},
