@@ -59,29 +59,11 @@ func (s *slowSink) before(next http.Handler) http.Handler {
 // startFast starts an instance whose ladder lives a hundred times as fast.
 func startFast(t *testing.T, cfg Config) instance {
 	t.Helper()
-	out := &logged{}
-	r, report, err := New(context.Background(), cfg, Options{Log: slog.New(slog.NewTextHandler(out, nil))})
-	if err != nil || r == nil {
-		t.Fatal(err, report.Findings)
-	}
 	began := time.Now()
-	r.degradation.every = 10 * time.Millisecond
-	r.degradation.now = func() time.Time { return began.Add(100 * time.Since(began)) }
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("the instance ended with: %v", err)
-		}
-		balanced(t, r)
-		if t.Failed() {
-			t.Log(out)
-		}
+	return startAdjusted(t, cfg, func(r *Runtime) {
+		r.degradation.every = 10 * time.Millisecond
+		r.degradation.now = func() time.Time { return began.Add(100 * time.Since(began)) }
 	})
-	eventually(t, func() string { return text(r.Ready()) })
-	return instance{r, out}
 }
 
 func (r instance) step(t *testing.T, want string) {

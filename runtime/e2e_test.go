@@ -107,11 +107,18 @@ type instance struct {
 // must stop without an error and with books that balance.
 func startInstance(t *testing.T, cfg Config) instance {
 	t.Helper()
+	return startAdjusted(t, cfg, func(*Runtime) {})
+}
+
+// startAdjusted starts an instance after a test has had its hand in it.
+func startAdjusted(t *testing.T, cfg Config, adjust func(*Runtime)) instance {
+	t.Helper()
 	out := &logged{}
 	r, report, err := New(context.Background(), cfg, Options{Log: slog.New(slog.NewTextHandler(out, nil))})
 	if err != nil || r == nil {
 		t.Fatal(err, report.Findings)
 	}
+	adjust(r)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()

@@ -76,16 +76,13 @@ func (b *planText) rules() {
 		return
 	}
 	b.line("\nrules    %s", ruleCounts(list))
-	for i, r := range list {
-		if i == textRules {
-			b.line("  … and %d more", len(list)-textRules)
-			break
-		}
+	b.listed(len(list), textRules, "", func(i int) {
+		r := &list[i]
 		b.line("  %s %s %s  %s", marks[string(r.Change)], r.Section, r.Rule, r.Pos)
 		for _, f := range r.Fields {
 			b.line("      %s  %s", f.Path, fieldText(&f))
 		}
-	}
+	})
 }
 
 // marks are the signs before what is added, removed and changed.
@@ -121,6 +118,16 @@ func short(s string) string {
 	return s
 }
 
+// listed draws the first most of n things, and says how many more there are.
+func (b *planText) listed(n, most int, things string, draw func(i int)) {
+	for i := range min(n, most) {
+		draw(i)
+	}
+	if n > most {
+		b.line("  … and %d more%s", n-most, things)
+	}
+}
+
 func (b *planText) verdicts() {
 	list := b.plan.Impact.Moves
 	if len(list) == 0 {
@@ -131,16 +138,13 @@ func (b *planText) verdicts() {
 		n += m.Series
 	}
 	b.line("\nverdicts %s of %s series change", thousands(n), thousands(b.plan.Impact.Reported.Series))
-	for i, m := range list {
-		if i == textGroups {
-			b.line("  … and %d more groups", len(list)-textGroups)
-			break
-		}
+	b.listed(len(list), textGroups, " groups", func(i int) {
+		m := &list[i]
 		b.line("  %s %s -> %s  %s series, %s -> %s", direction(m.Before.Samples, m.After.Samples), m.From, m.To, thousands(m.Series),
 			amount(m.Before.Samples), perSecond(b.plan, m.After.Samples, "samples"))
 		b.line("      %s", causeText(m.Was, m.By))
 		b.examples(m.Examples)
-	}
+	})
 }
 
 func direction(before, after float64) string {
@@ -198,17 +202,14 @@ func (b *planText) labels() {
 		n += r.Series
 	}
 	b.line("\nlabels   %s series go on as other ones", thousands(n))
-	for i, r := range list {
-		if i == textGroups {
-			b.line("  … and %d more groups", len(list)-textGroups)
-			break
-		}
+	b.listed(len(list), textGroups, " groups", func(i int) {
+		r := &list[i]
 		b.line("  ~ %s  %s series", relabelText(r.Name, r.Labels, r.Scale), thousands(r.Series))
 		if len(r.By) > 0 {
 			b.line("      by %s", rulesText(r.By))
 		}
 		b.line("      e.g. %s\n        -> %s", r.Examples[0][0], r.Examples[0][1])
-	}
+	})
 }
 
 func relabelText(name bool, labels []string, scale *[2]float64) string {
@@ -231,15 +232,12 @@ func (b *planText) routes() {
 		return
 	}
 	b.line("\nroutes")
-	for i, r := range list {
-		if i == textGroups {
-			b.line("  … and %d more groups", len(list)-textGroups)
-			break
-		}
+	b.listed(len(list), textGroups, " groups", func(i int) {
+		r := &list[i]
 		b.line("  ~ %s -> %s  %s series", r.From, r.To, thousands(r.Series))
 		b.line("      %s", causeText(nil, r.By))
 		b.examples(r.Examples)
-	}
+	})
 }
 
 // unmet lists the rules of the new set that this traffic says nothing about.
@@ -247,13 +245,7 @@ func (b *planText) unmet() {
 	i := b.plan.Impact
 	if n := len(i.Idle); n > 0 {
 		b.line("\nunmet    %s of the new set: no series of this traffic", counted(n, "rule"))
-		for k, r := range i.Idle {
-			if k == textRules {
-				b.line("  … and %d more", n-textRules)
-				break
-			}
-			b.line("      %s", ruleText(r))
-		}
+		b.listed(n, textRules, "", func(k int) { b.line("      %s", ruleText(i.Idle[k])) })
 	}
 	first := true
 	for _, s := range i.Shadowed {

@@ -49,12 +49,17 @@ func freeAddress(env *testscript.Env) error {
 }
 
 // ready waits until the instance at an address is ready.
-func ready(ts *testscript.TestScript, _ bool, args []string) {
-	again := time.NewTicker(50 * time.Millisecond)
+func ready(ts *testscript.TestScript, not bool, args []string) {
+	answers(ts, not, []string{"http://" + args[0] + "/readyz"})
+}
+
+// answers waits until there is a good answer at a URL.
+func answers(ts *testscript.TestScript, _ bool, args []string) {
+	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	deadline := time.After(time.Minute)
 	for {
-		resp, err := http.Get("http://" + args[0] + "/readyz")
+		resp, err := http.Get(args[0])
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -64,7 +69,7 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 		select {
 		case <-again.C:
 		case <-deadline:
-			ts.Fatalf("no instance is ready at %s: %v", args[0], err)
+			ts.Fatalf("no answer at %s: %v", args[0], err)
 		}
 	}
 }

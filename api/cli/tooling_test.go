@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -66,27 +64,6 @@ func (x *tools) run(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (err != nil) != neg {
 		ts.Fatalf("cue %v: %v", args, err)
-	}
-}
-
-// answers waits until there is a good answer at a URL.
-func answers(ts *testscript.TestScript, _ bool, args []string) {
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	deadline := time.After(time.Minute)
-	for {
-		resp, err := http.Get(args[0])
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case <-again.C:
-		case <-deadline:
-			ts.Fatalf("no answer at %s: %v", args[0], err)
-		}
 	}
 }
 
