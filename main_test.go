@@ -26,8 +26,9 @@ const module = "github.com/sluice-metrics/sluice"
 var may = map[string]string{
 	".": "api/cli",
 
-	"api/cli":  "api/rest runtime runtime/metric runtime/diag",
-	"api/rest": "runtime runtime/metric runtime/diag",
+	"api/cli":    "api/rest api/client runtime runtime/metric runtime/diag",
+	"api/client": "runtime runtime/diag",
+	"api/rest":   "runtime runtime/metric runtime/diag",
 
 	"schema":   "",
 	"policies": "",

@@ -1,27 +1,24 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
-const degradePath = "/api/v1/degrade"
-
 func newDegrade(t terminal) *cobra.Command {
-	var url, length, reason, format string
+	var length, reason, format string
 	c := &cobra.Command{
 		Use:   "degrade [P0|P1|P2|P3|auto]",
 		Short: "See or set what a running instance gives up under overload",
@@ -42,18 +39,21 @@ It is about one instance; several have a step each.`,
 	f := c.Flags()
 	f.StringVar(&length, "for", "", "how long the step is held, from 1s to 7d, such as 30m")
 	f.StringVar(&reason, "reason", "", "why, in 3 to 500 characters")
-	f.StringVar(&url, "url", "", "instance to ask (default \""+defaultURL+"\", or SLUICE_URL)")
-	token := tokenFlag(f)
+	asking := instanceFlags(f)
 	f.StringVar(&format, "format", "pretty", "pretty or json")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if format != "pretty" && format != "json" {
 			return environment(fmt.Errorf("--format is %q; want pretty or json", format))
 		}
-		method, body, err := degradeRequest(args, length, reason)
-		if err != nil {
+		if err := checkDegrade(args, length, reason); err != nil {
 			return environment(err)
 		}
-		status, err := askDegrade(c.Context(), newInstance(url, *token), method, body)
+		at, err := asking.client()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		status, err := degradeChange(c.Context(), at, args, length, reason)
 		if err != nil {
 			return err
 		}
@@ -67,37 +67,35 @@ It is about one instance; several have a step each.`,
 	return c
 }
 
-// degradeRequest is what to ask of the instance.
-func degradeRequest(args []string, length, reason string) (method string, body io.Reader, err error) {
+// degradeChange does what the words ask for, and returns the status after it.
+func degradeChange(ctx context.Context, at *client.Client, args []string, length, reason string) (runtime.DegradeStatus, error) {
+	switch {
+	case len(args) == 0:
+		return at.Degrade(ctx)
+	case args[0] == "auto":
+		return at.EndDegrade(ctx)
+	}
+	return at.SetDegrade(ctx, strings.ToUpper(args[0]), length, reason)
+}
+
+// checkDegrade says what is wrong with the words.
+func checkDegrade(args []string, length, reason string) error {
 	given := length != "" || reason != ""
 	switch {
 	case len(args) == 0 && given:
-		return "", nil, errors.New("--for and --reason belong to a step: P0, P1, P2 or P3")
+		return errors.New("--for and --reason belong to a step: P0, P1, P2 or P3")
 	case len(args) == 0:
-		return http.MethodGet, nil, nil
+		return nil
 	case args[0] == "auto" && given:
-		return "", nil, errors.New("auto takes neither --for nor --reason")
+		return errors.New("auto takes neither --for nor --reason")
 	case args[0] == "auto":
-		return http.MethodDelete, nil, nil
+		return nil
 	case length == "":
-		return "", nil, errors.New("--for is missing: say how long the step is held, as in --for 30m")
+		return errors.New("--for is missing: say how long the step is held, as in --for 30m")
 	case reason == "":
-		return "", nil, errors.New("--reason is missing: say why in a few words")
+		return errors.New("--reason is missing: say why in a few words")
 	}
-	text, err := json.Marshal(map[string]string{"step": strings.ToUpper(args[0]), "for": length, "reason": reason})
-	return http.MethodPut, bytes.NewReader(text), err
-}
-
-func askDegrade(ctx context.Context, i instance, method string, body io.Reader) (s runtime.DegradeStatus, err error) {
-	answer, err := i.ask(ctx, method, degradePath, body)
-	if err != nil {
-		return s, err
-	}
-	defer answer.Close()
-	if err := json.NewDecoder(answer).Decode(&s); err != nil {
-		return s, environment(fmt.Errorf("the instance at %s answers something else than a status: %w", i.url, err))
-	}
-	return s, nil
+	return nil
 }
 
 // degradeText draws a status.

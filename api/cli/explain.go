@@ -22,7 +22,7 @@ type explaining struct {
 	env      string
 	format   string
 	url      string
-	token    string
+	asking   *asking
 	traffic  string
 	all      bool
 }
@@ -68,7 +68,7 @@ refuses.`,
 	f.StringVar(&x.policies, "policies", "", "directory of the policy set; without it the built-in default set")
 	f.StringVar(&x.env, "env", "", "environment that the set is evaluated for (its @tag(env))")
 	f.StringVar(&x.url, "url", "", "ask this instance, such as http://127.0.0.1:7070")
-	f.StringVar(&x.token, "token", "", "reference to the bearer token of that instance, such as env://SLUICE_TOKEN")
+	x.asking = credentialFlags(f)
 	f.StringVar(&x.traffic, "traffic", "", "file of recorded records, for --rule and --why-not")
 	f.StringVar(&x.format, "format", "pretty", "pretty or json")
 	f.BoolVar(&x.all, "all", false, "list every rule that does not match, however many they are")
@@ -149,7 +149,12 @@ func (x *explaining) ask(ctx context.Context, t terminal) (runtime.Answer, error
 				return runtime.Answer{}, environment(fmt.Errorf("--url asks an instance by its own policies: leave out --%s", flag.name))
 			}
 		}
-		return x.askInstance(ctx)
+		at, err := x.asking.at(x.url)
+		if err != nil {
+			return runtime.Answer{}, err
+		}
+		defer at.Close()
+		return at.Explain(ctx, x.question)
 	}
 	if x.traffic != "" {
 		f, err := os.Open(x.traffic)

@@ -1,96 +1,54 @@
 package cli
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
-	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/api/client"
 )
-
-// instance is a running instance that a command asks over HTTP.
-type instance struct {
-	url   string
-	token string // reference, "" for none
-}
-
-// defaultURL is where an instance listens that nobody told otherwise.
-const defaultURL = "http://127.0.0.1:7070"
 
 // tokenVariable holds the token itself.
 const tokenVariable = "SLUICE_TOKEN"
 
-// tokenFlag adds the flag for the token of instances. The value is a reference.
-func tokenFlag(flags *pflag.FlagSet) *string {
-	return flags.String("token", "", "reference to the bearer token of the instance (default env://"+tokenVariable+" where that is set)")
+// asking is how a command reaches instances: the flags that all such commands have.
+type asking struct {
+	url     string
+	options client.Options
 }
 
-// newInstance returns the instance at a URL, or at the default one for "".
-func newInstance(url, token string) instance {
-	if url == "" {
-		url = os.Getenv("SLUICE_URL")
-	}
-	if url == "" {
-		url = defaultURL
-	}
-	if !strings.Contains(url, "://") {
-		url = "http://" + url
-	}
-	if token == "" && os.Getenv(tokenVariable) != "" {
-		token = "env://" + tokenVariable
-	}
-	return instance{strings.TrimRight(url, "/"), token}
+// instanceFlags adds the flags of a command that asks one instance.
+func instanceFlags(flags *pflag.FlagSet) *asking {
+	a := credentialFlags(flags)
+	flags.StringVar(&a.url, "url", "", "instance to ask (default \""+client.DefaultURL+"\", or SLUICE_URL)")
+	return a
 }
 
-// maxProblem bounds what is read of an error.
-const maxProblem = 64 << 10
-
-// get asks for a path; the caller closes the answer. Every error is one of the
-// environment and says what to do.
-func (i instance) get(ctx context.Context, path string) (io.ReadCloser, error) {
-	return i.ask(ctx, http.MethodGet, path, nil)
+// credentialFlags adds what a command gives to every instance that it asks.
+func credentialFlags(flags *pflag.FlagSet) *asking {
+	a := &asking{}
+	o := &a.options
+	flags.StringVar(&o.Token, "token", "", "reference to the bearer token of the instance (default env://"+tokenVariable+" where that is set)")
+	flags.StringVar(&o.CA, "ca", "", "file of the certificates to trust besides those of the system (default SLUICE_CA)")
+	flags.StringVar(&o.Cert, "cert", "", "file of a client certificate")
+	flags.StringVar(&o.Key, "key", "", "file of its key")
+	return a
 }
 
-// ask sends a request; the caller closes the answer. An error is one of the
-// environment, as with get, or says that the instance refuses the request.
-func (i instance) ask(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, i.url+path, body)
-	if err != nil {
-		return nil, environment(fmt.Errorf("--url %s: %w", i.url, causeOf(err)))
+// client returns a client of the instance.
+func (a *asking) client() (*client.Client, error) { return a.at(a.url) }
+
+// at returns a client of the instance at a URL, or at the default one for "".
+func (a *asking) at(url string) (*client.Client, error) {
+	o := a.options
+	if o.URL = url; o.URL == "" {
+		o.URL = os.Getenv("SLUICE_URL")
 	}
-	if i.token != "" {
-		token, err := runtime.Secret(i.token)
-		if err != nil {
-			return nil, environment(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
+	if o.Token == "" && os.Getenv(tokenVariable) != "" {
+		o.Token = "env://" + tokenVariable
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, environment(fmt.Errorf("no instance answers at %s: %w; start one, or say where it is with --url", i.url, causeOf(err)))
+	if o.CA == "" {
+		o.CA = os.Getenv("SLUICE_CA")
 	}
-	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
-	}
-	defer resp.Body.Close()
-	var problem struct {
-		Detail string `json:"detail"`
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	if err != nil || json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
-		problem.Detail = resp.Status
-	}
-	if resp.StatusCode == http.StatusUnauthorized {
-		problem.Detail += "; give --token env://NAME"
-	}
-	if resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusConflict {
-		return nil, &exitError{exitRejected, fmt.Errorf("the instance at %s refuses: %s", i.url, strings.TrimPrefix(problem.Detail, "rejected: "))}
-	}
-	return nil, environment(fmt.Errorf("the instance at %s does not give %s: %s", i.url, strings.TrimPrefix(path, "/"), problem.Detail))
+	return client.New(o)
 }

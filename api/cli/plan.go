@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -20,9 +21,11 @@ const exitChanges = 4
 
 // planFlags are those of the command.
 type planFlags struct {
-	base, traffic, url, token, env, format, out string
-	maxDropped, maxNewSeries                    string
-	detailed                                    bool
+	asking *asking
+
+	base, traffic, env, format, out string
+	maxDropped, maxNewSeries        string
+	detailed                        bool
 }
 
 func newPlan(t terminal) *cobra.Command {
@@ -64,8 +67,7 @@ traffic is refused. 3: an instance, a file or a revision is not there. With
 	flags := c.Flags()
 	flags.StringVar(&f.base, "base", "deployed", "what to compare with: deployed, DIR or git:REV[:PATH]")
 	flags.StringVar(&f.traffic, "traffic", "live", "what to compare over: live, FILE or -")
-	flags.StringVar(&f.url, "url", "", "instance for deployed and live (default \""+defaultURL+"\", or SLUICE_URL)")
-	token := tokenFlag(flags)
+	f.asking = instanceFlags(flags)
 	flags.StringVar(&f.env, "env", "", "environment that sets are evaluated for (their @tag(env))")
 	flags.StringVar(&f.format, "format", "text", "text, json or markdown")
 	flags.StringVar(&f.maxDropped, "max-dropped", "", "gate: share of the samples going on in the base that may be lost, such as 5%")
@@ -73,7 +75,6 @@ traffic is refused. 3: an instance, a file or a revision is not there. With
 	flags.StringVar(&f.out, "out", "", "file for the plan as JSON, too")
 	flags.BoolVar(&f.detailed, "detailed-exitcode", false, "exit code 4 when something changes")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		f.token = *token
 		dir := "."
 		if len(args) == 1 {
 			dir = args[0]
@@ -104,7 +105,11 @@ func plan(ctx context.Context, dir string, f planFlags, t terminal) error {
 	if opts.New, err = runtime.DirSource(dir); err != nil {
 		return err
 	}
-	at := newInstance(f.url, f.token)
+	at, err := f.asking.client()
+	if err != nil {
+		return err
+	}
+	defer at.Close()
 	if opts.Base, err = baseSource(ctx, dir, f.base, at); err != nil {
 		return err
 	}
@@ -184,35 +189,27 @@ func share(flag, text string) (*float64, error) {
 	return &v, nil
 }
 
-// maxBundle bounds what is read of a bundle.
-const maxBundle = 256 << 20
-
 // baseSource finds the set to compare with.
-func baseSource(ctx context.Context, dir, base string, at instance) (runtime.PolicySource, error) {
+func baseSource(ctx context.Context, dir, base string, at *client.Client) (runtime.PolicySource, error) {
 	if spec, ok := strings.CutPrefix(base, "git:"); ok {
 		return runtime.GitSource(ctx, dir, spec)
 	}
 	if base != "deployed" {
 		return runtime.DirSource(base)
 	}
-	answer, err := at.get(ctx, "/api/v1/policies/bundle")
+	text, err := at.Bundle(ctx)
 	if err != nil {
 		return runtime.PolicySource{}, err
 	}
-	defer answer.Close()
-	text, err := io.ReadAll(io.LimitReader(answer, maxBundle))
-	if err != nil {
-		return runtime.PolicySource{}, environment(fmt.Errorf("the set deployed at %s: %w", at.url, err))
-	}
-	return runtime.PolicySource{Name: "deployed at " + at.url, Prefix: "deployed", Bundle: text}, nil
+	return runtime.PolicySource{Name: "deployed at " + at.URL(), Prefix: "deployed", Bundle: text}, nil
 }
 
 // openTraffic finds what to compare over.
-func openTraffic(ctx context.Context, from string, at instance, t terminal) (in io.ReadCloser, name string, err error) {
+func openTraffic(ctx context.Context, from string, at *client.Client, t terminal) (in io.ReadCloser, name string, err error) {
 	switch from {
 	case "live":
-		in, err = at.get(ctx, trafficPath(runtime.TrafficSince))
-		return in, "live at " + at.url, err
+		in, err = at.Traffic(ctx, runtime.TrafficSince)
+		return in, "live at " + at.URL(), err
 	case "-":
 		return io.NopCloser(t.in), "standard input", nil
 	}

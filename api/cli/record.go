@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -49,8 +50,8 @@ last how many series there are: one that was cut off is noticed.`,
 		Args: noArgs,
 	}
 	flags := c.Flags()
-	flags.StringArrayVar(&f.urls, "url", nil, "instance to ask; may be given more than once (default \""+defaultURL+"\", or SLUICE_URL)")
-	token := tokenFlag(flags)
+	flags.StringArrayVar(&f.urls, "url", nil, "instance to ask; may be given more than once (default \""+client.DefaultURL+"\", or SLUICE_URL)")
+	asking := credentialFlags(flags)
 	flags.DurationVar(&f.last, "for", runtime.TrafficSince, "how much of the time until now")
 	flags.StringVar(&f.out, "out", "-", "file to write; - is standard output")
 	flags.StringSliceVar(&f.hashed, "hash-labels", nil, "labels whose values are replaced by digests")
@@ -64,7 +65,7 @@ last how many series there are: one that was cut off is noticed.`,
 		opts := runtime.RecordOptions{Version: version(), HashLabels: f.hashed}
 		if !flags.Changed("brokers") && !flags.Changed("topic") {
 			return record(t, f.out, func(w io.Writer) (runtime.Recorded, error) {
-				return recordInstances(c.Context(), w, f.urls, *token, f.last, opts)
+				return recordInstances(c.Context(), w, f.urls, asking, f.last, opts)
 			})
 		}
 		cfg, err := s.load(c, t)
@@ -82,26 +83,25 @@ last how many series there are: one that was cut off is noticed.`,
 }
 
 // recordInstances asks every instance and writes what they answer.
-func recordInstances(ctx context.Context, w io.Writer, urls []string, token string, last time.Duration, opts runtime.RecordOptions) (runtime.Recorded, error) {
+func recordInstances(ctx context.Context, w io.Writer, urls []string, asking *asking, last time.Duration, opts runtime.RecordOptions) (runtime.Recorded, error) {
 	if len(urls) == 0 {
 		urls = []string{""}
 	}
 	var from []runtime.TrafficSource
 	for _, u := range urls {
-		i := newInstance(u, token)
-		answer, err := i.get(ctx, trafficPath(last))
+		at, err := asking.at(u)
+		if err != nil {
+			return runtime.Recorded{}, err
+		}
+		defer at.Close()
+		answer, err := at.Traffic(ctx, last)
 		if err != nil {
 			return runtime.Recorded{}, err
 		}
 		defer answer.Close()
-		from = append(from, runtime.TrafficSource{Name: i.url, In: answer})
+		from = append(from, runtime.TrafficSource{Name: at.URL(), In: answer})
 	}
 	return runtime.Record(w, from, opts)
-}
-
-// trafficPath asks an instance for the traffic of the time until now.
-func trafficPath(last time.Duration) string {
-	return fmt.Sprintf("/api/v1/traffic?since=%dms", last.Milliseconds())
 }
 
 // record writes a file, or nothing when that fails.

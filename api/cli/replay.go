@@ -2,16 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -117,36 +114,17 @@ func tellReplayed(t terminal, sent runtime.Replayed, file string, opts runtime.R
 func brokersOf(ctx context.Context, cfg runtime.Config) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cfg.Listen+"/api/v1/status", nil)
+	at, err := client.New(client.Options{URL: "http://" + cfg.Listen, Token: cfg.ListenToken})
 	if err != nil {
-		return nil, environment(err)
+		return nil, err
 	}
-	if cfg.ListenToken != "" {
-		token, err := runtime.Secret(cfg.ListenToken)
-		if err != nil {
-			return nil, environment(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	defer at.Close()
+	s, err := at.Status(ctx)
 	if err != nil {
-		return nil, environment(fmt.Errorf("no instance answers at http://%s; start one, or give --brokers: %w", cfg.Listen, causeOf(err)))
-	}
-	defer resp.Body.Close()
-	var s runtime.Status
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil || resp.StatusCode != http.StatusOK {
-		return nil, environment(fmt.Errorf("the instance at %s answers %s; give --brokers", cfg.Listen, resp.Status))
+		return nil, fmt.Errorf("without --brokers an instance is asked for its own: %w", err)
 	}
 	if len(s.Brokers) == 0 {
 		return nil, environment(fmt.Errorf("the instance at %s is still starting: %s", cfg.Listen, s.Waiting))
 	}
 	return s.Brokers, nil
-}
-
-// causeOf leaves out the request, which the message around it names.
-func causeOf(err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }

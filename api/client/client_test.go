@@ -1,0 +1,206 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve answers every request as a function says.
+func serve(t *testing.T, answer http.HandlerFunc) *Client {
+	t.Helper()
+	s := httptest.NewServer(answer)
+	c, err := New(Options{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		s.Close()
+	})
+	return c
+}
+
+func TestWrongOptions(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{URL: "ftp://127.0.0.1"}, "such as http://127.0.0.1:7070"},
+		{Options{URL: "http://"}, "such as"},
+		{Options{URL: "http://a b"}, "such as"},
+		{Options{URL: "http://h/?x=1"}, "such as"},
+		{Options{URL: "http://me:s3cret@127.0.0.1"}, "http://…@127.0.0.1"},
+		{Options{CA: "/no/such/file"}, "no such file"},
+		{Options{CA: empty}, "no certificate in PEM"},
+		{Options{Cert: "/no/such/file"}, "no such file"},
+		{Options{Cert: empty, Key: empty}, "PEM"},
+	} {
+		at, err := New(c.o)
+		if at != nil || !errors.Is(err, runtime.ErrConfig) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%+v: %v", c.o, err)
+		}
+	}
+	for url, want := range map[string]string{"": DefaultURL, "sluice-1:7070": "http://sluice-1:7070", "https://h/": "https://h", "[::1]:1": "http://[::1]:1"} {
+		if at, err := New(Options{URL: url}); err != nil || at.URL() != want {
+			t.Errorf("%q: %v, error %v", url, at, err)
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	t.Setenv("SLUICE_TEST_TOKEN", "right-token")
+	var got *http.Request
+	var body string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		got, body = r, string(text)
+		w.Header().Set("ETag", `"t1"`)
+		fmt.Fprint(w, `{"value":"v"}`)
+	})
+	c.token = "env://SLUICE_TEST_TOKEN"
+	var answer struct{ Value string }
+	tag, err := c.Do(t.Context(), Request{Method: "PUT", Path: "/x" + Path("a/b", "ü %"), Body: map[string]int{"n": 1}, IfMatch: `"t0"`}, &answer)
+	if err != nil || tag != `"t1"` || answer.Value != "v" {
+		t.Errorf("%q %+v, error %v", tag, answer, err)
+	}
+	if got.URL.EscapedPath() != "/api/v1/x/a%2Fb/%C3%BC%20%25" || got.Header.Get("Authorization") != "Bearer right-token" ||
+		got.Header.Get("If-Match") != `"t0"` || got.Header.Get("Content-Type") != "application/json" || body != `{"n":1}` {
+		t.Errorf("%s %v %s", got.URL, got.Header, body)
+	}
+	c.token = "env://SLUICE_TEST_NO_SUCH"
+	if _, err := c.Status(t.Context()); !errors.Is(err, runtime.ErrConfig) {
+		t.Errorf("a token that is not there: %v", err)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	long := strings.Repeat("x", maxProblem+1)
+	for _, tt := range []struct {
+		status     int
+		kind, body string
+		is         error
+		text       string
+	}{
+		{400, "application/problem+json", `{"detail":"no such rule","code":"bad-request"}`, runtime.ErrRejected, "refuses: no such rule"},
+		{412, "application/problem+json; charset=utf-8", `{"detail":"another revision"}`, runtime.ErrRejected, "refuses: another revision"},
+		{422, "application/problem+json", `{"detail":"wrong","diagnostics":[{"code":"P101","severity":"error","message":"m"}]}`, runtime.ErrRejected, "refuses: wrong"},
+		{401, "application/problem+json", `{"detail":"a bearer token is needed"}`, runtime.ErrUnreachable, "give --token env://NAME"},
+		{404, "text/html", "<html>", runtime.ErrUnreachable, "does not give api/v1/status: it does not answer as an instance does"},
+		{301, "", "", runtime.ErrUnreachable, "does not answer as an instance does"},
+		{502, "application/problem+json", "{", runtime.ErrUnreachable, "does not answer as an instance does"},
+		{503, "application/problem+json", `{"detail":"` + long + `"}`, runtime.ErrUnreachable, "does not answer as an instance does"},
+		{500, "application/problem+json", `{"title":"Internal Server Error"}`, runtime.ErrUnreachable, "Internal Server Error"},
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", tt.kind)
+			w.Header().Set("Location", "http://127.0.0.1:1/")
+			w.WriteHeader(tt.status)
+			fmt.Fprint(w, tt.body)
+		})
+		_, err := c.Status(t.Context())
+		p := (*Problem)(nil)
+		if !errors.As(err, &p) || p.Status != tt.status || !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%d %.60s: %v", tt.status, tt.body, err)
+		}
+		if tt.status == 422 && (len(p.Diagnostics) != 1 || p.Diagnostics[0].Code != "P101") {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestNoAnswer(t *testing.T) {
+	for name, body := range map[string]string{"nothing": "", "another form": "[]", "half": `{"version":`, "HTML": "<html>"} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+		if _, err := c.Status(t.Context()); !errors.Is(err, runtime.ErrUnreachable) || !strings.Contains(err.Error(), "something else than") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c, err := New(Options{URL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Status(t.Context()); !errors.Is(err, runtime.ErrUnreachable) || !strings.Contains(err.Error(), "no instance answers at http://127.0.0.1:1: ") {
+		t.Errorf("nobody there: %v", err)
+	}
+	held := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for name, ask := range map[string]func() error{
+		"Do": func() error {
+			_, err := held.Do(t.Context(), Request{Path: "/x", Patience: time.Millisecond}, nil)
+			return err
+		},
+		"Stream": func() error {
+			_, err := held.Stream(t.Context(), Request{Path: "/x", Patience: time.Millisecond})
+			return err
+		},
+	} {
+		if err := ask(); !errors.Is(err, runtime.ErrUnreachable) {
+			t.Errorf("%s, no answer in time: %v", name, err)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := held.Status(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
+
+func TestStreamOutlivesPatience(t *testing.T) {
+	more := make(chan struct{})
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "one")
+		http.NewResponseController(w).Flush()
+		select {
+		case <-more:
+			fmt.Fprintln(w, "two")
+		case <-r.Context().Done():
+		}
+	})
+	s, err := c.Stream(t.Context(), Request{Path: "/x", Patience: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(more)
+	if text, err := io.ReadAll(s); err != nil || string(text) != "one\ntwo\n" {
+		t.Errorf("%q, error %v", text, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLists(t *testing.T) {
+	pages := map[string]runtime.Page[int]{"": {Items: []int{1, 2}, Next: "a"}, "a": {Items: []int{3}, Next: "b"}, "b": {Items: []int{}}}
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewEncoder(w).Encode(pages[r.URL.Query().Get("after")]); err != nil {
+			t.Error(err)
+		}
+	})
+	if got, err := all[int](t.Context(), c, "/x", nil); err != nil || !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("%v, error %v", got, err)
+	}
+	pages["b"] = runtime.Page[int]{Items: []int{4}, Next: "b"}
+	if _, err := all[int](t.Context(), c, "/x", nil); !errors.Is(err, runtime.ErrUnreachable) {
+		t.Errorf("a list without end: %v", err)
+	}
+}

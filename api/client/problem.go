@@ -1,0 +1,59 @@
+package client
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/diag"
+)
+
+// Problem is a refusal, as RFC 9457 has it. It wraps runtime.ErrRejected when the
+// request is what is wrong, and runtime.ErrUnreachable when the instance, or the
+// right to ask it, is.
+type Problem struct {
+	Type     string `json:"type"`     // urn:sluice:problem: and the code
+	Title    string `json:"title"`    // name of the status
+	Status   int    `json:"status"`   // of HTTP
+	Detail   string `json:"detail"`   // what is wrong, for people
+	Instance string `json:"instance"` // the occurrence, as the instance logs it
+	Code     string `json:"code"`     // what is wrong, for programs
+
+	Diagnostics []diag.Diagnostic `json:"diagnostics"` // of a policy set
+
+	// Of a question for an explanation.
+	Field  string `json:"field"`
+	Offset *int   `json:"offset"`
+	Hint   string `json:"hint"`
+
+	url, path string
+}
+
+func (p *Problem) Error() string {
+	detail := cmp.Or(p.Detail, p.Title, fmt.Sprintf("HTTP status %d", p.Status))
+	switch {
+	case p.rejects():
+		return fmt.Sprintf("the instance at %s refuses: %s", p.url, detail)
+	case p.Status == http.StatusUnauthorized:
+		detail += "; give --token env://NAME"
+	}
+	return fmt.Sprintf("the instance at %s does not give %s: %s", p.url, strings.TrimPrefix(p.path, "/"), detail)
+}
+
+// rejects reports whether what was asked is what is wrong.
+func (p *Problem) rejects() bool {
+	return slices.Contains([]int{
+		http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed,
+		http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
+	}, p.Status)
+}
+
+func (p *Problem) Unwrap() error {
+	if p.rejects() {
+		return runtime.ErrRejected
+	}
+	return runtime.ErrUnreachable
+}
