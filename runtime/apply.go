@@ -39,16 +39,20 @@ func (rev *revision) same(set *loadedSet) bool {
 
 // apply lets the hop run a revision: its workers go over with their next batch,
 // which those without records are handed now.
-func (h *hop) apply(rev *revision) {
-	h.engine.Apply(h.generation(rev))
+func (h *hop) apply(rev *revision, c *canary) {
+	h.engine.Apply(h.generation(rev, c))
 	h.source.Wake()
 }
 
-func (h *hop) generation(rev *revision) engine.Generation {
+func (h *hop) generation(rev *revision, c *canary) engine.Generation {
+	g := engine.Generation{Revision: rev.digest}
 	if h.governs {
-		return engine.Generation{Program: rev.program, Revision: rev.digest}
+		g.Program = rev.program
+		if c != nil {
+			g.Canary = c.part()
+		}
 	}
-	return engine.Generation{Revision: rev.digest}
+	return g
 }
 
 // applyPatience is how long a change waits for the workers. One whose sink does
@@ -80,8 +84,9 @@ func (r *Runtime) enforce(rev *revision) (was *revision) {
 	r.adopt(rev)
 	r.mu.Lock()
 	was = r.rev.Swap(rev)
+	c := r.rollouts.superseded(rev)
 	for _, h := range slices.Concat(r.streams, r.sinks) {
-		h.apply(rev)
+		h.apply(rev, c)
 	}
 	r.mu.Unlock()
 	close(was.replaced)

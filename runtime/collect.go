@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
 // ErrBusy says that as many requests wait as may.
@@ -55,8 +56,9 @@ func (d *Document) Gzip() []byte {
 // (up to MaxCollectWait) or until ctx ends, and then returns what is in force. An
 // error wraps ErrBusy: too many wait already.
 func (r *Runtime) Collect(ctx context.Context, task, job string, known func(tag string) bool, wait time.Duration) (*Document, error) {
+	moved := r.rollouts.moved()
 	rev := r.rev.Load()
-	doc := rev.document(task, job)
+	doc := r.document(rev, task, job)
 	if wait <= 0 || !known(doc.Tag) {
 		return r.counted(doc, known), nil
 	}
@@ -72,9 +74,11 @@ func (r *Runtime) Collect(ctx context.Context, task, job string, known func(tag 
 		select {
 		case <-ctx.Done():
 		case <-rev.replaced:
-			rev = r.rev.Load()
-			doc = rev.document(task, job)
+		case <-moved:
 		}
+		moved = r.rollouts.moved()
+		rev = r.rev.Load()
+		doc = r.document(rev, task, job)
 	}
 	return r.counted(doc, known), nil
 }
@@ -86,6 +90,24 @@ func (r *Runtime) counted(doc *Document, known func(tag string) bool) *Document 
 	}
 	r.metrics.CollectRequests.Add(1, result)
 	return doc
+}
+
+// document is the one of a task: of the canary, when that governs it, and of what
+// both sets have in common when nobody can say.
+func (r *Runtime) document(rev *revision, task, job string) *Document {
+	c := r.rollouts.canary.Load()
+	switch {
+	case c == nil:
+		return rev.document(task, job)
+	case len(c.partitions) > 0:
+		common := program.CommonCollect(rev.program.CollectTask(task, job), c.rev.program.CollectTask(task, job))
+		doc := &Document{JSON: common.Encode(rev.digest)}
+		doc.Tag = fmt.Sprintf("%012x", common.CV)
+		return doc
+	case c.governs(task):
+		return c.rev.document(task, job)
+	}
+	return rev.document(task, job)
 }
 
 // documents are the control documents of a revision that were asked for. Most
@@ -163,6 +185,7 @@ func (r *Runtime) tellReporters(ctx context.Context, ready func()) error {
 	ready()
 	pause := controlRetry
 	for {
+		moved := r.rollouts.moved()
 		rev := r.rev.Load()
 		var again <-chan time.Time
 		switch err := r.tell(ctx, rev); {
@@ -178,6 +201,7 @@ func (r *Runtime) tellReporters(ctx context.Context, ready func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-rev.replaced:
+		case <-moved:
 		case <-again:
 		}
 	}
@@ -188,7 +212,11 @@ func (r *Runtime) tell(ctx context.Context, rev *revision) error {
 	ctx, cancel := context.WithTimeout(ctx, controlPatience)
 	defer cancel()
 	log := r.control.Load()
-	document := rev.program.CollectAll().Encode(rev.digest)
+	whole := rev.program.CollectAll()
+	if c := r.rollouts.canary.Load(); c != nil {
+		whole = program.CommonCollect(whole, c.rev.program.CollectAll())
+	}
+	document := whole.Encode(rev.digest)
 	if there, ok := log.Get(collectKey); ok && bytes.Equal(there.Value, document) {
 		return nil
 	}

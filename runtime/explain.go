@@ -39,6 +39,7 @@ type Answer struct {
 	Policies string  `json:"policies"`         // where the set came from
 	Revision string  `json:"revision"`         // digest of the set
 	Commit   *Commit `json:"commit,omitempty"` // of the set's directory, when it is a checkout
+	Canary   string  `json:"canary,omitempty"` // while a canary runs: which of the two sets decides, and why
 
 	Series []Explanation    `json:"series,omitempty"` // one for Series, one for each of the first points of Record
 	More   int              `json:"more,omitempty"`   // points of Record beyond those
@@ -101,14 +102,40 @@ func loadDir(ctx context.Context, dir string, how Loading) (loadedSet, error) {
 }
 
 // Explain answers a question by the program in force, with what its rules have
-// done since the instance started. The error is a *QuestionError.
+// done since the instance started; about a task that a canary governs, by that. The
+// error is a *QuestionError.
 func (r *Runtime) Explain(q Question) (Answer, error) {
-	rev := r.rev.Load()
+	c := r.rollouts.canary.Load()
+	a, err := r.explainBy(r.rev.Load(), &q)
+	if c == nil {
+		return a, err
+	}
+	note := fmt.Sprintf("the canary %.12s governs %s", c.rev.digest, c.text())
+	switch {
+	case err != nil && q.Rule != "":
+		if b, err := r.explainBy(c.rev, &q); err == nil {
+			b.Canary = note + ", and only it has this rule"
+			return b, nil
+		}
+	case err != nil || len(a.Series) == 0:
+	case len(c.partitions) > 0:
+		a.Canary = note + "; elsewhere, as here, the set in force decides"
+	case !c.governs(a.Series[0].Task.ID):
+		a.Canary = fmt.Sprintf("%s, and %q is not among them: the set in force decides", note, a.Series[0].Task.ID)
+	default:
+		a, err = r.explainBy(c.rev, &q)
+		a.Canary = fmt.Sprintf("%s, and %q is among them: the canary decides", note, a.Series[0].Task.ID)
+	}
+	return a, err
+}
+
+// explainBy answers a question by a revision.
+func (r *Runtime) explainBy(rev *revision, q *Question) (Answer, error) {
 	x := explainer{
 		set: &rev.bundle.Set, from: rev.bundle.Provenance, program: rev.program, known: r.set.known,
 		dir: cmp.Or(r.cfg.Policies, defaultSet), counts: r.ruleCounts(), shortID: r.ShortID, used: r.budgetStatus(),
 	}
-	a, err := x.answer(&q)
+	a, err := x.answer(q)
 	a.Policies, a.Revision = x.dir, rev.digest
 	if r.cfg.Policies != "" {
 		a.Commit = commitOf(r.cfg.Policies)

@@ -31,7 +31,7 @@ func (r *Runtime) newHop(name, group string, topics []string, opts engine.Option
 	opts.Step = r.degradation.inForce
 	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }
 	var err error
-	if h.engine, err = engine.New(opts, h.generation(r.rev.Load())); err != nil {
+	if h.engine, err = engine.New(opts, h.generation(r.rev.Load(), r.rollouts.canary.Load())); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	h.source, err = kafka.NewSource(r.kafka, kafka.SourceOptions{

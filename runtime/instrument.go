@@ -61,6 +61,7 @@ func (r *Runtime) instrument() {
 	r.instrumentSinks()
 	r.degradeInstruments()
 	r.instrumentBudgets()
+	r.instrumentRollouts()
 }
 
 func (r *Runtime) instrumentGauges() {

@@ -54,6 +54,7 @@ type Runtime struct {
 	recording atomic.Int64 // requests for traffic
 
 	degradation *degradation
+	rollouts    *rollouts
 	halts       halts       // of streams
 	taps        engine.Taps // of streams
 	tops        tops
@@ -107,6 +108,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 			return nil, report, err
 		}
 	}
+	r.rollouts = newRollouts()
 	r.degradation = newDegradation(newGauge(r.worstLag).read)
 	rev := newRevision(&r.set)
 	r.rev.Store(rev)
@@ -141,6 +143,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	parts = append(parts,
 		lifecycle.Part{Name: "policies", Run: r.follow},
 		lifecycle.Part{Name: "probation", Run: r.probation},
+		lifecycle.Part{Name: "rollout", Run: r.rollout},
 		lifecycle.Part{Name: "announcement", Run: r.announce})
 	if r.opts.Fleet != nil {
 		parts = append(parts, lifecycle.Part{Name: "fleet", Run: r.runFleet})
@@ -250,7 +253,7 @@ func (r *Runtime) open(ctx context.Context) error {
 func (r *Runtime) addHop(to *[]*hop, h *hop) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h.apply(r.rev.Load()) // it may be another one than when the hop was made
+	h.apply(r.rev.Load(), r.rollouts.canary.Load()) // it may be another one than when the hop was made
 	*to = append(*to, h)
 }
 
@@ -395,6 +398,9 @@ func (r *Runtime) Status() Status {
 	}
 	r.eachWriter(s.fault)
 	s.Budgets = r.budgetStatus()
+	if x := r.Rollout(); x.Canary != nil || x.Shadow != nil {
+		s.Rollout = &x
+	}
 	if d := r.DegradeStatus(); len(d.Rules) > 0 || d.Hand != nil {
 		s.Degrade = d
 	}

@@ -54,7 +54,7 @@ type Worker struct {
 	tapping  *tapping // nil: nobody taps
 
 	turn     turn   // of whoever looks at the cache
-	running  uint32 // number of the generation, 0 before the first batch; open guards it
+	running  uint32 // Generation.applied of what it runs, 0 before the first batch; open guards it
 	switched func(to uint32)
 	closed   func()
 }
@@ -144,7 +144,7 @@ func (w *Worker) takeGeneration() {
 		w.cells.renew(w.forces.all(), since, forgot)
 	}
 	w.cur = w.forces.base
-	w.switched(gen.number)
+	w.switched(gen.applied)
 }
 
 // message governs one message.

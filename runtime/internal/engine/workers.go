@@ -83,7 +83,7 @@ func (p Partition) compare(q Partition) int {
 // or, with the partitions of those that do not, when ctx ends. A worker goes over
 // when it is handed its next batch, which may be an empty one.
 func (e *Engine) Await(ctx context.Context) (late []Partition) {
-	to := e.gen.Load().number
+	to := e.gen.Load().applied
 	for {
 		late, changed := e.open.behind(to)
 		if len(late) == 0 {

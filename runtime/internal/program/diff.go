@@ -130,6 +130,7 @@ type Differ struct {
 	moves    map[moveKey]*Moved
 	relabels map[string]*Relabel
 	reroutes map[moveKey]*Reroute
+	others   map[moveKey]*Moved
 }
 
 // entryRef names a rule over both programs.
@@ -148,7 +149,7 @@ type moveKey struct {
 func NewDiffer(before, after *Program, span float64, changes []RuleChange) *Differ {
 	d := &Differ{
 		span: span, timed: span > 0, changed: map[entryRef]bool{}, seen: map[uint64]bool{},
-		moves: map[moveKey]*Moved{}, relabels: map[string]*Relabel{}, reroutes: map[moveKey]*Reroute{},
+		moves: map[moveKey]*Moved{}, relabels: map[string]*Relabel{}, reroutes: map[moveKey]*Reroute{}, others: map[moveKey]*Moved{},
 	}
 	seed := maphash.MakeSeed()
 	d.before.init(before, seed)
@@ -212,6 +213,7 @@ func (d *Differ) note(c *compared) {
 	}
 	if !moved {
 		d.same++
+		d.otherRule(&c.in, &c.a, &c.b)
 	}
 }
 
@@ -220,11 +222,29 @@ func (d *Differ) move(in *Input, a, b *judged) {
 	if a.word == b.word {
 		was, by = a.besides, b.besides
 	}
+	d.group(d.moves, in, a, b, was, by)
+}
+
+// otherRule notes a series that fares the same, when another rule says so.
+func (d *Differ) otherRule(in *Input, a, b *judged) {
+	if d.before.ref(a.by) != d.after.ref(b.by) {
+		d.group(d.others, in, a, b, a.by, b.by)
+	}
+}
+
+// OtherRule lists the groups of series that fare the same and owe it to another
+// rule. They count as unchanged.
+func (d *Differ) OtherRule() []Moved {
+	return largest(d.others, func(m *Moved) int { return m.Series })
+}
+
+// group counts a series in the group of those with the same words and rules.
+func (d *Differ) group(groups map[moveKey]*Moved, in *Input, a, b *judged, was, by int32) {
 	key := moveKey{a.word + a.more, b.word + b.more, d.before.ref(was), d.after.ref(by)}
-	m := d.moves[key]
+	m := groups[key]
 	if m == nil {
 		m = &Moved{From: key.from, To: key.to, Was: d.before.at(was), By: d.after.at(by)}
-		d.moves[key] = m
+		groups[key] = m
 	}
 	m.Series++
 	m.Before.add(a)

@@ -37,6 +37,9 @@ type Metrics struct {
 	PolicySince        Gauge
 	PolicyRollbacks    Counter
 	PolicyApplySeconds Histogram
+	CanaryShare        Gauge
+	CanarySamples      Counter
+	ShadowSeries       Gauge
 	AuditLost          Counter
 	CollectRequests    Counter
 	CollectWaiting     Gauge

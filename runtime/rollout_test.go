@@ -1,0 +1,269 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+)
+
+// candidate is a set that drops one metric.
+func candidate(metric string) Candidate {
+	return Candidate{Files: map[string]string{"policy.cue": policySet(dropping(metric))}, Reason: "for the test"}
+}
+
+// tasksOf returns a task that a share has, and one that it has not.
+func tasksOf(share float64) (in, out string) {
+	for i := 0; in == "" || out == ""; i++ {
+		if task := fmt.Sprint("t-", i); program.ShareOfTasks(share).Takes(task) {
+			in = task
+		} else {
+			out = task
+		}
+	}
+	return in, out
+}
+
+func TestACanaryGovernsItsTasks(t *testing.T) {
+	r := startInstance(t, testConfig(t, dropping("a")))
+	ctx, admin := context.Background(), Actor{Name: "ann", Role: RoleAdmin}
+	in, out := tasksOf(0.5)
+	now := time.Now().Truncate(time.Millisecond)
+	send := func(at time.Time) {
+		for _, task := range []string{in, out} {
+			r.publish(t, "flink.native", flat(task, "a", "gauge", at.UnixMilli(), "1"), flat(task, "b", "gauge", at.UnixMilli(), "2"))
+		}
+	}
+	series := func(task, name, by string) string {
+		return fmt.Sprintf(`{"__name__":%q,"by":%q,"torrent_task_id":%q}`, name, by, task)
+	}
+	send(now.Add(-3 * time.Second))
+	r.stored(t, `{__name__=~".+"}`, now.Add(-2*time.Second), map[string]string{series(in, "b", "a"): "2", series(out, "b", "a"): "2"})
+	base := r.Status().Revision
+	before, err := r.Collect(ctx, in, "", never, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	woken := make(chan *Document)
+	go func() {
+		d, _ := r.Collect(ctx, in, "", func(tag string) bool { return tag == before.Tag }, time.Hour)
+		woken <- d
+	}()
+
+	s, report, err := r.Canary(ctx, admin, CanaryRequest{Candidate: candidate("b"), Share: 0.5})
+	if err != nil || report.Refused() || s.Base != base || s.Revision == base {
+		t.Fatalf("%+v, %v, %v", s, report.Findings, err)
+	}
+	if ids, rev := rulesOf(t, <-woken); !slices.Contains(ids, "platform/drop-b drop") || rev != s.Revision {
+		t.Errorf("who waited got rules %v of %s", ids, rev)
+	}
+	if d, _ := r.Collect(ctx, out, "", never, 0); d.Tag != before.Tag {
+		t.Errorf("a task of the rest gets %s", d.JSON)
+	}
+	send(now.Add(-time.Second))
+	r.stored(t, `{__name__=~".+"}`, now, map[string]string{series(in, "a", "b"): "1", series(out, "b", "a"): "2"})
+	for task, want := range map[string]string{in: s.Revision, out: base} {
+		a, err := r.Explain(Question{Series: fmt.Sprintf(`a{torrent_task_id=%q}`, task)})
+		if err != nil || a.Revision != want || a.Canary == "" {
+			t.Errorf("%s: explained by %s (%s), error %v, want %s", task, a.Revision, a.Canary, err, want)
+		}
+	}
+	if a, err := r.Explain(Question{Rule: "platform/drop-b"}); err != nil || a.Revision != s.Revision {
+		t.Errorf("a rule that only the canary has is explained by %s, error %v", a.Revision, err)
+	}
+	if got := r.Rollout().Canary; got.Canary.Samples != 2 || got.Rest.Samples != 2 || got.Canary.Dispositions["dropped"] != 1 || got.Canary.On != 0.5 {
+		t.Errorf("compared: %+v", got)
+	}
+	if _, _, err := r.Canary(ctx, admin, CanaryRequest{Candidate: candidate("b"), Share: 0.5}); !errors.Is(err, ErrRollout) {
+		t.Errorf("a second canary: %v", err)
+	}
+
+	if s, err := r.PromoteCanary(ctx, admin); err != nil || !strings.Contains(s.Ended, "promoted by ann") || r.Status().Revision != s.Revision {
+		t.Fatalf("%+v, %v, revision %s", s, err, r.Status().Revision)
+	}
+	send(now)
+	r.stored(t, `{__name__=~".+"}`, now, map[string]string{series(in, "a", "b"): "1", series(out, "a", "b"): "1"})
+	if _, err := r.AbortCanary(ctx, admin, ""); !errors.Is(err, ErrRollout) {
+		t.Errorf("aborted after it was promoted: %v", err)
+	}
+	balanced(t, r.Runtime)
+}
+
+func TestACanaryIsAborted(t *testing.T) {
+	cfg := testConfig(t, dropping("a"))
+	r := startInstance(t, cfg)
+	ctx := context.Background()
+	base := r.Status().Revision
+	begin := func() {
+		t.Helper()
+		if _, _, err := r.Canary(ctx, Actor{}, CanaryRequest{Candidate: candidate("b"), Share: 0.2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin()
+	if s, _, err := r.Canary(ctx, Actor{}, CanaryRequest{Share: 0.6}); err != nil || s.Share != 0.6 {
+		t.Fatalf("another part: %+v, %v", s, err)
+	}
+	if s, err := r.AbortCanary(ctx, Actor{Name: "bob"}, "no need"); err != nil || s.Ended != "aborted by bob: no need" || r.Status().Revision != base {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	begin()
+	rewriteSet(t, cfg, policySet(dropping("c")))
+	if _, err := r.Reload(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Rollout().Canary; !strings.HasPrefix(s.Ended, "aborted: another set was put in force") {
+		t.Errorf("after a reload: %q", s.Ended)
+	}
+}
+
+// A canary takes its steps when their time has come, until it is the set in force.
+func TestACanaryMovesByItself(t *testing.T) {
+	r, _, err := New(context.Background(), testConfig(t, dropping("a")), Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	q := CanaryRequest{Candidate: candidate("b"), Share: 0.05, Steps: []float64{0.25, 1}, Every: time.Minute}
+	if _, _, err := r.Canary(ctx, Actor{}, q); err != nil {
+		t.Fatal(err)
+	}
+	c := r.rollouts.canary.Load()
+	base := c.base
+	r.lookAtCanary(ctx)
+	if r.rollouts.canary.Load() != c {
+		t.Fatal("it took a step before its time")
+	}
+	c.changed = c.changed.Add(-time.Hour)
+	r.lookAtCanary(ctx)
+	next := r.rollouts.canary.Load()
+	if next == nil || next.share != 0.25 || len(next.steps) != 1 {
+		t.Fatalf("next: %+v", next)
+	}
+	next.changed = next.changed.Add(-time.Hour)
+	r.lookAtCanary(ctx)
+	if r.rollouts.canary.Load() != nil || r.rev.Load().digest != next.rev.digest || r.rev.Load() == base {
+		t.Errorf("in force is %s after the last step, want %s", r.rev.Load().digest, next.rev.digest)
+	}
+}
+
+func TestAShadowSendsNothing(t *testing.T) {
+	r := startInstance(t, testConfig(t, dropping("a")))
+	now := time.Now().Truncate(time.Millisecond)
+	send := func(at time.Time) {
+		r.publish(t, "flink.native", flat("t-1", "a", "gauge", at.UnixMilli(), "1"), flat("t-1", "b", "gauge", at.UnixMilli(), "2"),
+			flat("t-1", "c", "gauge", at.UnixMilli(), "3"))
+	}
+	series := func(name string) string {
+		return fmt.Sprintf(`{"__name__":%q,"by":"a","torrent_task_id":"t-1"}`, name)
+	}
+	send(now.Add(-10 * time.Second))
+	r.stored(t, `{__name__=~".+"}`, now.Add(-9*time.Second), map[string]string{series("b"): "2", series("c"): "3"})
+	s, report, err := r.Shadow(context.Background(), Actor{Name: "ann"}, ShadowRequest{Candidate: candidate("b")})
+	if err != nil || report.Refused() {
+		t.Fatal(err, report.Findings)
+	}
+	eventually(t, func() string {
+		if r.Rollout().Shadow.Ended == "" {
+			return "the end of the shadow"
+		}
+		return ""
+	})
+	got := r.Rollout().Shadow
+	if got.Ended != "every live series is compared" || got.Compared != 3 || got.Total != 3 || got.Revision != s.Revision {
+		t.Errorf("%+v", got)
+	}
+	var moves []string
+	for _, m := range got.Impact.Moves {
+		moves = append(moves, fmt.Sprintf("%s to %s: %d", m.From, m.To, m.Series))
+	}
+	slices.Sort(moves)
+	if want := []string{"dropped to kept: 1", "kept to dropped: 1"}; !slices.Equal(moves, want) {
+		t.Errorf("moves %q, want %q", moves, want)
+	}
+	if len(got.Impact.Relabels) != 1 || got.Impact.Relabels[0].Series != 1 {
+		t.Errorf("relabels: %+v", got.Impact.Relabels)
+	}
+	send(now)
+	r.stored(t, `{__name__=~".+"}`, now, map[string]string{series("b"): "2", series("c"): "3"})
+	if _, err := r.EndShadow(Actor{}); !errors.Is(err, ErrRollout) {
+		t.Errorf("ended twice: %v", err)
+	}
+	balanced(t, r.Runtime)
+}
+
+func TestRolloutsRefuse(t *testing.T) {
+	r := startInstance(t, testConfig(t, dropping("a")))
+	ctx := context.Background()
+	good := candidate("b")
+	files := func(name, text string) Candidate {
+		return Candidate{Files: map[string]string{name: text}, Reason: "for the test"}
+	}
+	for name, tt := range map[string]struct {
+		actor Actor
+		q     CanaryRequest
+		want  error
+	}{
+		"no share":          {Actor{}, CanaryRequest{Candidate: good}, ErrRejected},
+		"more than all":     {Actor{}, CanaryRequest{Candidate: good, Share: 1.5}, ErrRejected},
+		"both":              {Actor{}, CanaryRequest{Candidate: good, Share: 0.5, Partitions: []int32{0}}, ErrRejected},
+		"a wrong partition": {Actor{}, CanaryRequest{Candidate: good, Partitions: []int32{-1}}, ErrRejected},
+		"steps back":        {Actor{}, CanaryRequest{Candidate: good, Share: 0.5, Steps: []float64{0.2}, Every: time.Minute}, ErrRejected},
+		"hasty steps":       {Actor{}, CanaryRequest{Candidate: good, Share: 0.5, Steps: []float64{0.8}, Every: time.Second}, ErrRejected},
+		"no steps":          {Actor{}, CanaryRequest{Candidate: good, Share: 0.5, Every: time.Minute}, ErrRejected},
+		"nothing to change": {Actor{}, CanaryRequest{Share: 0.5}, ErrRollout},
+		"no reason":         {Actor{}, CanaryRequest{Candidate: Candidate{Files: good.Files}, Share: 0.5}, ErrRejected},
+		"out of the way":    {Actor{}, CanaryRequest{Candidate: files("../x.cue", ""), Share: 0.5}, ErrRejected},
+		"no CUE":            {Actor{}, CanaryRequest{Candidate: files("x.yaml", ""), Share: 0.5}, ErrRejected},
+		"the one in force":  {Actor{}, CanaryRequest{Candidate: candidate("a"), Share: 0.5}, ErrRejected},
+		"another stream":    {Actor{}, CanaryRequest{Candidate: files("policy.cue", policySet(dropping("b")+"\nstream: more: {topics: [\"more\"]}")), Share: 0.5}, ErrRejected},
+		"another team":      {Actor{Name: "ann", Role: RoleOperator, Teams: []string{"pay"}}, CanaryRequest{Candidate: good, Share: 0.5}, ErrForeignTeam},
+	} {
+		if _, _, err := r.Canary(ctx, tt.actor, tt.q); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+	}
+	if _, report, err := r.Canary(ctx, Actor{}, CanaryRequest{Candidate: files("policy.cue", "package policies\npolicy: {"), Share: 0.5}); err != nil || !report.Refused() {
+		t.Errorf("no CUE: %v, %v", err, report.Findings)
+	}
+	if _, _, err := r.Shadow(ctx, Actor{}, ShadowRequest{Candidate: good, For: time.Millisecond}); !errors.Is(err, ErrRejected) {
+		t.Errorf("a moment: %v", err)
+	}
+	if _, err := r.PromoteCanary(ctx, Actor{}); !errors.Is(err, ErrRollout) {
+		t.Errorf("nothing to promote: %v", err)
+	}
+	if x := r.Rollout(); x.Canary != nil || x.Shadow != nil {
+		t.Errorf("something runs: %+v", x)
+	}
+}
+
+// Whatever partitions a canary governs, reporters leave out only what both sets
+// would drop.
+func TestACanaryOfPartitions(t *testing.T) {
+	r := startInstance(t, testConfig(t, dropping("a")))
+	ctx := context.Background()
+	if _, _, err := r.Canary(ctx, Actor{}, CanaryRequest{Candidate: candidate("b"), Partitions: []int32{0, 1, 2, 3, 4, 5, 6, 7}}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.Collect(ctx, "t-1", "", never, 0)
+	if err != nil || bytes.Contains(d.JSON, []byte(`"drop"`)) && strings.Contains(string(d.JSON), "drop-a") {
+		t.Errorf("%s, %v", d.JSON, err)
+	}
+	if a, err := r.Explain(Question{Series: `a{torrent_task_id="t-1"}`}); err != nil || !strings.Contains(a.Canary, "partitions [0 1 2 3 4 5 6 7]") {
+		t.Errorf("%q, %v", a.Canary, err)
+	}
+	if text, err := json.Marshal(r.Rollout()); err != nil || !bytes.Contains(text, []byte(`"partitions":[0,1,2,3,4,5,6,7]`)) {
+		t.Errorf("%s, %v", text, err)
+	}
+	now := time.Now().Truncate(time.Millisecond)
+	r.publish(t, "flink.native", flat("t-1", "a", "gauge", now.UnixMilli(), "1"), flat("t-1", "b", "gauge", now.UnixMilli(), "2"))
+	r.stored(t, `{__name__=~".+"}`, now, map[string]string{`{"__name__":"a","by":"b","torrent_task_id":"t-1"}`: "1"})
+}
