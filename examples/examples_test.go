@@ -3,6 +3,7 @@
 package examples
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,14 @@ func TestExamples(t *testing.T) {
 			"await-ready": awaitReady, "promql": promql, "status": status,
 		},
 	})
+}
+
+// The policies that people copy from are in the form of sluice fmt.
+func TestForm(t *testing.T) {
+	var out bytes.Buffer
+	if code := cli.Main([]string{"fmt", "--check", ".", "../policies"}, nil, &out, &out); code != 0 {
+		t.Errorf("not in the form of sluice fmt:\n%s", &out)
+	}
 }
 
 // setup gives a script the example folders and an address of its own, ADDR.

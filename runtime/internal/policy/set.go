@@ -188,6 +188,7 @@ type Basic struct {
 // Test is an example: records in, and what must come out.
 type Test struct {
 	Description string      `json:"description,omitempty"`
+	Step        string      `json:"step"` // of the ladder, in force from the beginning
 	Given       []TestInput `json:"given"`
 	Expect      TestExpect  `json:"expect"`
 }

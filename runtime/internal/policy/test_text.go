@@ -27,6 +27,9 @@ func TestFile(comment string, tests []NamedTest) ([]byte, error) {
 		if t.Description != "" {
 			fmt.Fprintf(&b, "description: %s\n", quoted(t.Description))
 		}
+		if t.Step != "" && t.Step != "P0" {
+			fmt.Fprintf(&b, "step: %s\n", quoted(t.Step))
+		}
 		b.WriteString("given: [\n")
 		for j := range t.Given {
 			b.WriteString(t.Given[j].text() + ",\n")

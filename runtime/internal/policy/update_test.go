@@ -150,12 +150,12 @@ func patch(t interface{ Fatalf(string, ...any) }, old, diff string) string {
 func TestTestFile(t *testing.T) {
 	value := -1e6
 	tests := []NamedTest{{Name: "odd-text", Test: Test{
-		Description: `with "quotes"`,
+		Description: `with "quotes"`, Step: "P2",
 		Given: []TestInput{{Task: "t\n", Scope: "a.b", Metric: "m \\(x)", Kind: "meter", Origin: "sql", Value: 0.1,
 			Labels: map[string]string{"a": `"`, "if": "\x01"}, At: "0s"}},
 		Expect: TestExpect{Kept: []TestSeries{{Metric: "m", Task: "t", Value: &value, To: []string{"store"}, Labels: map[string]string{"b": "c"}}},
 			Dropped: []TestDropped{{Metric: "n", Task: "u", By: "x/drop", Labels: map[string]string{"d": ""}}}},
-	}}, {Name: "nothing", Test: Test{Given: []TestInput{{Task: "t", Metric: "m", Kind: "gauge", Value: 1, At: "0s"}}, Expect: TestExpect{Kept: []TestSeries{}}}}}
+	}}, {Name: "nothing", Test: Test{Step: "P0", Given: []TestInput{{Task: "t", Metric: "m", Kind: "gauge", Value: 1, At: "0s"}}, Expect: TestExpect{Kept: []TestSeries{}}}}}
 	text, err := TestFile("what it is", tests)
 	if err != nil {
 		t.Fatal(err)

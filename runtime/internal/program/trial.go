@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/metric"
@@ -47,6 +48,11 @@ func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) m
 func (p *Program) TryTest(test *policy.Test, team string, classify func(scope, metric string) metric.Origin) TestResult {
 	t := trial{program: p, team: team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[string]*Bucket{}, merging: newMerging()}
 	r := TestResult{Samples: len(test.Given)}
+	step, ok := ladder.ParseStep(cmp.Or(test.Step, ladder.P0.String()))
+	if !ok {
+		r.Failures = append(r.Failures, Failure{Message: fmt.Sprintf("step %q is none of P0, P1, P2, P3", test.Step), Rule: NoRule})
+	}
+	t.shedding = p.Shedding(step)
 	for i := range test.Given {
 		if err := t.sample(&test.Given[i], classify); err != nil {
 			r.Failures = append(r.Failures, Failure{Message: fmt.Sprintf("given[%d]: %v", i, err), Rule: NoRule})
@@ -72,6 +78,8 @@ type trial struct {
 	given   []*tried             // the series of each sample given
 	samples []ledger.Disposition // what became of each
 	merging merging
+
+	shedding uint16 // up to which Verdict.Shed series are given up
 }
 
 // tried is a series of a test, as reported, and what became of it.
@@ -110,7 +118,7 @@ func (t *trial) sample(s *policy.TestInput, classify func(scope, metric string) 
 		e.rule = e.verdict.Rule
 		t.series[key], t.order = e, append(t.order, e)
 		for _, ev := range events {
-			if ev.Mismatch == "" && ev.Changed() {
+			if ev.Mismatch == "" && ev.Changed() && t.program.rules[ev.Rule].degrade == nil { // which the step decides
 				t.covered[ev.Rule] = true
 			}
 		}
@@ -144,6 +152,12 @@ func (t *trial) step(e *tried, ts int64, value float64) {
 	v, n := &e.verdict, len(t.samples)-1
 	if v.Disposition != ledger.Out {
 		e.stopped, t.samples[n] = v.Disposition, v.Disposition
+		return
+	}
+	if v.Shed-1 < t.shedding { // 0 is the largest number then
+		e.rule = t.program.ShedBy(v.Shed)
+		t.covered[e.rule] = true
+		e.stopped, t.samples[n] = ledger.Shed, ledger.Shed
 		return
 	}
 	pass := true

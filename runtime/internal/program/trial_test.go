@@ -161,3 +161,26 @@ func messages(failures []Failure) (out []string) {
 	}
 	return out
 }
+
+func TestATestSaysWhichStepIsInForce(t *testing.T) {
+	given := []policy.TestInput{gauge("t", "x_debug", "0s", 1), gauge("t", "x_debug", "1s", 2), gauge("t", "up", "0s", 7)}
+	set := &policy.Set{Teams: []policy.Team{{Name: "x", Degrade: map[string]policy.Degrade{
+		"debug": {Ordered: policy.Ordered{Enabled: true, Match: policy.Match{Metrics: []string{"*_debug"}}},
+			Priority: "P2", Action: "drop", Back: "1m", When: policy.DegradeWhen{Memory: "90%"}},
+	}}}}
+	p := mustCompile(t, set)
+	for step, word := range map[string]string{"": "out", "P0": "out", "P3": "out", "P2": "shed", "P1": "shed"} {
+		test := policy.Test{Step: step, Given: given, Expect: policy.TestExpect{Samples: []string{word, word, "out"}}}
+		if word == "shed" {
+			test.Expect.Dropped = []policy.TestDropped{{Metric: "x_debug", By: "debug"}}
+		}
+		r := p.TryTest(&test, "x", classify)
+		if len(r.Failures) > 0 || (len(r.Covered) == 1) != (word == "shed") {
+			t.Errorf("at %q: %v, covered %v", step, r.Failures, r.Covered)
+		}
+	}
+	r := p.TryTest(&policy.Test{Step: "P4", Given: given}, "x", classify)
+	if len(r.Failures) != 1 || r.Failures[0].Message != `step "P4" is none of P0, P1, P2, P3` {
+		t.Errorf("a step that there is not: %v", r.Failures)
+	}
+}
