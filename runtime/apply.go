@@ -136,7 +136,7 @@ func (r *Runtime) Reload(ctx context.Context) (Report, error) {
 // that, which is noted, or it is in force already. The caller holds r.reloading.
 func (r *Runtime) takeSet(ctx context.Context, set *loadedSet, err error) (late []string, _ error) {
 	if err == nil && !set.report.Refused() {
-		err = r.set.sameTopology(set)
+		err = r.opened().sameTopology(set)
 	}
 	if err != nil || set.report.Refused() {
 		if r.policies.refuse(refusal(set, err)) {

@@ -52,7 +52,7 @@ func (r *Runtime) Catalogue(f CatalogueFilter) ([]CatalogueEntry, error) {
 	}
 	search := strings.ToLower(f.Search)
 	out := []CatalogueEntry{}
-	for _, e := range r.set.known.Entries() {
+	for _, e := range r.opened().known.Entries() {
 		x := CatalogueEntry{
 			Series: placeholders(e.Scope, e.Name), Scope: e.Scope, Name: e.Name, Kind: e.Kind.String(), Meaning: e.Meaning.String(),
 			Unit: e.Unit, Origin: e.Origin.String(), Needs: e.Needs, After: e.After, ReplacedBy: e.ReplacedBy,

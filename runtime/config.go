@@ -103,7 +103,7 @@ func (r *Runtime) cacheBytesPerHop() int64 {
 	if err != nil { // the schema has checked it
 		panic(err)
 	}
-	hops := len(r.set.streams()) + len(r.set.sinks())
+	hops := len(r.opened().streams()) + len(r.opened().sinks())
 	return total / int64(hops)
 }
 

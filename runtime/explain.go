@@ -132,7 +132,7 @@ func (r *Runtime) Explain(q Question) (Answer, error) {
 // explainBy answers a question by a revision.
 func (r *Runtime) explainBy(rev *revision, q *Question) (Answer, error) {
 	x := explainer{
-		set: &rev.bundle.Set, from: rev.bundle.Provenance, program: rev.program, known: r.set.known,
+		set: &rev.bundle.Set, from: rev.bundle.Provenance, program: rev.program, known: r.opened().known,
 		dir: cmp.Or(r.cfg.Policies, defaultSet), counts: r.ruleCounts(), shortID: r.ShortID, used: r.budgetStatus(),
 	}
 	a, err := x.answer(q)

@@ -24,7 +24,7 @@ func (r *Runtime) runFleet(ctx context.Context, ready func()) error {
 		return err
 	}
 	defer p.Close()
-	native, custom := r.set.inputTopics()
+	native, custom := r.opened().inputTopics()
 	f, err := fleet.New(fleet.Options{
 		Recording: data.FS, Jobs: r.opts.Fleet.Jobs, Rate: float64(r.opts.Fleet.Rate), Native: native, Custom: custom,
 	}, p)

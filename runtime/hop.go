@@ -26,7 +26,7 @@ type hop struct {
 // newHop opens nothing yet. The options' book and clock are set here.
 func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, governs bool) (*hop, error) {
 	h := &hop{name: name, governs: governs, book: &ledger.Book{}}
-	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.set.known
+	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.opened().known
 	opts.CacheBytes = r.cacheBytesPerHop()
 	opts.Step = r.degradation.inForce
 	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }

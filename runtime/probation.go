@@ -198,6 +198,11 @@ func (r *Runtime) rollBack(ctx context.Context, bad *revision, why string) {
 	back := *good
 	back.origin = Origin{Kind: OriginRollback, Place: good.origin.Place, Commit: good.origin.Commit, Ref: good.origin.Ref, Reason: why, At: time.Now()}
 	r.putInForce(ctx, &back)
+	if r.cfg.Policies == sourceTopic {
+		if err := r.pushBack(ctx, bad, &back); err != nil {
+			r.log.Error("the fleet is not told of the rollback", "error", err)
+		}
+	}
 	r.metrics.PolicyRollbacks.Add(1)
 	s.mu.Lock()
 	s.rollbacks++

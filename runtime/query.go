@@ -34,7 +34,7 @@ func (r *Runtime) Store() (*Store, error) {
 	if r.store != nil && !r.ended {
 		return r.store, nil
 	}
-	for _, s := range r.set.sinks() {
+	for _, s := range r.opened().sinks() {
 		if s.Type == "store" {
 			return nil, fmt.Errorf("%w: the store is not open", ErrNotReady)
 		}

@@ -1,14 +1,11 @@
 package runtime
 
 import (
-	"archive/zip"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/source"
 )
 
 // Errors of a rollout.
@@ -122,7 +120,7 @@ func (r *Runtime) loadCandidate(ctx context.Context, actor Actor, c *Candidate) 
 	if err != nil || set.report.Refused() {
 		return set, err
 	}
-	if err := r.set.sameTopology(&set); err != nil {
+	if err := r.opened().sameTopology(&set); err != nil {
 		return set, err
 	}
 	rev := r.rev.Load()
@@ -189,33 +187,20 @@ func (r *Runtime) instrumentRollouts() {
 
 // filesOf makes a file system of texts by path.
 func filesOf(texts map[string]string) (fs.FS, error) {
-	size := 0
-	names := make([]string, 0, len(texts))
+	tree, size := source.Tree{}, 0
 	for name, text := range texts {
-		if !fs.ValidPath(name) || name == "." || path.Ext(name) != ".cue" {
+		if path.Ext(name) != ".cue" {
 			return nil, fmt.Errorf("%w: files: %q is no path of a .cue file such as teams/pay/keep.cue", ErrRejected, name)
 		}
 		size += len(text)
-		names = append(names, name)
+		tree[name] = []byte(text)
 	}
-	if len(names) == 0 || len(names) > MaxCandidateFiles || size > MaxCandidateBytes {
+	if len(tree) == 0 || len(tree) > MaxCandidateFiles || size > MaxCandidateBytes {
 		return nil, fmt.Errorf("%w: files: %d files of %d bytes; a set has 1 to %d files of %d bytes at most", ErrRejected,
-			len(names), size, MaxCandidateFiles, MaxCandidateBytes)
+			len(tree), size, MaxCandidateFiles, MaxCandidateBytes)
 	}
-	slices.Sort(names)
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for _, name := range names {
-		f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
-		if err == nil {
-			_, err = f.Write([]byte(texts[name]))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("files: %w", err)
-		}
+	if err := tree.Check(); err != nil {
+		return nil, fmt.Errorf("%w: files: %w", ErrRejected, err)
 	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("files: %w", err)
-	}
-	return zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	return tree, nil
 }

@@ -39,12 +39,12 @@ type Options struct {
 // Runtime is one instance. Its methods may be called from any goroutine, before
 // and while Run runs.
 type Runtime struct {
-	cfg     Config
-	opts    Options
-	log     *slog.Logger
-	set     loadedSet // that it was started with: streams and sinks stay those
-	rev     atomic.Pointer[revision]
-	metrics *self.Metrics
+	cfg      Config
+	opts     Options
+	log      *slog.Logger
+	topology atomic.Pointer[loadedSet] // the set that streams and sinks were opened by
+	rev      atomic.Pointer[revision]
+	metrics  *self.Metrics
 
 	loading   Loading
 	from      policyOrigin
@@ -97,10 +97,10 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}
 	report, err := r.firstSet(ctx)
-	if err != nil || r.set.program == nil {
+	if err != nil || r.opened() == nil {
 		return nil, report, err
 	}
-	if err := r.set.checkTopology(cfg); err != nil {
+	if err := r.opened().checkTopology(cfg); err != nil {
 		return nil, report, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if len(cfg.Brokers) > 0 {
@@ -110,14 +110,17 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 	}
 	r.rollouts = newRollouts()
 	r.degradation = newDegradation(newGauge(r.worstLag).read)
-	rev := newRevision(&r.set)
+	rev := newRevision(r.opened())
 	r.rev.Store(rev)
-	r.policies.begin(&r.set, rev, measures{lag: math.NaN()})
+	r.policies.begin(r.opened(), rev, measures{lag: math.NaN()})
 	r.policies.switched(rev, nil)
 	r.adopt(rev)
 	r.instrument()
 	return r, report, nil
 }
+
+// opened is the set that streams and sinks were opened by, or will be.
+func (r *Runtime) opened() *loadedSet { return r.topology.Load() }
 
 // stopTimeout bounds an orderly end: longer than a worker may take to drain.
 const stopTimeout = 15 * time.Second
@@ -132,6 +135,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	parts := []lifecycle.Part{
 		r.brokerPart(),
 		{Name: "control topic", Run: r.runControl},
+		{Name: "newest policies", Run: r.startFromTopic},
 		{Name: "audit", Run: r.writeAudit},
 		{Name: "heartbeat", Run: r.heartbeat},
 		{Name: "wiring", Run: r.wire},
@@ -143,7 +147,11 @@ func (r *Runtime) Run(ctx context.Context) error {
 	parts = append(parts,
 		lifecycle.Part{Name: "policies", Run: r.follow},
 		lifecycle.Part{Name: "probation", Run: r.probation},
-		lifecycle.Part{Name: "rollout", Run: r.rollout},
+		lifecycle.Part{Name: "rollout", Run: r.rollout})
+	if r.cfg.AllowPush && r.cfg.Policies != sourceTopic {
+		parts = append(parts, lifecycle.Part{Name: "pushed policies", Run: r.followPushes})
+	}
+	parts = append(parts,
 		lifecycle.Part{Name: "announcement", Run: r.announce})
 	if r.opts.Fleet != nil {
 		parts = append(parts, lifecycle.Part{Name: "fleet", Run: r.runFleet})
@@ -193,7 +201,7 @@ func (r *Runtime) brokerPart() lifecycle.Part {
 			return nil
 		}
 		b, err := kafka.OpenEmbedded(kafka.EmbeddedOptions{
-			Dir: filepath.Join(r.dir, "broker"), Port: r.cfg.BrokerPort, Topics: r.set.topics(r.partitions()), Log: r.log,
+			Dir: filepath.Join(r.dir, "broker"), Port: r.cfg.BrokerPort, Topics: r.opened().topics(r.partitions()), Log: r.log,
 		})
 		if err != nil {
 			return err
@@ -227,8 +235,8 @@ func (r *Runtime) open(ctx context.Context) error {
 	if r.producer, err = kafka.NewSink(r.kafka, kafka.ProducerOptions{}); err != nil {
 		return err
 	}
-	for name, s := range r.set.sinks() {
-		if r.set.allDirect() || !r.cfg.does(roleSinks) {
+	for name, s := range r.opened().sinks() {
+		if r.opened().allDirect() || !r.cfg.does(roleSinks) {
 			break
 		}
 		h, err := r.sinkHop(name, s)
@@ -237,7 +245,7 @@ func (r *Runtime) open(ctx context.Context) error {
 		}
 		r.addHop(&r.sinks, h)
 	}
-	for name, s := range r.set.streams() {
+	for name, s := range r.opened().streams() {
 		if !r.cfg.does(roleHop1) {
 			break
 		}
@@ -300,12 +308,12 @@ func (r *Runtime) ensureTopics(ctx context.Context) error {
 		return err
 	}
 	partitions := r.partitions()
-	for _, s := range r.set.streams() {
+	for _, s := range r.opened().streams() {
 		for _, topic := range s.Topics {
 			partitions = max(partitions, existing[topic])
 		}
 	}
-	return admin.EnsureTopics(ctx, r.set.topics(partitions)...)
+	return admin.EnsureTopics(ctx, r.opened().topics(partitions)...)
 }
 
 // close lets go of what open opened. The hops have ended.
@@ -335,7 +343,7 @@ func (r *Runtime) Metrics() http.Handler { return r.metrics.Handler() }
 // ScrapePaths lists the paths that the set's sinks of type scrape want to be served at.
 func (r *Runtime) ScrapePaths() []string {
 	var paths []string
-	for _, s := range r.set.sinks() {
+	for _, s := range r.opened().sinks() {
 		if s.Type == "scrape" {
 			paths = append(paths, s.Path)
 		}

@@ -61,7 +61,7 @@ func (r *Runtime) openStore(s policy.Sink) (engine.SampleSink, error) {
 
 // help describes a metric family for the query API, from the catalogue.
 func (r *Runtime) help(family string) (text, unit string) {
-	e, ok := r.set.known.Lookup(family)
+	e, ok := r.opened().known.Lookup(family)
 	if !ok {
 		return "", ""
 	}
@@ -109,7 +109,7 @@ func rejections(log *slog.Logger, sink string) func(remotewrite.Reason, int, str
 
 // anyStreamHolds reports whether samples of a level that never sheds may reach a sink.
 func (r *Runtime) anyStreamHolds() bool {
-	for _, s := range r.set.streams() {
+	for _, s := range r.opened().streams() {
 		if holds(s.Level) {
 			return true
 		}
@@ -137,7 +137,7 @@ func duration(s string) time.Duration {
 
 // sinkHop is the second hop of a sink: a group of its own on the processed topics.
 func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
-	opts := engine.Options{Takes: takes(name, s), Letters: r.producer, LetterTopic: r.set.letterTopic()}
+	opts := engine.Options{Takes: takes(name, s), Letters: r.producer, LetterTopic: r.opened().letterTopic()}
 	if s.Type == "kafka" {
 		opts.Records, opts.Topic = r.producer, s.Topic
 	} else {
@@ -147,7 +147,7 @@ func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
 		}
 		opts.Samples, opts.Sink = sink, name
 	}
-	return r.newHop(name, "sink."+name, r.set.processedTopics(), opts, false)
+	return r.newHop(name, "sink."+name, r.opened().processedTopics(), opts, false)
 }
 
 // streamHop is the first hop of a stream. A direct stream feeds the sinks itself.
@@ -161,7 +161,7 @@ func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 		return r.newHop(name, "stream."+name, s.Topics, opts, true)
 	}
 	var all engine.Fanout
-	for sinkName, sink := range r.set.sinks() {
+	for sinkName, sink := range r.opened().sinks() {
 		to, err := r.openSink(sinkName, sink)
 		if err != nil {
 			return nil, err

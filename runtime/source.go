@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/sluice-metrics/sluice/policies"
@@ -26,9 +25,13 @@ type policyOrigin interface {
 }
 
 // newPolicyOrigin returns the one that the configuration names.
-func (c *Config) newPolicyOrigin(log *slog.Logger) (policyOrigin, error) {
-	if c.Policies == "" {
+func (r *Runtime) newPolicyOrigin() (policyOrigin, error) {
+	c, log := &r.cfg, r.log
+	switch {
+	case c.Policies == "":
 		return builtIn{}, nil
+	case c.Policies == sourceTopic:
+		return topicOrigin{r}, nil
 	}
 	return fileOrigin{
 		files: source.NewDirectory(c.Policies, log), kind: OriginDirectory, place: c.Policies,
@@ -98,14 +101,14 @@ func (r *Runtime) loadSource(ctx context.Context) (loadedSet, error) {
 
 // firstSet chooses the set to start with: that of the source, or the last good one
 // when the source has none that can run, or one with which the process crashed. It
-// sets r.from, r.policies and, if there is any, r.set.
+// sets r.from, r.policies and, if there is any, r.opened().
 func (r *Runtime) firstSet(ctx context.Context) (Report, error) {
 	b, err := newBounds(r.cfg.Probation)
 	if err != nil {
 		return Report{}, err
 	}
 	r.policies = &standing{log: r.log, bounds: b, keep: newKeeper(r.cfg.DataDir, r.log), goodShare: -1, checked: time.Now()}
-	if r.from, err = r.cfg.newPolicyOrigin(r.log); err != nil {
+	if r.from, err = r.newPolicyOrigin(); err != nil {
 		return Report{}, err
 	}
 	set, err := r.loadSource(ctx)
@@ -113,7 +116,7 @@ func (r *Runtime) firstSet(ctx context.Context) (Report, error) {
 	r.policies.good = good
 	switch runs := err == nil && !set.report.Refused(); {
 	case good == nil && runs:
-		r.set = set
+		r.topology.Store(&set)
 	case good == nil || ctx.Err() != nil:
 		return set.report, err
 	case !runs:
@@ -124,14 +127,14 @@ func (r *Runtime) firstSet(ctx context.Context) (Report, error) {
 			Error: "the process ended while these policies were on probation; reload them to try again",
 		})
 	default:
-		r.set = set
+		r.topology.Store(&set)
 	}
 	return set.report, nil
 }
 
 // fallBack starts with the last good set, loudly.
 func (r *Runtime) fallBack(good *loadedSet, why RefusedPolicy) {
-	r.set = *good
+	r.topology.Store(good)
 	r.policies.fellBack(why)
 	r.metrics.PolicyLoads.Add(1, "refused")
 	r.log.Error("the last good policies run in place of those that are configured", "revision", good.bundle.Digest,

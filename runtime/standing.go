@@ -29,6 +29,7 @@ type standing struct {
 	rollbacks uint64
 	fallback  bool
 	pushed    bool
+	taken     int // number of the last pushed revision that was looked at
 }
 
 // begin notes that a set is about to be put in force.

@@ -151,7 +151,7 @@ func (r *Runtime) Stream(name string) (Stream, error) {
 
 func (r *Runtime) stream(h *hop) Stream {
 	src := h.source.Status()
-	set := r.set.streams()[h.name]
+	set := r.opened().streams()[h.name]
 	s := Stream{
 		Name: h.name, Topics: set.Topics, Level: set.Level, State: cmp.Or(string(src.Halt), StreamRunning),
 		Halt: r.halts.get(h.name), Partitions: partitionsOf(src),

@@ -1,0 +1,216 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/control"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
+)
+
+// Errors of a change of policies that was asked for.
+var (
+	ErrConflict = errors.New("the policies have changed meanwhile") // see ApplyRequest.Base
+	ErrForeign  = errors.New("policies come from elsewhere")        // and would be taken back by their source
+	ErrUnknown  = errors.New("unknown revision")                    // not in the history
+)
+
+// ApplyRequest asks for a policy set to be put in force.
+type ApplyRequest struct {
+	Files  map[string]string `json:"files"`            // text by path, such as teams/pay/policy.cue
+	Reason string            `json:"reason,omitempty"` // why, for the history
+	Plan   *PlanBinding      `json:"plan,omitempty"`   // that was agreed to
+
+	// Base is the revision that must be in force, "" for any.
+	Base string `json:"-"`
+}
+
+// PlanBinding is what a plan says that a change is bound to: the change is refused
+// unless it leads from Base to Revision.
+type PlanBinding struct {
+	Digest   string `json:"digest"`   // of the plan, for the history
+	Base     string `json:"base"`     // revision that the plan compared with
+	Revision string `json:"revision"` // that the plan was made for
+}
+
+// ApplyResult is what became of a change.
+type ApplyResult struct {
+	Revision string            `json:"revision"`           // in force now
+	Before   string            `json:"before"`             // in force until then
+	Number   int               `json:"number,omitempty"`   // in the history of pushed revisions
+	Changed  bool              `json:"changed"`            // the revision is another one
+	Rules    int               `json:"rules"`              // in the set
+	Waiting  []string          `json:"waiting,omitempty"`  // partitions whose worker does not run it yet: it waits for its outputs
+	Findings []diag.Diagnostic `json:"findings,omitempty"` // warnings
+}
+
+// RejectedError says that a policy set is wrong. It unwraps to ErrRejected.
+type RejectedError struct{ Report Report }
+
+func (e *RejectedError) Error() string {
+	return "rejected: the policy set is wrong: " + firstError(e.Report.Findings)
+}
+
+// Unwrap returns ErrRejected.
+func (e *RejectedError) Unwrap() error { return ErrRejected }
+
+// Apply compiles a policy set, runs its tests, pushes it to the control topic and
+// puts it in force; every instance that follows the topic takes it up. It returns
+// when every worker of this instance runs it, or says which do not. Errors:
+// ErrForeign where another source would take the change back, *RejectedError with
+// what is wrong, ErrForeignTeam for teams that the actor may not change, ErrConflict
+// when another set is in force than Base or the plan say, or another push was first.
+func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyResult, error) {
+	if err := r.mayPush(); err != nil {
+		return ApplyResult{}, err
+	}
+	tree, err := filesOf(req.Files)
+	if err != nil {
+		return ApplyResult{}, err
+	}
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	if now := r.rev.Load().digest; req.Base != "" && req.Base != now {
+		return ApplyResult{}, fmt.Errorf("%w: %s is in force, not %s", ErrConflict, now, req.Base)
+	}
+	how := r.loading
+	how.Env = r.cfg.Env
+	set, err := loadSet(ctx, tree, how, "")
+	if err != nil {
+		return ApplyResult{}, err
+	}
+	if set.report.Refused() {
+		r.metrics.PolicyLoads.Add(1, "refused")
+		return ApplyResult{}, &RejectedError{set.report}
+	}
+	if err := r.agreed(req.Plan, &set); err != nil {
+		return ApplyResult{}, err
+	}
+	set.origin = Origin{Kind: OriginPush, By: by.Name, From: by.Address, Reason: req.Reason, At: time.Now()}
+	if req.Plan != nil {
+		set.origin.Plan = req.Plan.Digest
+	}
+	return r.push(ctx, by, &set)
+}
+
+// mayPush says why nothing may be pushed to this instance now.
+func (r *Runtime) mayPush() error {
+	if err := r.from.accepts(); err != nil && !r.cfg.AllowPush {
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	log := r.control.Load()
+	if log == nil || !log.Loaded() {
+		return fmt.Errorf("%w: the control topic is not read yet", ErrNotReady)
+	}
+	return nil
+}
+
+// agreed compares a change with the plan that it is bound to.
+func (r *Runtime) agreed(p *PlanBinding, set *loadedSet) error {
+	now := r.rev.Load().digest
+	switch {
+	case p == nil:
+	case p.Revision != set.bundle.Digest:
+		return fmt.Errorf("%w: the plan is for revision %.12s, but these files are %.12s: plan again", ErrConflict, p.Revision, set.bundle.Digest)
+	case p.Base != now:
+		return fmt.Errorf("%w: the plan starts from revision %.12s, but %.12s is in force: plan again", ErrConflict, p.Base, now)
+	}
+	return nil
+}
+
+// push puts a set on the control topic and in force. The caller holds r.reloading.
+func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet) (ApplyResult, error) {
+	was := r.rev.Load()
+	out := ApplyResult{Revision: set.bundle.Digest, Before: was.digest, Rules: len(set.program.Rules()), Findings: set.report.Findings}
+	if err := r.opened().sameTopology(set); err != nil {
+		return ApplyResult{}, err
+	}
+	if err := within(by, was, set); err != nil {
+		return ApplyResult{}, err
+	}
+	revisions := control.NewRevisions(r.control.Load())
+	current, pushed := revisions.Current()
+	if was.same(set) && pushed && current.Digest == set.bundle.Digest {
+		out.Number = current.N
+		return out, nil
+	}
+	text, err := json.Marshal(set.bundle)
+	if err != nil {
+		return ApplyResult{}, fmt.Errorf("bundle: %w", err)
+	}
+	o := set.origin
+	rev, err := revisions.Push(ctx, control.Revision{
+		Digest: set.bundle.Digest, Base: current.Digest, By: o.By, From: o.From, Reason: o.Reason, Plan: o.Plan,
+		Origin: control.Origin{Kind: o.Kind, Commit: o.Commit, Ref: o.Ref},
+	}, text)
+	if errors.Is(err, control.ErrConflict) {
+		return ApplyResult{}, fmt.Errorf("%w: %w", ErrConflict, err)
+	} else if err != nil {
+		return ApplyResult{}, fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
+	}
+	out.Number, out.Changed = rev.N, true
+	out.Waiting = r.takePushed(ctx, set, rev.N)
+	return out, nil
+}
+
+// takePushed puts a revision of the control topic in force.
+func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int) (late []string) {
+	s := r.policies
+	s.accept()
+	s.mu.Lock()
+	s.taken, s.pushed = n, r.from.accepts() != nil
+	s.mu.Unlock()
+	if r.rev.Load().same(set) {
+		return nil
+	}
+	return r.putInForce(ctx, set)
+}
+
+// within refuses what is of teams that an actor may not change.
+func within(by Actor, was *revision, set *loadedSet) error {
+	if len(by.Teams) == 0 {
+		return nil
+	}
+	changes, err := program.DiffRules(
+		program.Written{Set: &was.bundle.Set, Provenance: was.bundle.Provenance},
+		program.Written{Set: &set.bundle.Set, Provenance: set.bundle.Provenance})
+	if err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if team, _, _ := strings.Cut(string(c.Rule), "/"); !by.MayChange(team) {
+			return fmt.Errorf("%w: %s may change what belongs to %s, and this changes %s %s",
+				ErrForeignTeam, by.Name, strings.Join(by.Teams, ", "), c.Section, c.Rule)
+		}
+	}
+	return nil
+}
+
+// pushedSet compiles a revision of the control topic; CUE is not evaluated.
+func (r *Runtime) pushedSet(rev control.Revision) (loadedSet, error) {
+	text, err := control.NewRevisions(r.control.Load()).Bundle(rev.Digest)
+	if err != nil {
+		return loadedSet{}, fmt.Errorf("%w: %w", ErrNotReady, err)
+	}
+	set, err := loadBundle(text)
+	if err != nil {
+		return loadedSet{}, err
+	}
+	set.origin = originOf(rev)
+	if set.report.Refused() {
+		return set, &RejectedError{set.report}
+	}
+	return set, nil
+}
+
+func originOf(rev control.Revision) Origin {
+	return Origin{
+		Kind: rev.Origin.Kind, Place: controlTopic, Commit: rev.Origin.Commit, Ref: rev.Origin.Ref,
+		By: rev.By, From: rev.From, Reason: rev.Reason, Plan: rev.Plan, At: rev.At,
+	}
+}

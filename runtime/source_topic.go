@@ -1,0 +1,131 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/control"
+)
+
+// topicOrigin is what was pushed to the control topic last; before the first push
+// the default set.
+type topicOrigin struct{ r *Runtime }
+
+// sourceTopic is what the setting policies says for it.
+const sourceTopic = "topic"
+
+func (o topicOrigin) load(ctx context.Context, how Loading) (loadedSet, error) {
+	log := o.r.control.Load()
+	if log == nil || !log.Loaded() {
+		if good := o.r.policies.good; good != nil { // until the topic is read
+			return *good, nil
+		}
+		return builtIn{}.load(ctx, how)
+	}
+	rev, ok := control.NewRevisions(log).Current()
+	if !ok {
+		return builtIn{}.load(ctx, how)
+	}
+	return o.r.pushedSet(rev)
+}
+
+func (o topicOrigin) watch(ctx context.Context, changed func()) {
+	for {
+		next := control.NewRevisions(o.r.control.Load()).Changed()
+		changed()
+		select {
+		case <-ctx.Done():
+			return
+		case <-next:
+		}
+	}
+}
+
+func (topicOrigin) accepts() error { return nil }
+
+// startFromTopic is the part that makes the newest pushed revision the one that
+// streams and sinks are opened by, before they are.
+func (r *Runtime) startFromTopic(ctx context.Context, ready func()) error {
+	if r.cfg.Policies == sourceTopic {
+		r.takeNewest(ctx)
+	}
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
+func (r *Runtime) takeNewest(ctx context.Context) {
+	set, err := r.loadSource(ctx)
+	if err == nil {
+		err = set.checkTopology(r.cfg)
+	}
+	if err != nil {
+		r.policies.refuse(refusal(&set, err))
+		r.log.Error("the policies that were pushed last do not run, others do", "revision", r.rev.Load().digest, "error", err)
+	} else if !r.rev.Load().same(&set) {
+		r.topology.Store(&set)
+		r.putInForce(ctx, &set)
+	}
+}
+
+// followPushes takes up what is pushed while another source is the one of truth,
+// where the operator allows that.
+func (r *Runtime) followPushes(ctx context.Context, ready func()) error {
+	ready()
+	revisions := control.NewRevisions(r.control.Load())
+	current, _ := revisions.Current()
+	r.policies.mu.Lock()
+	r.policies.taken = current.N // what was pushed before the start has had its time
+	r.policies.mu.Unlock()
+	for {
+		next := revisions.Changed()
+		r.takeUpPush(ctx, revisions)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next:
+		}
+	}
+}
+
+func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	current, ok := revisions.Current()
+	r.policies.mu.Lock()
+	taken := r.policies.taken
+	r.policies.mu.Unlock()
+	if !ok || current.N <= taken {
+		return
+	}
+	set, err := r.pushedSet(current)
+	if err == nil {
+		err = r.opened().sameTopology(&set)
+	}
+	if err != nil {
+		r.log.Error("policies that were pushed are not taken up", "revision", current.Digest, "error", err)
+		return
+	}
+	r.takePushed(ctx, &set, current.N)
+}
+
+// pushBack tells the fleet that the newest pushed revision has left a bound of its
+// probation here: the good one is pushed again. Who else was first is right, too.
+func (r *Runtime) pushBack(ctx context.Context, bad *revision, good *loadedSet) error {
+	revisions := control.NewRevisions(r.control.Load())
+	if current, ok := revisions.Current(); !ok || current.Digest != bad.digest {
+		return nil
+	}
+	text, err := json.Marshal(good.bundle)
+	if err != nil {
+		return err
+	}
+	_, err = revisions.Push(ctx, control.Revision{
+		Digest: good.bundle.Digest, Base: bad.digest, Reason: good.origin.Reason, Origin: control.Origin{Kind: OriginRollback},
+	}, text)
+	if errors.Is(err, control.ErrConflict) {
+		return nil
+	}
+	return err
+}
