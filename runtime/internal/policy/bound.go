@@ -20,7 +20,7 @@ func bound(limits Limits) (stop func(), err error) {
 	// The process is short-lived, so the collector may take its time until the limit
 	// nears. It gives up before it starves the evaluation: then the watch ends the process.
 	debug.SetMemoryLimit(limits.Memory * 9 / 10)
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(200)
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {

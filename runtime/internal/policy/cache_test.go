@@ -60,7 +60,7 @@ func TestCacheSparesTeams(t *testing.T) {
 			for _, p := range w.Packages {
 				evaluated = append(evaluated, p.Team)
 			}
-			return judgeHere(ctx, w, func(int, bool) {})
+			return judgeHere(ctx, w, func(int, *teamOutcome) {})
 		})
 		if err != nil {
 			t.Fatal(err)

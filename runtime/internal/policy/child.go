@@ -225,10 +225,11 @@ func ServeChild(in io.Reader, out, told io.Writer) error {
 	defer stop()
 	var a childAnswer
 	var one sync.Mutex
-	teams, found, err := judgeHere(context.Background(), r.Work, func(team int, done bool) {
+	teams, found, err := judgeHere(context.Background(), r.Work, func(team int, done *teamOutcome) {
 		word := beginTeam
-		if done {
+		if done != nil {
 			word = doneTeam
+			done.where = nil // the parent finds it again: here it would hold the syntax of all teams
 		}
 		one.Lock()
 		defer one.Unlock()

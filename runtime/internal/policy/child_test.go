@@ -104,6 +104,15 @@ func TestChildNamesTheTeamThatTakesTooMuch(t *testing.T) {
 	}
 }
 
+// A child lets go of what it has evaluated: what it holds grows with the largest
+// team and with what it answers, not with the syntax of all of them.
+func TestChildHoldsOneTeamAtATime(t *testing.T) {
+	b, found, err := compile(t.Context(), manyRules(5000, 100), Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 48 << 20})})
+	if err != nil || b == nil || len(b.Set.Teams) != 100 {
+		t.Error(found, err)
+	}
+}
+
 func TestProgress(t *testing.T) {
 	p := &progress{other: capped{left: maxTold}}
 	for _, part := range []string{"begin 0\nbeg", "in 2\ndone 0\n", "begin x\npanic: ", "no more", strings.Repeat("x", 3*maxTold)} {

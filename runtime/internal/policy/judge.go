@@ -26,7 +26,7 @@ func (o *Options) judge(ctx context.Context, work judgement) ([]teamOutcome, []d
 	if o.Child != nil {
 		return o.Child.judge(ctx, work)
 	}
-	return judgeHere(ctx, work, func(int, bool) {})
+	return judgeHere(ctx, work, func(int, *teamOutcome) {})
 }
 
 // teamsAtOnce bounds how many teams are evaluated at the same time, each in some
@@ -34,8 +34,8 @@ func (o *Options) judge(ctx context.Context, work judgement) ([]teamOutcome, []d
 const teamsAtOnce = 4
 
 // judgeHere evaluates in this process, some teams at the same time. It calls at
-// before and after each team, from several goroutines.
-func judgeHere(ctx context.Context, work judgement, at func(team int, done bool)) ([]teamOutcome, []diag.Diagnostic, error) {
+// before each team, with nil, and after it, from several goroutines.
+func judgeHere(ctx context.Context, work judgement, at func(team int, done *teamOutcome)) ([]teamOutcome, []diag.Diagnostic, error) {
 	n := len(work.Packages)
 	out, faults := make([]teamOutcome, n), make([]error, n)
 	next := make(chan int)
@@ -44,9 +44,9 @@ func judgeHere(ctx context.Context, work judgement, at func(team int, done bool)
 		workers.Go(func() {
 			for i := range next {
 				if faults[i] = ctx.Err(); faults[i] == nil {
-					at(i, false)
+					at(i, nil)
 					out[i], faults[i] = judgeTeam(work.Packages[i], work.Snapshot, work.Tags)
-					at(i, true)
+					at(i, &out[i])
 				}
 			}
 		})
