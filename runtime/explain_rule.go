@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -100,7 +100,7 @@ func (x *explainer) find(name string) (int32, error) {
 	for _, r := range ids {
 		ids = append(ids, r[strings.IndexByte(r, '/')+1:])
 	}
-	if near := policy.Nearest(id, ids); near != "" {
+	if near := spell.Nearest(id, ids); near != "" {
 		bad.Hint = "did you mean " + near + "?"
 	}
 	return 0, bad
@@ -158,7 +158,7 @@ func (x *explainer) acts(rule int32, in program.Input) bool {
 // nearest by its letters, and those that end like it.
 func (x *explainer) nearestNames(name string) (near []string) {
 	names := x.knownNames()
-	if n := policy.Nearest(name, names); n != "" {
+	if n := spell.Nearest(name, names); n != "" {
 		near = append(near, n)
 	}
 	last := name[strings.LastIndexByte(name, '_')+1:]

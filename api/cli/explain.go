@@ -61,7 +61,7 @@ refuses.`,
 		Args: atMostOneArg,
 	}
 	f := c.Flags()
-	f.StringVar(&x.question.Rule, "rule", "", "explain this rule: team/rule")
+	f.StringVar(&x.question.Rule, "rule", "", "explain this rule: its name, team/name, or section:team/name where two sections of a team share a name")
 	f.StringVar(&x.question.WhyNot, "why-not", "", "explain why this series, as it would leave, is missing")
 	f.StringVar(&x.question.Kind, "kind", "", "kind of SERIES: counter, gauge, meter, histogram (default what the catalogue knows)")
 	f.StringVar(&x.question.Origin, "origin", "", "origin of SERIES: native, sql, custom, system, event (default what the catalogue knows)")

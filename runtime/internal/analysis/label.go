@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/automaton"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -165,7 +166,7 @@ func (a *analyser) dropsUnknown(r *rule, labels *vocabulary) {
 			slices.ContainsFunc(labels.globs, func(s *automaton.Set) bool { return a.overlap(s, set) }) {
 			continue
 		}
-		if word := near(p, labels.there, slips(p)); word != "" {
+		if word := spell.Near(p, labels.there, slips(p)); word != "" {
 			a.add(diag.UnknownLabel, diag.Warning, r, "labels", fmt.Sprintf("%s matches no label that is known, and nearly %s", p, word),
 				fmt.Sprintf("did you mean %s?", word))
 		}
@@ -184,7 +185,7 @@ func (a *analyser) reportUnknown(v *vocabulary, what, nobody, otherwise string) 
 		uses := v.uses[name]
 		slices.SortFunc(uses, func(x, y use) int { return strings.Compare(x.rule.String()+x.field, y.rule.String()+y.field) })
 		hint := fmt.Sprintf(otherwise, name)
-		if word := near(name, v.there, slips(name)); word != "" {
+		if word := spell.Near(name, v.there, slips(name)); word != "" {
 			hint = fmt.Sprintf("did you mean %s?", word)
 		}
 		var notes []diag.Note

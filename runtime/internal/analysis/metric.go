@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/automaton"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -134,7 +135,7 @@ func (k *known) scopeHint(pattern, prefix string) string {
 			return "did you mean " + word + "?"
 		}
 	}
-	if s := nearScope(prefix, k.scopes); s != "" {
+	if s := spell.NearBeginning(prefix, k.scopes, farInClosed); s != "" {
 		return "did you mean " + s + "*?"
 	}
 	return "names of Flink's metrics begin with " + listed(k.roots())
@@ -157,7 +158,7 @@ func (k *known) nearName(pattern string, most int) string {
 	for to < len(k.names) && strings.HasPrefix(k.names[to], scope) {
 		to++
 	}
-	return near(pattern, k.names[from:to], most)
+	return spell.Near(pattern, k.names[from:to], most)
 }
 
 // isKnown reports whether a set has a name that is known.
@@ -169,19 +170,6 @@ func (a *analyser) isKnown(k *known, set *automaton.Set) bool {
 		}
 	}
 	return slices.ContainsFunc(k.shapes, func(s *automaton.Set) bool { return a.overlap(s, set) })
-}
-
-// nearScope returns the scope that the beginning of a name may be meant as.
-func nearScope(prefix string, scopes []string) string {
-	word, far := "", farInClosed+1
-	var t table
-	for _, s := range scopes {
-		head := prefix[:min(len(prefix), len(s))]
-		if d := t.distance(head, s, far); d < far {
-			word, far = s, d
-		}
-	}
-	return word
 }
 
 // roots are the scopes that are not within another one.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 )
 
 // names are those that a set declares, over all teams, for references to them.
@@ -42,7 +43,7 @@ func (c *checker) route(r Control, name string) {
 
 // suggest returns the hint for a name that does not exist.
 func suggest(name string, known []string) string {
-	if near := nearest(name, known); near != "" {
+	if near := spell.Nearest(name, known); near != "" {
 		return fmt.Sprintf("did you mean %s?", near)
 	}
 	if len(known) == 0 {

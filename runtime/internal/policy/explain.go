@@ -10,6 +10,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 )
 
 // An explainer turns what CUE says into findings: one for each mistake, at the
@@ -259,8 +260,8 @@ func (x *explainer) unknownField(name string, s *shape, variant string, pos toke
 	case len(owners) > 0:
 		d.Message = fmt.Sprintf("%s has no field %s", variant, name)
 		d.Hint = fmt.Sprintf("%s belongs to %s", name, strings.Join(owners, " and "))
-	case nearest(name, names) != "":
-		d.Hint = fmt.Sprintf("did you mean %s?", nearest(name, names))
+	case spell.Nearest(name, names) != "":
+		d.Hint = fmt.Sprintf("did you mean %s?", spell.Nearest(name, names))
 	case len(names) > 0:
 		d.Hint = "allowed here: " + strings.Join(names, ", ")
 	}

@@ -10,6 +10,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 )
 
 // one adds the finding for what CUE says about path, unless there is one already.
@@ -274,7 +275,7 @@ func (x *explainer) suggestion(s *shape, path []string) string {
 	}
 	for _, at := range slices.Backward(x.tree.find(path)) {
 		if text, ok := at.text(); ok {
-			if word := nearest(text, s.words); word != "" {
+			if word := spell.Nearest(text, s.words); word != "" {
 				return fmt.Sprintf("did you mean %q?", word)
 			}
 		}
@@ -349,7 +350,7 @@ func (x *explainer) reference(e errors.Error, path []string, format string, args
 		if format == msgUndefined && !strings.HasPrefix(name, "#") {
 			d.Message = "there is no entry " + name + " in what is looked up here"
 		}
-		if near := nearest(name, x.defined(format)); near != "" {
+		if near := spell.Nearest(name, x.defined(format)); near != "" {
 			d.Hint = fmt.Sprintf("did you mean %s?", near)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"cuelang.org/go/cue/token"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 )
 
 // policyField is the one top-level field of a policy set.
@@ -64,7 +65,7 @@ func (h *holeFinder) topLevel(name fieldName, s site) {
 	case name.computed:
 		d.Message = "a top-level pattern is not part of the policy"
 		d.Hint = "write it within a definition"
-	case nearest(name.text, []string{h.root}) != "":
+	case spell.Nearest(name.text, []string{h.root}) != "":
 		d.Hint = "did you mean " + h.root + "?"
 	case slices.Contains(sections, name.text):
 		d.Hint = fmt.Sprintf("write %s: %s: …", h.root, name.text)

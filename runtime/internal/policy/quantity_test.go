@@ -66,15 +66,3 @@ func FuzzParseDuration(f *testing.F) {
 		}
 	})
 }
-
-func TestNearest(t *testing.T) {
-	words := []string{"drop", "keep", "sample", "thin", "limit", "route", "brokers", "brokerPort"}
-	for s, want := range map[string]string{
-		"dorp": "drop", "Keep": "keep", "sampel": "sample", "sampl": "sample", "rou": "route", "limits": "limit",
-		"broker": "brokers", "xyz": "", "": "", "drop": "", "quantile": "",
-	} {
-		if got := nearest(s, words); got != want {
-			t.Errorf("%q: %q, want %q", s, got, want)
-		}
-	}
-}

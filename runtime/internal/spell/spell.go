@@ -1,14 +1,16 @@
-package analysis
+// Package spell guesses the word that somebody meant. It knows nothing of what
+// words are for, and of no language.
+package spell
 
 import (
 	"slices"
 	"strings"
 )
 
-// near returns the word that is least far from a pattern: by letters to insert,
+// Near returns the word that is least far from a pattern: by letters to insert,
 // remove, replace or swap with a neighbour, where * stands for any text and ? for
 // any letter. It is "" when all are further than most.
-func near(pattern string, words []string, most int) (word string) {
+func Near(pattern string, words []string, most int) (word string) {
 	far := most + 1
 	var t table
 	for _, w := range words {
@@ -17,6 +19,44 @@ func near(pattern string, words []string, most int) (word string) {
 		}
 	}
 	return word
+}
+
+// NearBeginning returns the word that the beginning of a pattern is least far from,
+// or "" when all are further than most.
+func NearBeginning(pattern string, words []string, most int) (word string) {
+	far := most + 1
+	var t table
+	for _, w := range words {
+		if d := t.distance(pattern[:min(len(pattern), len(w))], w, far); d < far {
+			word, far = w, d
+		}
+	}
+	return word
+}
+
+// maxGuess is how long a word may be for Nearest.
+const maxGuess = 64
+
+// Nearest returns the one of words that is most likely meant by s, or "" when
+// none is near: up to a third of the letters may differ, whether large or small,
+// or else one is the beginning of the other. It never is s itself.
+func Nearest(s string, words []string) string {
+	if len(s) > maxGuess {
+		return ""
+	}
+	best, far := "", max(1, len(s)/3)+1
+	var t table
+	for _, w := range words {
+		if d := t.distance(strings.ToLower(s), strings.ToLower(w), far); w != s && d < far {
+			best, far = w, d
+		}
+	}
+	for _, w := range words {
+		if best == "" && w != s && min(len(s), len(w)) >= 3 && (strings.HasPrefix(w, s) || strings.HasPrefix(s, w)) {
+			best = w
+		}
+	}
+	return best
 }
 
 // table is room for the rows of a distance.
