@@ -26,9 +26,10 @@ const module = "github.com/sluice-metrics/sluice"
 var may = map[string]string{
 	".": "api/cli",
 
-	"api/cli":    "api/rest api/client runtime runtime/metric runtime/diag",
+	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag",
 	"api/client": "runtime runtime/diag",
-	"api/rest":   "runtime runtime/metric runtime/diag",
+	"api/rest":   "api/auth runtime runtime/metric runtime/diag",
+	"api/auth":   "runtime",
 
 	"schema":   "",
 	"policies": "",

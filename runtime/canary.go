@@ -36,25 +36,25 @@ type CanaryRequest struct {
 
 // CanaryStatus tells of a canary and how it does against the rest.
 type CanaryStatus struct {
-	Revision   string     `json:"revision"` // of the candidate
-	Base       string     `json:"base"`     // of the set that governs the rest
-	By         string     `json:"by,omitempty"`
-	Reason     string     `json:"reason"`
-	Since      time.Time  `json:"since"`
-	Share      float64    `json:"share,omitempty"` // of the tasks
-	Partitions []int32    `json:"partitions,omitempty"`
-	Steps      []float64  `json:"steps,omitempty"`    // that follow; then it is put in force
-	NextStep   time.Time  `json:"next_step,omitzero"` // when the next one is due
-	Canary     CanarySide `json:"canary"`             // since the last change of what it governs
+	Revision   string     `json:"revision"`             // of the candidate
+	Base       string     `json:"base"`                 // of the set that governs the rest
+	By         string     `json:"by,omitempty"`         // who asked for it
+	Reason     string     `json:"reason"`               // in the words of who asked
+	Since      time.Time  `json:"since"`                // when it began
+	Share      float64    `json:"share,omitempty"`      // of the tasks
+	Partitions []int32    `json:"partitions,omitempty"` // that it governs
+	Steps      []float64  `json:"steps,omitempty"`      // that follow; then it is put in force
+	NextStep   time.Time  `json:"next_step,omitzero"`   // when the next one is due
+	Canary     CanarySide `json:"canary"`               // since the last change of what it governs
 	Rest       CanarySide `json:"rest"`
 	Unhealthy  string     `json:"unhealthy,omitempty"` // the bound that it has left
 	Ended      string     `json:"ended,omitempty"`     // promoted or aborted, and why; "": it runs
-	EndedAt    time.Time  `json:"ended_at,omitzero"`
+	EndedAt    time.Time  `json:"ended_at,omitzero"`   // when it did
 }
 
 // CanarySide is what one of the two sets has governed.
 type CanarySide struct {
-	Samples      int64            `json:"samples"`
+	Samples      int64            `json:"samples"`      // that came to it
 	On           float64          `json:"on"`           // share of the samples that went on, be it in an aggregate
 	Dispositions map[string]int64 `json:"dispositions"` // what became of the samples; in-flight ones were sent on
 	DeadLetters  int64            `json:"dead_letters"` // records that it made too large

@@ -23,6 +23,9 @@ type Config struct{ policy.Instance }
 // TLS secures the connections to the brokers.
 type TLS = policy.TLS
 
+// ListenTLS secures the HTTP endpoints.
+type ListenTLS = policy.ListenTLS
+
 // SASL authenticates to the brokers.
 type SASL = policy.SASL
 

@@ -38,17 +38,17 @@ type ShadowRequest struct {
 
 // ShadowStatus tells what a candidate would do otherwise.
 type ShadowStatus struct {
-	Revision string    `json:"revision"` // of the candidate
-	Base     string    `json:"base"`     // of the set in force that it is compared with
-	By       string    `json:"by,omitempty"`
-	Reason   string    `json:"reason"`
-	Since    time.Time `json:"since"`
-	Until    time.Time `json:"until,omitzero"`  // when it ends by itself; zero: when all series are compared
-	Compared int       `json:"compared"`        // series, in the pass that runs
-	Total    int       `json:"total"`           // series that are live
-	Passes   int       `json:"passes"`          // over all series
-	Ended    string    `json:"ended,omitempty"` // why; "": it runs
-	EndedAt  time.Time `json:"ended_at,omitzero"`
+	Revision string    `json:"revision"`          // of the candidate
+	Base     string    `json:"base"`              // of the set in force that it is compared with
+	By       string    `json:"by,omitempty"`      // who asked for it
+	Reason   string    `json:"reason"`            // in the words of who asked
+	Since    time.Time `json:"since"`             // when it began
+	Until    time.Time `json:"until,omitzero"`    // when it ends by itself; zero: when all series are compared
+	Compared int       `json:"compared"`          // series, in the pass that runs
+	Total    int       `json:"total"`             // series that are live
+	Passes   int       `json:"passes"`            // over all series
+	Ended    string    `json:"ended,omitempty"`   // why; "": it runs
+	EndedAt  time.Time `json:"ended_at,omitzero"` // when it did
 
 	// Impact is what differs, by the last pass that is complete. Samples and bytes
 	// are per second. OtherRule are the series that fare the same by another rule.

@@ -199,3 +199,6 @@ func number(v float64) float64 {
 	}
 	return v
 }
+
+// Revision is the digest of the policy set in force.
+func (r *Runtime) Revision() string { return r.rev.Load().digest }

@@ -41,7 +41,7 @@ func newSettings(flags *pflag.FlagSet, defaultFile string) *settings {
 // What an instance uses its address and its token for.
 const (
 	listenUsage = "address of the HTTP endpoints (default \"127.0.0.1:7070\")"
-	tokenUsage  = "reference to the bearer token that requests must carry, such as env://SLUICE_TOKEN; needed to listen beyond loopback"
+	tokenUsage  = "reference to a bearer token that may do everything, such as env://SLUICE_TOKEN"
 )
 
 // listen adds where an instance is reached and with which token.
@@ -50,8 +50,24 @@ func (s *settings) listen(usage, tokenUsage string) {
 	s.text("listen-token", tokenUsage, func(c *runtime.Config) *string { return &c.ListenToken })
 }
 
+// secured adds who may ask an instance, and how that is encrypted.
+func (s *settings) secured() {
+	tls := func(c *runtime.Config) *runtime.ListenTLS {
+		if c.ListenTLS == nil {
+			c.ListenTLS = &runtime.ListenTLS{}
+		}
+		return c.ListenTLS
+	}
+	s.text("tokens", "file of tokens with roles, see 'sluice token'; beyond loopback, this or --listen-token is needed", func(c *runtime.Config) *string { return &c.Tokens })
+	s.text("listen-cert", "file of the certificate of the HTTP endpoints; needed beyond loopback", func(c *runtime.Config) *string { return &tls(c).Cert })
+	s.text("listen-key", "file of its key", func(c *runtime.Config) *string { return &tls(c).Key })
+	s.text("listen-client-ca", "file of the certificates that client certificates must lead to; their roles are in --tokens", func(c *runtime.Config) *string { return &tls(c).ClientCA })
+	s.yes("listen-insecure", "listen beyond loopback without a certificate: something in front encrypts", func(c *runtime.Config) *bool { return &tls(c).Elsewhere })
+}
+
 // instance adds what every instance needs, be it a demo.
 func (s *settings) instance() {
+	s.secured()
 	s.text("data-dir", "directory for everything that is kept; without it, what is stored is gone at the end", func(c *runtime.Config) *string { return &c.DataDir })
 	s.text("policies", "directory of the policy set; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
 	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })

@@ -57,35 +57,35 @@ func param1[T any](c *call, name string) (none T) {
 func bodyOf[T any](c *call) T { return c.body.(T) }
 
 // read takes a request apart; an error says what is wrong with it.
-func (o *operation) read(c echo.Context) (*call, error) {
+func (o *operation) read(c echo.Context, asked *call) error {
 	req := c.Request()
-	asked := &call{params: map[string]any{}}
+	asked.params = map[string]any{}
 	query, err := url.ParseQuery(req.URL.RawQuery)
 	if err != nil {
-		return nil, wrong("%s", err)
+		return wrong("%s", err)
 	}
 	for name := range query {
 		if p := o.param(name); p == nil || p.in != inQuery {
-			return nil, o.noParam(name)
+			return o.noParam(name)
 		}
 	}
 	path, err := o.carriedBy(req.URL)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range o.params {
 		p := &o.params[i]
 		values := map[place][]string{inQuery: query[p.name], inPath: path[p.name], inHeader: req.Header.Values(p.name)}[p.in]
 		v, err := p.parse(values)
 		if err != nil {
-			return nil, wrong("%s: %s", p.name, err)
+			return wrong("%s: %s", p.name, err)
 		}
 		if v != nil {
 			asked.params[p.name] = v
 		}
 	}
 	asked.body, err = o.readBody(c)
-	return asked, err
+	return err
 }
 
 func (o *operation) noParam(name string) error {

@@ -2,8 +2,6 @@ package rest
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"mime"
 	"net"
@@ -59,41 +57,6 @@ func secure(next echo.HandlerFunc) echo.HandlerFunc {
 
 // open are the paths that a probe may ask without a token: they tell nothing.
 var open = map[string]bool{"/healthz": true, "/readyz": true}
-
-// bearer refuses requests without the token. The reference is resolved for each
-// request, so a changed token holds at once; the comparison takes the same time
-// wherever the two differ.
-func bearer(reference string) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if open[c.Request().URL.Path] {
-				return next(c)
-			}
-			want, err := runtime.Secret(reference)
-			if err != nil {
-				return echo.NewHTTPError(http.StatusServiceUnavailable, "the token to compare with cannot be read").SetInternal(err)
-			}
-			scheme, got, ok := strings.Cut(c.Request().Header.Get("Authorization"), " ")
-			ok = ok && strings.EqualFold(scheme, "Bearer")
-			a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
-			if !ok || subtle.ConstantTimeCompare(a[:], b[:]) != 1 {
-				c.Response().Header().Set("WWW-Authenticate", "Bearer")
-				return echo.NewHTTPError(http.StatusUnauthorized, "a bearer token is needed")
-			}
-			setActor(c, runtime.Actor{Name: "listen-token", Role: runtime.RoleAdmin})
-			c.Set(bearerKey, true)
-			return next(c)
-		}
-	}
-}
-
-// everybody lets in whoever can reach a loopback address, as who may do everything.
-func everybody(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		setActor(c, runtime.Actor{Name: "local", Role: runtime.RoleAdmin})
-		return next(c)
-	}
-}
 
 // actorKey is where the context of a request has its actor.
 const actorKey = "actor"

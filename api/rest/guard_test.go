@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/labstack/echo/v4"
 	"go.uber.org/goleak"
+
+	"github.com/sluice-metrics/sluice/runtime"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,7 +79,7 @@ func TestLocalHost(t *testing.T) {
 func TestBearer(t *testing.T) {
 	const token = "s3cret-t0ken"
 	t.Setenv("SLUICE_TEST_TOKEN", token)
-	h := behind(discard(), bearer("env://SLUICE_TEST_TOKEN"))
+	h := behind(discard(), (&gate{token: "env://SLUICE_TEST_TOKEN"}).check)
 	for _, c := range []struct {
 		path, authorization string
 		status              int
@@ -116,7 +118,7 @@ func TestBearer(t *testing.T) {
 
 func TestTokenChanges(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	h := behind(discard(), bearer("file://"+file))
+	h := behind(discard(), (&gate{token: "file://" + file}).check)
 	for _, token := range []string{"one", "two"} {
 		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -136,8 +138,8 @@ func TestUnreadableToken(t *testing.T) {
 	t.Setenv("SLUICE_TEST_EMPTY", "")
 	for _, reference := range []string{"env://SLUICE_TEST_NO_SUCH", "env://SLUICE_TEST_EMPTY", "file:///no/such/file-s3cret", "file://" + t.TempDir(), "s3cret"} {
 		var log bytes.Buffer
-		h := behind(slog.New(slog.NewTextHandler(&log, nil)), bearer(reference))
-		for _, tried := range []string{"", "Bearer ", "Bearer s3cret", "Bearer " + reference} {
+		h := behind(slog.New(slog.NewTextHandler(&log, nil)), (&gate{token: reference}).check)
+		for _, tried := range []string{"Bearer ", "Bearer s3cret", "Bearer " + reference} {
 			w := ask(h, "/", func(r *http.Request) { r.Header.Set("Authorization", tried) })
 			if w.Code != http.StatusServiceUnavailable {
 				t.Fatalf("%s with %q: status %d", reference, tried, w.Code)
@@ -176,6 +178,29 @@ func TestRefusedAddresses(t *testing.T) {
 	}
 	defer taken.Close()
 	const open = "--listen-token"
+	tls := func(cert, key, ca string, elsewhere bool) *runtime.ListenTLS {
+		return &runtime.ListenTLS{Cert: cert, Key: key, ClientCA: ca, Elsewhere: elsewhere}
+	}
+	for _, c := range []struct {
+		o    Options
+		text string
+	}{
+		{Options{Listen: "0.0.0.0:0", Token: "env://T"}, "in the clear"},
+		{Options{Listen: "0.0.0.0:0", TLS: tls("", "", "", true)}, "--tokens FILE"},
+		{Options{Listen: "0.0.0.0:0", Token: "env://T", TLS: tls("/no/such", "/no/such", "", false)}, "/no/such"},
+		{Options{Listen: "127.0.0.1:0", TLS: tls("/no/such", "", "", false)}, "belong together"},
+		{Options{Listen: "127.0.0.1:0", TLS: tls("", "/no/such", "", false)}, "belong together"},
+		{Options{Listen: "127.0.0.1:0", Token: "env://T", TLS: tls("a", "b", "c", false)}, "--listen-client-ca needs"},
+		{Options{Listen: "127.0.0.1:0", Tokens: "/x", TLS: tls("", "", "c", false)}, "--listen-client-ca needs"},
+		{Options{Listen: "127.0.0.1:0", Tokens: "/no/such"}, "/no/such"},
+		{Options{Listen: "192.0.2.1:0", Token: "env://T", TLS: tls("", "", "", true)}, "192.0.2.1"}, // not an address of this machine
+	} {
+		c.o.Log = discard()
+		s, err := New(nil, c.o)
+		if err == nil || s != nil || !strings.HasPrefix(err.Error(), "listen: ") || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%+v: error %v, want %q", c.o, err, c.text)
+		}
+	}
 	for _, c := range []struct{ listen, token, text string }{
 		{"", "", "host:port"},
 		{"7070", "", "host:port"},
@@ -189,7 +214,6 @@ func TestRefusedAddresses(t *testing.T) {
 		{"[::]:0", "", open},
 		{"10.0.0.1:0", "", open},
 		{"sluice.example:0", "", open},
-		{"192.0.2.1:0", "env://T", "192.0.2.1"}, // not an address of this machine
 	} {
 		s, err := New(nil, Options{Listen: c.listen, Token: c.token, Log: discard()})
 		if err == nil || s != nil || !strings.HasPrefix(err.Error(), "listen: ") || !strings.Contains(err.Error(), c.text) {

@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -111,33 +112,71 @@ func (o *operation) param(name string) *param {
 type server struct {
 	runtime  *runtime.Runtime
 	stopping context.Context // ends when the server stops taking requests
+	log      *slog.Logger
 }
 
-// handler checks a request, has it done, and answers.
+// handler checks a request, has it done, and answers. One that changes something
+// is audited, be it done or refused.
 func (s *server) handler(o *operation) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		actor := actorOf(c)
-		if !actor.May(o.role) {
-			return forbidden(actor, o.role)
-		}
-		if err := o.ownPage(c); err != nil {
-			return err
-		}
 		ctx, cancel := s.bound(c.Request().Context(), o)
 		defer cancel()
-		asked, err := o.read(c)
-		if err != nil {
-			return err
+		asked := &call{ctx: ctx, runtime: s.runtime, actor: actorOf(c)}
+		if !o.changes {
+			value, err := o.do(c, asked)
+			if err != nil {
+				return err
+			}
+			return o.write(c, ctx, value)
 		}
-		if err := patient(c); err != nil {
-			return err
-		}
-		asked.ctx, asked.runtime, asked.actor = ctx, s.runtime, actor
-		value, err := o.handle(asked)
+		before := s.runtime.Revision()
+		value, err := o.do(c, asked)
+		s.audit(o, asked, before, err)
 		if err != nil {
 			return err
 		}
 		return o.write(c, ctx, value)
+	}
+}
+
+// do has it done for who may ask for it, in the way it is to be asked for.
+func (o *operation) do(c echo.Context, asked *call) (any, error) {
+	if !asked.actor.May(o.role) {
+		return nil, forbidden(asked.actor, o.role)
+	}
+	if err := o.ownPage(c); err != nil {
+		return nil, err
+	}
+	if err := o.read(c, asked); err != nil {
+		return nil, err
+	}
+	if err := patient(c); err != nil {
+		return nil, err
+	}
+	return o.handle(asked)
+}
+
+// audit records what became of a change. An entry that cannot be written is in the log.
+func (s *server) audit(o *operation, asked *call, before string, err error) {
+	e := runtime.AuditEntry{
+		Actor: asked.actor, Operation: o.id, Target: asked.target, Reason: asked.reason,
+		Before: before, After: s.runtime.Revision(), Result: runtime.AuditDone,
+	}
+	for _, p := range o.params {
+		if e.Target == "" && p.in == inPath {
+			e.Target = asked.text(p.name)
+		}
+	}
+	if err != nil {
+		p := problemOf(err)
+		e.Error, e.Result = p.Code+": "+p.Detail, runtime.AuditRefused
+		if p.Status >= http.StatusInternalServerError {
+			e.Result = runtime.AuditFailed
+		}
+	}
+	// It is to be written even though the asker has gone.
+	if err := s.runtime.Audit(context.WithoutCancel(asked.ctx), e); err != nil {
+		s.log.Error("audit", "error", err)
 	}
 }
 

@@ -22,7 +22,9 @@ import (
 // Options say where the server listens and whom it answers.
 type Options struct {
 	Listen string // host:port; port 0 picks a free one
-	Token  string // reference to the bearer token that requests must carry; "": none, loopback only
+	Token  string // reference to a bearer token that may do everything; "": none
+	Tokens string // file of tokens and certificates with roles, see package auth; "": none
+	TLS    *runtime.ListenTLS
 	Log    *slog.Logger
 }
 
@@ -30,6 +32,7 @@ type Options struct {
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	tls      bool
 	log      *slog.Logger
 }
 
@@ -47,9 +50,13 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	if !loopback && o.Token == "" {
-		return nil, fmt.Errorf("listen: %s can be reached from other machines, and nothing would check who asks: "+
-			"give --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
+	who, err := newGate(&o, loopback)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	secured, err := newCertificates(o.TLS, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
@@ -61,16 +68,13 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	if loopback {
 		e.Use(localHost)
 	}
-	if o.Token != "" {
-		e.Use(bearer(o.Token))
-	} else {
-		e.Use(everybody)
-	}
+	e.Use(who.check)
 	stopping, stop := context.WithCancel(context.Background())
-	routes(e, r, stopping)
-	s := &Server{listener: l, log: o.Log, http: &http.Server{
+	routes(e, r, stopping, o.Log)
+	s := &Server{listener: l, log: o.Log, tls: secured != nil, http: &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+		TLSConfig: secured.config(),
+		ErrorLog:  slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}}
 	s.http.RegisterOnShutdown(stop)
 	return s, nil
@@ -88,7 +92,7 @@ func cannotListen(address string, err error) error {
 	return fmt.Errorf("listen: %s: %w", address, err)
 }
 
-func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context) {
+func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context, log *slog.Logger) {
 	get := func(path string, h echo.HandlerFunc) {
 		e.GET(path, h)
 		e.HEAD(path, h)
@@ -105,17 +109,28 @@ func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context) {
 		}
 		return c.String(http.StatusOK, "ready\n")
 	})
-	operate(e, &server{r, stopping})
+	operate(e, &server{r, stopping, log})
 	query(e.Group("/prometheus/api/v1"), r)
 }
 
 // URL is where the server is reached.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+func (s *Server) URL() string {
+	if s.tls {
+		return "https://" + s.listener.Addr().String()
+	}
+	return "http://" + s.listener.Addr().String()
+}
 
 // Run answers requests until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.listener) }()
+	go func() {
+		if s.tls {
+			failed <- s.http.ServeTLS(s.listener, "", "")
+			return
+		}
+		failed <- s.http.Serve(s.listener)
+	}()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("http: %w", err)

@@ -3,16 +3,12 @@ package rest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/sluice-metrics/sluice/policies"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -26,9 +22,9 @@ type site struct {
 
 const token = "right-token"
 
-// start runs an instance with the default policies, and what is added to them, and
-// one job that reports to it. It ends, and everything with it, at the end of the test.
-func start(t *testing.T, added ...string) *site {
+// start runs an instance with the default policies and one job that reports to
+// it. It ends, and everything with it, at the end of the test.
+func start(t *testing.T) *site {
 	t.Helper()
 	t.Setenv("SLUICE_TEST_TOKEN", token)
 	cfg, _, err := runtime.LoadConfig(t.Context(), "")
@@ -36,13 +32,6 @@ func start(t *testing.T, added ...string) *site {
 		t.Fatal(err)
 	}
 	cfg.Listen, cfg.Partitions = "127.0.0.1:0", 1
-	if len(added) > 0 {
-		cfg.Policies = t.TempDir()
-		text := "package policies\n\nimport \"github.com/sluice-metrics/sluice/schema\"\n\npolicy: {\n" + strings.Join(added, "") + "}\n"
-		if err := errors.Join(os.CopyFS(cfg.Policies, policies.FS), os.WriteFile(filepath.Join(cfg.Policies, "added.cue"), []byte(text), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	r, report, err := runtime.New(t.Context(), cfg, runtime.Options{Version: "test", Fleet: &runtime.FleetOptions{Jobs: 1}})
 	if err != nil || r == nil {
 		t.Fatalf("error %v, report %v", err, report)

@@ -16,23 +16,25 @@ import (
 // Instance is the configuration of one running process, as sluice.cue gives it.
 // Field names equal those of the schema's #Instance; a test compares the two.
 type Instance struct {
-	InstanceID  string   `json:"instanceID,omitempty"`
-	Brokers     []string `json:"brokers,omitempty"` // none: a broker runs inside the process
-	TLS         *TLS     `json:"tls,omitempty"`
-	SASL        *SASL    `json:"sasl,omitempty"`
-	Group       string   `json:"group"`
-	DataDir     string   `json:"dataDir,omitempty"` // "": a temporary one
-	Listen      string   `json:"listen"`
-	ListenToken string   `json:"listenToken,omitempty"` // secret reference
-	Policies    string   `json:"policies,omitempty"`    // directory, git+…, topic; "": the default set
-	AllowPush   bool     `json:"allowPush"`             // although policies are a directory or in git
-	Env         string   `json:"env,omitempty"`         // value of the set's @tag(env)
-	BrokerPort  int      `json:"brokerPort,omitempty"`  // of the broker inside the process; 0: any free one
-	Partitions  int      `json:"partitions,omitempty"`  // of topics that have to be made; 0: by the number of processors
-	Roles       []string `json:"roles,omitempty"`       // hop1, sinks; none: all
-	EgressAllow []string `json:"egressAllow,omitempty"` // networks
-	CacheBytes  string   `json:"cacheBytes"`            // see ParseSize
-	Log         Log      `json:"log"`
+	InstanceID  string     `json:"instanceID,omitempty"`
+	Brokers     []string   `json:"brokers,omitempty"` // none: a broker runs inside the process
+	TLS         *TLS       `json:"tls,omitempty"`
+	SASL        *SASL      `json:"sasl,omitempty"`
+	Group       string     `json:"group"`
+	DataDir     string     `json:"dataDir,omitempty"` // "": a temporary one
+	Listen      string     `json:"listen"`
+	ListenToken string     `json:"listenToken,omitempty"` // secret reference
+	Tokens      string     `json:"tokens,omitempty"`      // file
+	ListenTLS   *ListenTLS `json:"listenTLS,omitempty"`
+	Policies    string     `json:"policies,omitempty"`    // directory, git+…, topic; "": the default set
+	AllowPush   bool       `json:"allowPush"`             // although policies are a directory or in git
+	Env         string     `json:"env,omitempty"`         // value of the set's @tag(env)
+	BrokerPort  int        `json:"brokerPort,omitempty"`  // of the broker inside the process; 0: any free one
+	Partitions  int        `json:"partitions,omitempty"`  // of topics that have to be made; 0: by the number of processors
+	Roles       []string   `json:"roles,omitempty"`       // hop1, sinks; none: all
+	EgressAllow []string   `json:"egressAllow,omitempty"` // networks
+	CacheBytes  string     `json:"cacheBytes"`            // see ParseSize
+	Log         Log        `json:"log"`
 
 	Git       Git       `json:"git"`
 	Probation Probation `json:"probation"`
@@ -67,6 +69,14 @@ type TLS struct {
 	Cert       string `json:"cert,omitempty"`
 	Key        string `json:"key,omitempty"`
 	ServerName string `json:"serverName,omitempty"`
+}
+
+// ListenTLS secures the HTTP endpoints. Cert, Key and ClientCA are files.
+type ListenTLS struct {
+	Cert      string `json:"cert,omitempty"`
+	Key       string `json:"key,omitempty"`
+	ClientCA  string `json:"clientCA,omitempty"`  // of the certificates that clients may have
+	Elsewhere bool   `json:"elsewhere,omitempty"` // something in front of the process encrypts
 }
 
 // SASL authenticates to the brokers; Password is a secret reference.

@@ -20,9 +20,9 @@ type Load struct {
 // Volume is an amount of traffic. Samples and Bytes are per second where the
 // traffic tells of time, see Impact.Timed, and totals otherwise.
 type Volume struct {
-	Series  int     `json:"series"` // distinct by name and labels
-	Samples float64 `json:"samples"`
-	Bytes   float64 `json:"bytes"` // an estimate, see Differ
+	Series  int     `json:"series"`  // distinct by name and labels
+	Samples float64 `json:"samples"` // in the time that was looked at
+	Bytes   float64 `json:"bytes"`   // an estimate, see Differ
 }
 
 // Impact is what another program does to the same traffic.
@@ -54,14 +54,14 @@ const (
 
 // Moved is a group of series that get another verdict from the same rules.
 type Moved struct {
-	From     string   `json:"from"` // kept, dropped, sampled to 0.1, thinned to the last of 1m0s, …
-	To       string   `json:"to"`
+	From     string   `json:"from"`          // kept, dropped, sampled to 0.1, thinned to the last of 1m0s, …
+	To       string   `json:"to"`            // how the other program ends them
 	Was      *RuleAt  `json:"was,omitempty"` // the rule that decided; none: no rule did
 	By       *RuleAt  `json:"by,omitempty"`
-	Series   int      `json:"series"`
+	Series   int      `json:"series"` // how many
 	Before   Volume   `json:"before"` // what goes on of them; its Series counts as reported
 	After    Volume   `json:"after"`
-	Examples []string `json:"examples"`
+	Examples []string `json:"examples"` // in PromQL notation
 }
 
 // Relabel is a group of series that go on as another series, by the same rewrites.
@@ -70,17 +70,17 @@ type Relabel struct {
 	Labels   []string    `json:"labels"`          // that do, in order: "+new", "-gone", "~another value"
 	Scale    *[2]float64 `json:"scale,omitempty"` // factor for values before and after
 	By       []RuleAt    `json:"by"`              // rewrites that apply on one side only, or are changed
-	Series   int         `json:"series"`
-	Examples [][2]string `json:"examples"`
+	Series   int         `json:"series"`          // how many
+	Examples [][2]string `json:"examples"`        // before and after
 }
 
 // Reroute is a group of series that go on to other sinks or another stream.
 type Reroute struct {
 	From     string   `json:"from"` // "default sinks", "sinks a, b", "topic x"
-	To       string   `json:"to"`
+	To       string   `json:"to"`   // the sinks then
 	By       *RuleAt  `json:"by,omitempty"`
-	Series   int      `json:"series"`
-	Examples []string `json:"examples"`
+	Series   int      `json:"series"`   // how many
+	Examples []string `json:"examples"` // in PromQL notation
 }
 
 // Share is what goes on of the series of one task or team.
@@ -92,8 +92,8 @@ type Share struct {
 
 // RuleAt names a rule and where it is written.
 type RuleAt struct {
-	Section string   `json:"section"`
-	Rule    RuleID   `json:"rule"`
+	Section string   `json:"section"` // of the policy
+	Rule    RuleID   `json:"rule"`    // team/name
 	Pos     diag.Pos `json:"pos,omitzero"`
 }
 

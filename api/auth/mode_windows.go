@@ -1,0 +1,4 @@
+package auth
+
+// ownModes reports whether the modes of files say who may read them.
+const ownModes = false

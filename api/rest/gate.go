@@ -1,0 +1,139 @@
+package rest
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/sluice-metrics/sluice/api/auth"
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// gate tells who asks, and refuses who cannot say. Without a token, a file of
+// tokens and client certificates, whoever reaches the address may do everything.
+type gate struct {
+	token   string // reference; "": none
+	keyring *auth.Keyring
+	open    bool
+}
+
+// newGate refuses an address that others can reach where nobody would be checked,
+// or where tokens would cross the network for all to read.
+func newGate(o *Options, loopback bool) (*gate, error) {
+	var tls runtime.ListenTLS
+	if o.TLS != nil {
+		tls = *o.TLS
+	}
+	g := &gate{token: o.Token, open: o.Token == "" && o.Tokens == ""}
+	switch {
+	case tls.ClientCA != "" && (o.Tokens == "" || tls.Cert == ""):
+		return nil, errors.New("--listen-client-ca needs --listen-cert and --listen-key, and --tokens, which says what role a certificate has")
+	case !loopback && g.open:
+		return nil, fmt.Errorf("%s can be reached from other machines, and nothing would check who asks: "+
+			"give --tokens FILE (see 'sluice token') or --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
+	case !loopback && tls.Cert == "" && !tls.Elsewhere:
+		return nil, fmt.Errorf("%s can be reached from other machines, and tokens would cross the network in the clear: "+
+			"give --listen-cert and --listen-key, or --listen-insecure where something in front of it encrypts", o.Listen)
+	case o.Tokens != "":
+		keyring, err := auth.Open(o.Tokens, o.Log)
+		if err != nil {
+			return nil, fmt.Errorf("--tokens: %w", err)
+		}
+		g.keyring = keyring
+	}
+	return g, nil
+}
+
+// unguarded are the paths that a probe may ask without a token: they tell nothing.
+var unguarded = map[string]bool{"/healthz": true, "/readyz": true}
+
+// check lets in who may ask for anything at all.
+func (g *gate) check(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if unguarded[c.Request().URL.Path] {
+			return next(c)
+		}
+		actor, byToken, err := g.who(c.Request())
+		if err != nil {
+			return g.refuse(c, err)
+		}
+		setActor(c, actor)
+		if byToken {
+			c.Set(bearerKey, true)
+		}
+		return next(c)
+	}
+}
+
+// errNoToken says that a request says nothing of who sends it.
+var errNoToken = errors.New("a bearer token is needed")
+
+// who tells who sends a request, and whether a token says so.
+func (g *gate) who(req *http.Request) (a runtime.Actor, byToken bool, err error) {
+	if g.open {
+		return runtime.Actor{Name: "local", Role: runtime.RoleAdmin}, false, nil
+	}
+	if header := req.Header.Get("Authorization"); header != "" {
+		scheme, secret, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return a, false, errNoToken
+		}
+		a, err = g.bearer(secret)
+		return a, true, err
+	}
+	if req.TLS != nil && len(req.TLS.VerifiedChains) > 0 && g.keyring != nil {
+		a, err = g.keyring.Certificate(namesOf(req.TLS.VerifiedChains[0][0]))
+		return a, false, err
+	}
+	return a, false, errNoToken
+}
+
+// bearer tells whose token it is. The reference is resolved for each request, so a
+// changed token holds at once; comparing takes the same time wherever two differ.
+func (g *gate) bearer(secret string) (runtime.Actor, error) {
+	if g.token != "" {
+		want, err := runtime.Secret(g.token)
+		if err != nil {
+			return runtime.Actor{}, fmt.Errorf("%w: %w", auth.ErrNoFile, err)
+		}
+		a, b := sha256.Sum256([]byte(secret)), sha256.Sum256([]byte(want))
+		if subtle.ConstantTimeCompare(a[:], b[:]) == 1 {
+			return runtime.Actor{Name: "listen-token", Role: runtime.RoleAdmin}, nil
+		}
+	}
+	if g.keyring != nil {
+		return g.keyring.Bearer(secret, time.Now())
+	}
+	return runtime.Actor{}, auth.ErrUnknown
+}
+
+// namesOf lists what a certificate may be known by.
+func namesOf(c *x509.Certificate) []string {
+	names := append([]string{c.Subject.CommonName}, c.DNSNames...)
+	for _, u := range c.URIs {
+		names = append(names, u.String())
+	}
+	return names
+}
+
+// refuse answers who was not let in.
+func (g *gate) refuse(c echo.Context, err error) error {
+	if errors.Is(err, auth.ErrNoFile) {
+		return echo.NewHTTPError(http.StatusServiceUnavailable, "the tokens to compare with cannot be read").SetInternal(err)
+	}
+	c.Response().Header().Set("WWW-Authenticate", "Bearer")
+	switch {
+	case errors.Is(err, auth.ErrExpired):
+		return refuse(http.StatusUnauthorized, "token-expired", "the bearer token has expired")
+	case errors.Is(err, auth.ErrUnknown):
+		return refuse(http.StatusUnauthorized, "token-unknown", "the bearer token, or the certificate, is not known")
+	}
+	return refuse(http.StatusUnauthorized, "no-token", "a bearer token is needed")
+}
