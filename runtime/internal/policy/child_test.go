@@ -94,7 +94,7 @@ func TestChildNamesTheTeamThatTakesTooMuch(t *testing.T) {
 		snap["teams/"+team+"/policy.cue"] = []byte("package policies\npolicy: team: \"" + team + "\"\n")
 	}
 	snap["teams/bb/policy.cue"] = []byte("package policies\nimport \"strings\"\npolicy: team: \"bb\"\n" +
-		`_a: strings.Repeat("x", 1_000_000)` + "\n" + `policy: description: strings.Repeat(_a, 900)` + "\n")
+		`_a: strings.Repeat("x", 1_000_000)` + "\n" + `policy: description: strings.Repeat(_a, 200)` + "\n")
 	_, found, err := compile(t.Context(), snap, Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 100 << 20})})
 	if err != nil || len(found) != 1 || found[0].Code != diag.TooExpensive {
 		t.Fatal(found, err)
