@@ -16,8 +16,9 @@ import (
 // revision is a policy set in force.
 type revision struct {
 	digest    string
-	bundle    *policy.Bundle // that program was compiled from
-	program   *program.Program
+	bundle    *policy.Bundle   // that program was compiled from
+	plain     *program.Program // as the set has it
+	program   *program.Program // under the overrides that hold
 	origin    Origin
 	since     time.Time // put in force
 	documents documents
@@ -26,7 +27,7 @@ type revision struct {
 
 func newRevision(set *loadedSet) *revision {
 	return &revision{
-		digest: set.bundle.Digest, bundle: set.bundle, program: set.program, origin: set.origin,
+		digest: set.bundle.Digest, bundle: set.bundle, plain: set.program, program: set.program, origin: set.origin,
 		since: time.Now(), replaced: make(chan struct{}),
 	}
 }
@@ -34,7 +35,7 @@ func newRevision(set *loadedSet) *revision {
 // same reports whether two revisions decide the same, and are written the same.
 // Rules may differ with the date: they expire.
 func (rev *revision) same(set *loadedSet) bool {
-	return rev.digest == set.bundle.Digest && slices.Equal(rev.program.Rules(), set.program.Rules())
+	return rev.digest == set.bundle.Digest && slices.Equal(rev.plain.Rules(), set.program.Rules())
 }
 
 // apply lets the hop run a revision: its workers go over with their next batch,
@@ -79,8 +80,15 @@ func (r *Runtime) putInForce(ctx context.Context, set *loadedSet) (late []string
 	return late
 }
 
-// enforce puts a revision in force, in every hop that there is or will be.
+// enforce puts a revision in force, under the overrides that hold.
 func (r *Runtime) enforce(rev *revision) (was *revision) {
+	r.overriding.mu.Lock()
+	defer r.overriding.mu.Unlock()
+	return r.swap(r.under(rev))
+}
+
+// swap lets every hop that there is or will be run a revision. r.overriding.mu is held.
+func (r *Runtime) swap(rev *revision) (was *revision) {
 	r.adopt(rev)
 	r.mu.Lock()
 	was = r.rev.Swap(rev)

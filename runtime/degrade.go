@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
 )
@@ -119,45 +118,37 @@ func (r *Runtime) logStep(was ladder.Step) {
 	}
 }
 
-// Degrade sets the step of degradation by hand, for a time (from MinDegradeTime
-// to MaxDegradeTime) and with a reason of 3 to 500 characters; afterwards it is
-// automatic again. P0 gives nothing up, whatever the measures say. Errors wrap
-// ErrRejected, or ErrNoDegrade.
-func (r *Runtime) Degrade(step string, length time.Duration, reason string) (DegradeStatus, error) {
-	to, ok := ladder.ParseStep(step)
-	n := utf8.RuneCountInString(reason)
-	switch {
-	case !ok:
-		return DegradeStatus{}, fmt.Errorf("%w: step: %q is none of P0, P1, P2, P3", ErrRejected, step)
-	case length < MinDegradeTime || length > MaxDegradeTime:
+// Degrade sets the step of degradation by hand in the whole fleet, for a time (from
+// MinDegradeTime to MaxDegradeTime) and with a reason of 3 to 500 characters;
+// afterwards it is automatic again. P0 gives nothing up, whatever the measures say.
+// It is an override. Errors wrap ErrRejected, ErrNoDegrade, or what SetOverride says.
+func (r *Runtime) Degrade(ctx context.Context, by Actor, step string, length time.Duration, reason string) (DegradeStatus, error) {
+	if _, ok := ladder.ParseStep(step); ok && (length < MinDegradeTime || length > MaxDegradeTime) {
 		return DegradeStatus{}, fmt.Errorf("%w: for: %v is not from %v to 7d", ErrRejected, length, MinDegradeTime)
-	case n < 3 || n > 500:
-		return DegradeStatus{}, fmt.Errorf("%w: reason: write 3 to 500 characters", ErrRejected)
 	}
-	d := r.degradation
-	d.mu.Lock()
-	if !climbable(d.control.Plan()) {
-		d.mu.Unlock()
-		return DegradeStatus{}, ErrNoDegrade
+	req := OverrideRequest{Kind: OverrideStep, Target: step, For: length, Reason: reason}
+	if _, err := r.SetOverride(ctx, by, req); err != nil {
+		return DegradeStatus{}, err
 	}
-	now := d.now()
-	d.control.Force(ladder.Hand{Step: to, Until: now.Add(length), Reason: reason, Set: now})
-	d.step.Store(uint32(to))
-	r.log.Warn("degradation is set by hand", "step", to, "until", now.Add(length).UTC().Format(time.RFC3339), "reason", reason)
-	d.mu.Unlock()
 	return *r.DegradeStatus(), nil
 }
 
-// AutoDegrade ends a step that was set by hand, if there is one.
-func (r *Runtime) AutoDegrade() DegradeStatus {
+// AutoDegrade ends a step that was set by hand, if there is one. Errors are those
+// of EndOverride.
+func (r *Runtime) AutoDegrade(ctx context.Context, by Actor) (DegradeStatus, error) {
+	err := r.EndOverride(ctx, by, OverrideStep)
+	if err != nil && !errors.Is(err, ErrNoOverride) {
+		return DegradeStatus{}, err
+	}
+	return *r.DegradeStatus(), nil
+}
+
+// degrades reports whether a step would give anything up.
+func (r *Runtime) degrades() bool {
 	d := r.degradation
 	d.mu.Lock()
-	if d.control.Release() {
-		r.log.Info("degradation is automatic again", "step", d.control.InForce())
-	}
-	d.step.Store(uint32(d.control.InForce()))
-	d.mu.Unlock()
-	return *r.DegradeStatus()
+	defer d.mu.Unlock()
+	return climbable(d.control.Plan())
 }
 
 func climbable(p *ladder.Plan) bool {

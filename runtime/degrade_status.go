@@ -31,9 +31,10 @@ type DegradeCause struct {
 
 // DegradeHand is a step that somebody has set.
 type DegradeHand struct {
-	Step   string    `json:"step"`   // P0, P1, P2 or P3
-	Until  time.Time `json:"until"`  // when the measures decide again
-	Reason string    `json:"reason"` // in the words of who set it
+	Step   string    `json:"step"`         // P0, P1, P2 or P3
+	Until  time.Time `json:"until"`        // when the measures decide again
+	Reason string    `json:"reason"`       // in the words of who set it
+	By     string    `json:"by,omitempty"` // who set it
 }
 
 // DegradeMeasure is a measure and its bounds: memory and cpu as shares,
@@ -80,7 +81,7 @@ func (r *Runtime) DegradeStatus() *DegradeStatus {
 	s := &DegradeStatus{Step: auto.String(), Since: since, Measures: []DegradeMeasure{}, Rules: []DegradeRule{}}
 	if h := d.control.Hand(); h != nil {
 		s.Step, s.Since, s.Automatic = h.Step.String(), h.Set, auto.String()
-		s.Hand = &DegradeHand{h.Step.String(), h.Until, h.Reason}
+		s.Hand = &DegradeHand{h.Step.String(), h.Until, h.Reason, h.By}
 	} else if cause.Bound > 0 {
 		s.Cause = &DegradeCause{cause.Measure.String(), cause.Value, cause.Bound}
 	}

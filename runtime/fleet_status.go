@@ -23,17 +23,18 @@ type FleetStatus struct {
 
 // FleetInstance is one instance.
 type FleetInstance struct {
-	Name     string    `json:"name"`
-	This     bool      `json:"this,omitempty"`    // the one that was asked
-	Address  string    `json:"address,omitempty"` // URL of its API
-	Version  string    `json:"version,omitempty"` // of the program
-	Roles    []string  `json:"roles,omitempty"`   // none: all
-	Revision string    `json:"revision"`          // of the policy set in force
-	State    string    `json:"state"`             // ready, waiting, or stale: not heard of for 10 s
-	Waiting  string    `json:"waiting,omitempty"` // for what
-	Error    string    `json:"error,omitempty"`   // why the last policy set was not taken up
-	Started  time.Time `json:"started"`
-	Heard    time.Time `json:"heard"` // last heartbeat, by the clock of the instance that was asked
+	Name      string    `json:"name"`
+	This      bool      `json:"this,omitempty"`      // the one that was asked
+	Address   string    `json:"address,omitempty"`   // URL of its API
+	Version   string    `json:"version,omitempty"`   // of the program
+	Roles     []string  `json:"roles,omitempty"`     // none: all
+	Revision  string    `json:"revision"`            // of the policy set in force
+	State     string    `json:"state"`               // ready, waiting, or stale: not heard of for 10 s
+	Waiting   string    `json:"waiting,omitempty"`   // for what
+	Overrides int       `json:"overrides,omitempty"` // that it has in force
+	Error     string    `json:"error,omitempty"`     // why the last policy set was not taken up
+	Started   time.Time `json:"started"`
+	Heard     time.Time `json:"heard"` // last heartbeat, by the clock of the instance that was asked
 }
 
 // States of an instance.
@@ -65,7 +66,7 @@ func (r *Runtime) SetAddress(url string) { r.address.Store(&url) }
 func (r *Runtime) self() control.Instance {
 	in := control.Instance{
 		Name: r.name, Version: r.opts.Version, Roles: r.cfg.Roles, Revision: r.rev.Load().digest,
-		State: StateReady, Started: r.started,
+		State: StateReady, Started: r.started, Overrides: r.overriding.count(),
 	}
 	if a := r.address.Load(); a != nil {
 		in.Address = *a
@@ -127,7 +128,7 @@ func (r *Runtime) Fleet() FleetStatus {
 	for _, h := range control.NewInstances(log).List() {
 		in := FleetInstance{
 			Name: h.Name, This: h.Name == r.name, Address: h.Address, Version: h.Version, Roles: h.Roles, Revision: h.Revision,
-			State: h.State, Waiting: h.Waiting, Error: h.Error, Started: h.Started, Heard: h.At,
+			State: h.State, Waiting: h.Waiting, Overrides: h.Overrides, Error: h.Error, Started: h.Started, Heard: h.At,
 		}
 		if h.Stale {
 			in.State = StateStale

@@ -55,6 +55,7 @@ type Runtime struct {
 
 	degradation *degradation
 	rollouts    *rollouts
+	overriding  overriding
 	halts       halts       // of streams
 	taps        engine.Taps // of streams
 	tops        tops
@@ -138,6 +139,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 		{Name: "newest policies", Run: r.startFromTopic},
 		{Name: "audit", Run: r.writeAudit},
 		{Name: "heartbeat", Run: r.heartbeat},
+		{Name: "overrides", Run: r.followOverrides},
 		{Name: "wiring", Run: r.wire},
 	}
 	if r.cfg.does(roleHop1) {
@@ -409,6 +411,7 @@ func (r *Runtime) Status() Status {
 	if x := r.Rollout(); x.Canary != nil || x.Shadow != nil {
 		s.Rollout = &x
 	}
+	s.Overrides = r.Overrides()
 	if d := r.DegradeStatus(); len(d.Rules) > 0 || d.Hand != nil {
 		s.Degrade = d
 	}

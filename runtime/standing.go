@@ -53,6 +53,20 @@ func (s *standing) begin(set *loadedSet, rev *revision, now measures) {
 	}
 }
 
+// overridden notes that the set in force goes on with another program. What went
+// on before is no measure of it any more.
+func (s *standing) overridden(was, is *revision, now measures) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rev != was {
+		return
+	}
+	s.rev, s.mark = is, now
+	if s.trial != nil {
+		s.trial.from, s.trial.before = now, -1
+	}
+}
+
 // switched notes who runs the set that was put in force last.
 func (s *standing) switched(rev *revision, late []string) {
 	s.mu.Lock()

@@ -15,21 +15,22 @@ import (
 
 // Status is what an instance does at a moment: the JSON of /api/v1/status.
 type Status struct {
-	Version  string         `json:"version"`           // of Sluice
-	Revision string         `json:"revision"`          // of the policy set
-	Policies string         `json:"policies"`          // where it came from
-	Policy   PolicyStatus   `json:"policy"`            // that set, and where sets come from
-	Started  time.Time      `json:"started"`           // when the process did
-	Ready    bool           `json:"ready"`             // it does all it is there for
-	Waiting  string         `json:"waiting,omitempty"` // for what, while not ready
-	Brokers  []string       `json:"brokers"`           // host:port
-	Embedded bool           `json:"embedded"`          // the broker runs inside this process
-	Streams  map[string]Hop `json:"streams,omitempty"`
-	Sinks    map[string]Hop `json:"sinks,omitempty"`
-	Store    *StoreStatus   `json:"store,omitempty"`
-	Budgets  []BudgetStatus `json:"budgets,omitempty"`
-	Rollout  *RolloutStatus `json:"rollout,omitempty"` // when there is a candidate, or was one
-	Degrade  *DegradeStatus `json:"degrade,omitempty"` // when the set has rules that give something up
+	Version   string         `json:"version"`           // of Sluice
+	Revision  string         `json:"revision"`          // of the policy set
+	Policies  string         `json:"policies"`          // where it came from
+	Policy    PolicyStatus   `json:"policy"`            // that set, and where sets come from
+	Started   time.Time      `json:"started"`           // when the process did
+	Ready     bool           `json:"ready"`             // it does all it is there for
+	Waiting   string         `json:"waiting,omitempty"` // for what, while not ready
+	Brokers   []string       `json:"brokers"`           // host:port
+	Embedded  bool           `json:"embedded"`          // the broker runs inside this process
+	Streams   map[string]Hop `json:"streams,omitempty"`
+	Sinks     map[string]Hop `json:"sinks,omitempty"`
+	Store     *StoreStatus   `json:"store,omitempty"`
+	Budgets   []BudgetStatus `json:"budgets,omitempty"`
+	Rollout   *RolloutStatus `json:"rollout,omitempty"`   // when there is a candidate, or was one
+	Overrides []Override     `json:"overrides,omitempty"` // what holds besides the policies
+	Degrade   *DegradeStatus `json:"degrade,omitempty"`   // when the set has rules that give something up
 }
 
 // Hop is the ledger of one stream or one sink, and where its partitions stand.

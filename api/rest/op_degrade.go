@@ -31,7 +31,7 @@ func degradeOperations() []operation {
 		summary: "End a step of degradation that was set by hand",
 		about:   "The answer is the status after it. Without such a step nothing changes.",
 		answer:  runtime.DegradeStatus{},
-		handle:  func(c *call) (any, error) { return c.runtime.AutoDegrade(), nil },
+		handle:  func(c *call) (any, error) { return c.runtime.AutoDegrade(c.ctx, c.actor) },
 	}}
 }
 
@@ -42,5 +42,5 @@ func setDegrade(c *call) (any, error) {
 	if err != nil {
 		return nil, wrong(`for: %q is not a duration such as "30m" or "1h30m"`, body.For)
 	}
-	return c.runtime.Degrade(body.Step, length, body.Reason)
+	return c.runtime.Degrade(c.ctx, c.actor, body.Step, length, body.Reason)
 }

@@ -18,16 +18,16 @@ const (
 
 // Instance is what one instance says of itself, every BeatEvery.
 type Instance struct {
-	Name     string    `json:"name"`               // without a slash, of its own in the fleet
-	Address  string    `json:"address,omitempty"`  // URL of its API; "" when it does not say
-	Version  string    `json:"version,omitempty"`  // of the program
-	Roles    []string  `json:"roles,omitempty"`    // none: all
-	Revision string    `json:"revision"`           // digest of the policy set in force
-	State    string    `json:"state"`              // ready or waiting
-	Waiting  string    `json:"waiting,omitempty"`  // for what
-	Error    string    `json:"error,omitempty"`    // why the last policy set was not taken up
-	Override int64     `json:"override,omitempty"` // newest change of overrides that it has taken up, see Overrides.Seen
-	Started  time.Time `json:"started"`
+	Name      string    `json:"name"`                // without a slash, of its own in the fleet
+	Address   string    `json:"address,omitempty"`   // URL of its API; "" when it does not say
+	Version   string    `json:"version,omitempty"`   // of the program
+	Roles     []string  `json:"roles,omitempty"`     // none: all
+	Revision  string    `json:"revision"`            // digest of the policy set in force
+	State     string    `json:"state"`               // ready or waiting
+	Waiting   string    `json:"waiting,omitempty"`   // for what
+	Error     string    `json:"error,omitempty"`     // why the last policy set was not taken up
+	Overrides int       `json:"overrides,omitempty"` // that it has in force
+	Started   time.Time `json:"started"`
 }
 
 // Heard is an instance and when it was last heard of.

@@ -7,6 +7,7 @@ type Hand struct {
 	Step   Step
 	Until  time.Time
 	Reason string
+	By     string // who set it
 	Set    time.Time
 }
 

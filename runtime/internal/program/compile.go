@@ -20,6 +20,18 @@ type Options struct {
 	// Provenance places findings and rules where their authors wrote them. It may
 	// be nil.
 	Provenance policy.Provenance
+
+	// Overrides switch off what the set has on.
+	Overrides []Override
+}
+
+// Override switches a rule, or tasks, off. One of Rule and Tasks is given.
+type Override struct {
+	ID      string // of one on tasks: its entry is the rule override/ID
+	Section string // of Rule
+	Rule    RuleID // that is off; one that the set has not, or not in force, stays as it is
+	Tasks   string // pattern of the tasks that are off
+	Why     string // who, why and until when, for people
 }
 
 // Compile turns a policy set into a program. It reports what would not run:
@@ -27,7 +39,7 @@ type Options struct {
 // package policy has loaded has none of these. The program is nil when a finding
 // is an error.
 func Compile(set *policy.Set, opts Options) (*Program, []diag.Diagnostic) {
-	c := &compiler{set: set, from: opts.Provenance}
+	c := &compiler{set: set, from: opts.Provenance, overrides: opts.Overrides}
 	if !opts.Today.IsZero() {
 		c.today = opts.Today.UTC().Format(time.DateOnly)
 	}
@@ -58,6 +70,17 @@ type compiler struct {
 	today    string // 2026-12-31, "" when nothing expires
 	rules    []rule
 	findings []diag.Diagnostic
+
+	overrides []Override
+}
+
+// off switches a rule off that an override is on.
+func (c *compiler) off(r *rule) {
+	for i := range c.overrides {
+		if o := &c.overrides[i]; o.Tasks == "" && o.Rule == r.ID && o.Section == r.Section && r.Inert == "" {
+			r.Inert = o.Why
+		}
+	}
 }
 
 // fail reports an error at path, or at the closest field around it whose place is known.
@@ -129,6 +152,7 @@ func (c *compiler) ordered(o *policy.Ordered, team, section, name, action string
 	case o.Expires != "" && c.today >= o.Expires:
 		r.Inert = "expired on " + o.Expires
 	}
+	c.off(&r)
 	r.match = c.selector(&o.Match, path+".match")
 	if o.Unless != nil {
 		unless := c.selector(o.Unless, path+".unless")

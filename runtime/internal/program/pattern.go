@@ -184,3 +184,13 @@ func (ps patterns) match(v string) bool {
 	}
 	return false
 }
+
+// Matcher returns what tells whether a value matches a pattern as policies have
+// it: a glob, or RE2 after "re:".
+func Matcher(text string) (func(value string) bool, error) {
+	p, err := newPattern(text)
+	if err != nil {
+		return nil, err
+	}
+	return p.match, nil
+}

@@ -98,6 +98,7 @@ func (c *compiler) taskSection(set *policy.Set) tasks {
 		if until := e.value.Until; until != "" && c.today > until {
 			r.Inert = "held until " + until
 		}
+		c.off(&r)
 		ps := c.patterns(e.value.Match.Tasks, path+".match.tasks")
 		if r.Inert == "" {
 			t.entries = append(t.entries, taskEntry{
@@ -106,11 +107,30 @@ func (c *compiler) taskSection(set *policy.Set) tasks {
 		}
 		c.rules = append(c.rules, r)
 	}
+	t.entries = append(t.entries, c.tasksOff()...)
 	t.index = newIndex(len(t.entries))
 	for i := range t.entries {
 		t.index.add(int32(i), t.entries[i].match)
 	}
 	return t
+}
+
+// overrideTeam stands where a rule has its team, for the entries of overrides.
+const overrideTeam = "override"
+
+// tasksOff compiles the overrides on tasks: entries that hold for tasks of all teams.
+func (c *compiler) tasksOff() (entries []taskEntry) {
+	for _, o := range c.overrides {
+		if o.Tasks == "" {
+			continue
+		}
+		r := rule{Rule: Rule{ID: RuleID(overrideTeam + "/" + o.ID), Section: SectionTask, Action: "disable", Description: o.Why}}
+		entries = append(entries, taskEntry{
+			match: c.patterns([]string{o.Tasks}, string(r.ID)), disabled: true, rule: int32(len(c.rules)),
+		})
+		c.rules = append(c.rules, r)
+	}
+	return entries
 }
 
 // compareTasks puts the platform's entries first, then goes by name.
