@@ -154,8 +154,8 @@ func TestDegradeByHand(t *testing.T) {
 			r.publish(t, "flink.native", flat("t-1", m, "gauge", at.UnixMilli(), "1"))
 		}
 	}
-	s, err := r.Degrade("P2", 7*24*time.Hour, "the store is being moved")
-	if err != nil || s.Step != "P2" || s.Automatic != "P0" || s.Hand == nil || s.Hand.Reason != "the store is being moved" || s.Cause != nil {
+	s, err := r.Degrade(t.Context(), operator, "P2", 7*24*time.Hour, "the store is being moved")
+	if err != nil || s.Step != "P2" || s.Automatic != "P0" || s.Hand == nil || s.Hand.Reason != "the store is being moved" || s.Hand.By != "ann" || s.Cause != nil {
 		t.Fatalf("%v: %+v", err, s)
 	}
 	send(now)
@@ -177,10 +177,10 @@ func TestDegradeByHand(t *testing.T) {
 	if _, err := r.Reload(context.Background()); err != nil || r.DegradeStatus().Step != "P2" {
 		t.Errorf("after a reload: %v, %+v", err, r.DegradeStatus())
 	}
-	if s = r.AutoDegrade(); s.Step != "P0" || s.Hand != nil {
+	if s, err = r.AutoDegrade(t.Context(), operator); err != nil || s.Step != "P0" || s.Hand != nil {
 		t.Errorf("automatic again: %+v", s)
 	}
-	if _, err := r.Degrade("P1", time.Minute, "not for long"); err != nil { // 0.6 s at this speed
+	if _, err := r.Degrade(t.Context(), operator, "P1", time.Minute, "not for long"); err != nil { // 0.6 s at this speed
 		t.Fatal(err)
 	}
 	r.step(t, "P0")
@@ -214,7 +214,7 @@ func TestWrongDegradation(t *testing.T) {
 		"rejected: for: 168h0m1s is not from 1s to 7d":   {"P1", "a reason", MaxDegradeTime + time.Second},
 		"rejected: reason: write 3 to 500 characters":    {"P1", "no", time.Hour},
 	} {
-		if _, err := r.Degrade(tt.step, tt.length, tt.reason); !errors.Is(err, ErrRejected) || err.Error() != want {
+		if _, err := r.Degrade(t.Context(), operator, tt.step, tt.length, tt.reason); !errors.Is(err, ErrRejected) || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
@@ -225,7 +225,7 @@ func TestWrongDegradation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plain.Degrade("P1", time.Hour, "a reason"); !errors.Is(err, ErrNoDegrade) {
+	if _, err := plain.Degrade(t.Context(), operator, "P1", time.Hour, "a reason"); !errors.Is(err, ErrNoDegrade) {
 		t.Errorf("without rules: %v", err)
 	}
 	if plain.Status().Degrade != nil {
