@@ -94,6 +94,16 @@ func (c *canary) part() *engine.Canary {
 	}
 }
 
+// with is the same canary with another program.
+func (c *canary) with(rev *revision) *canary {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &canary{
+		rev: rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every, compare: c.compare,
+		share: c.share, partitions: c.partitions, steps: c.steps, changed: c.changed, unhealthy: c.unhealthy,
+	}
+}
+
 // text says what the candidate governs.
 func (c *canary) text() string {
 	if len(c.partitions) > 0 {
@@ -165,6 +175,10 @@ func (q *CanaryRequest) check() error {
 // govern puts a canary in force beside the set in force, or ends it for nil, and
 // returns when every worker has taken that up or applyPatience is over.
 func (r *Runtime) govern(ctx context.Context, next *canary) {
+	r.overriding.mu.Lock()
+	if next != nil {
+		next.rev = r.under(next.rev.again())
+	}
 	r.mu.Lock()
 	r.rollouts.canary.Store(next)
 	rev := r.rev.Load()
@@ -172,6 +186,7 @@ func (r *Runtime) govern(ctx context.Context, next *canary) {
 		h.apply(rev, next)
 	}
 	r.mu.Unlock()
+	r.overriding.mu.Unlock()
 	o := r.rollouts
 	o.mu.Lock()
 	close(o.changed)

@@ -136,8 +136,10 @@ func (r *Runtime) Degrade(ctx context.Context, by Actor, step string, length tim
 // AutoDegrade ends a step that was set by hand, if there is one. Errors are those
 // of EndOverride.
 func (r *Runtime) AutoDegrade(ctx context.Context, by Actor) (DegradeStatus, error) {
-	err := r.EndOverride(ctx, by, OverrideStep)
-	if err != nil && !errors.Is(err, ErrNoOverride) {
+	switch err := r.EndOverride(ctx, by, OverrideStep); {
+	case errors.Is(err, ErrNotReady):
+		r.takeOverrides(nil) // it holds here only
+	case err != nil && !errors.Is(err, ErrNoOverride):
 		return DegradeStatus{}, err
 	}
 	return *r.DegradeStatus(), nil

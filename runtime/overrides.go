@@ -33,7 +33,6 @@ const (
 var (
 	ErrNoOverride = control.ErrNoOverride // none with this id is in force
 	ErrTooMany    = control.ErrTooMany    // as many are in force as may be
-	ErrForbidden  = errors.New("forbidden")
 )
 
 // Override is something that holds in the whole fleet until a time, whatever the
@@ -108,7 +107,7 @@ func ruleTarget(r *program.Rule) string { return r.Section + ":" + string(r.ID) 
 
 // SetOverride puts something in force in the whole fleet, for a time; one on the
 // same target is replaced. It returns when this instance has taken it up; the
-// others do within seconds. Errors wrap ErrRejected, ErrForbidden, ErrTooMany,
+// others do within seconds. Errors wrap ErrRejected, ErrForeignTeam, ErrTooMany,
 // ErrNoDegrade, ErrNotReady or ErrUnreachable.
 func (r *Runtime) SetOverride(ctx context.Context, by Actor, req OverrideRequest) (Override, error) {
 	switch n := utf8.RuneCountInString(req.Reason); {
@@ -124,10 +123,12 @@ func (r *Runtime) SetOverride(ctx context.Context, by Actor, req OverrideRequest
 		return Override{}, err
 	}
 	log, err := r.controlLog()
-	if err != nil {
+	if err != nil && o.Kind == OverrideStep {
+		return r.stepHere(o), nil
+	} else if err != nil {
 		return Override{}, err
 	}
-	writing, cancel := context.WithTimeout(ctx, controlPatience)
+	writing, cancel := context.WithTimeout(ctx, overridePatience)
 	defer cancel()
 	set := control.NewOverrides(log)
 	if o, err = set.Put(writing, o); errors.Is(err, ErrTooMany) {
@@ -138,6 +139,18 @@ func (r *Runtime) SetOverride(ctx context.Context, by Actor, req OverrideRequest
 	r.takeOverrides(set.Active())
 	r.log.Warn("override", "id", o.ID, "kind", o.Kind, "target", o.Target, "until", o.Until.Format(time.RFC3339), "by", o.By, "reason", o.Reason)
 	return overrideOf(o, r.rev.Load().plain.Rules()), nil
+}
+
+// overridePatience is how long the control topic may take while somebody waits.
+const overridePatience = 10 * time.Second
+
+// stepHere sets the step of degradation on this instance only, until the control
+// topic can be read: who needs it may need it because the brokers are overloaded.
+func (r *Runtime) stepHere(o control.Override) Override {
+	o.ID, o.Set = control.OverrideID(o.Kind, o.Target), time.Now().UTC()
+	r.takeOverrides([]control.Override{o})
+	r.log.Warn("the control topic is not read: the step holds on this instance only, until it is", "step", o.Target)
+	return overrideOf(o, nil)
 }
 
 // aim checks what an override is on, completes it, and says whose it is.
@@ -167,7 +180,7 @@ func (r *Runtime) aim(ctx context.Context, by Actor, o *control.Override, unseen
 		return fmt.Errorf("%w: kind: %q is none of task, rule, step", ErrRejected, o.Kind)
 	}
 	if !by.MayChange(o.Team) {
-		return fmt.Errorf("%w: %s may change what belongs to %s, and %s %s belongs to %s", ErrForbidden,
+		return fmt.Errorf("%w: %s may change what belongs to %s, and %s %s belongs to %s", ErrForeignTeam,
 			by.Name, strings.Join(by.Teams, ", "), o.Kind, o.Target, orNobody(o.Team))
 	}
 	return nil
@@ -221,7 +234,7 @@ func (r *Runtime) aimTask(ctx context.Context, by Actor, o *control.Override, un
 		}
 	}
 	if len(by.Teams) > 0 && !onlyOf(o.Target, o.Team) {
-		return fmt.Errorf("%w: %s may only switch off single tasks of %s", ErrForbidden, by.Name, strings.Join(by.Teams, ", "))
+		return fmt.Errorf("%w: %s may only switch off single tasks of %s", ErrForeignTeam, by.Name, strings.Join(by.Teams, ", "))
 	}
 	return nil
 }
@@ -242,7 +255,7 @@ func (r *Runtime) controlLog() (control.Log, error) {
 }
 
 // EndOverride ends what holds before its time is over. Errors wrap ErrNoOverride,
-// ErrForbidden, ErrNotReady or ErrUnreachable.
+// ErrForeignTeam, ErrNotReady or ErrUnreachable.
 func (r *Runtime) EndOverride(ctx context.Context, by Actor, id string) error {
 	log, err := r.controlLog()
 	if err != nil {
@@ -251,10 +264,10 @@ func (r *Runtime) EndOverride(ctx context.Context, by Actor, id string) error {
 	set := control.NewOverrides(log)
 	for _, o := range set.Active() {
 		if o.ID == id && !by.MayChange(o.Team) {
-			return fmt.Errorf("%w: override %s belongs to %s", ErrForbidden, id, orNobody(o.Team))
+			return fmt.Errorf("%w: override %s belongs to %s", ErrForeignTeam, id, orNobody(o.Team))
 		}
 	}
-	writing, cancel := context.WithTimeout(ctx, controlPatience)
+	writing, cancel := context.WithTimeout(ctx, overridePatience)
 	defer cancel()
 	if err := set.End(writing, id); errors.Is(err, ErrNoOverride) {
 		return err

@@ -34,6 +34,9 @@ func (r *Runtime) takeOverrides(active []control.Override) {
 	was := r.rev.Load()
 	next := r.under(was.again())
 	r.policies.overridden(was, next, r.measures())
+	if c := r.rollouts.canary.Load(); c != nil {
+		r.rollouts.canary.Store(c.with(r.under(c.rev.again())))
+	}
 	r.swap(next)
 }
 

@@ -195,7 +195,7 @@ func TestOverridesStayWithinTheTeamsOfTheActor(t *testing.T) {
 		return o.ID, err
 	}
 	for target, kind := range map[string]string{"t-1": OverrideTask, "t-*": OverrideTask, "drop-a": OverrideRule} {
-		if _, err := set(pay, kind, target); !errors.Is(err, ErrForbidden) {
+		if _, err := set(pay, kind, target); !errors.Is(err, ErrForeignTeam) {
 			t.Errorf("%s: %v", target, err)
 		}
 	}
@@ -206,7 +206,7 @@ func TestOverridesStayWithinTheTeamsOfTheActor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.EndOverride(t.Context(), pay, id); !errors.Is(err, ErrForbidden) {
+	if err := r.EndOverride(t.Context(), pay, id); !errors.Is(err, ErrForeignTeam) {
 		t.Errorf("ends what is of another team: %v", err)
 	}
 }
