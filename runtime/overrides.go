@@ -12,8 +12,8 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
-	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/spell"
 )
 
 // Bounds of overrides.
@@ -223,7 +223,7 @@ func (r *Runtime) aimTask(ctx context.Context, by Actor, o *control.Override, un
 	}
 	if len(teams) == 0 && !unseen {
 		hint := "; if it reports to another instance, or will report later, say that it may be unseen"
-		if near := policy.Nearest(o.Target, names); near != "" {
+		if near := spell.Nearest(o.Target, names); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
 		return fmt.Errorf("%w: task: this instance knows no task that %q matches%s", ErrRejected, o.Target, hint)
