@@ -412,6 +412,7 @@ func (r *Runtime) Status() Status {
 		s.Rollout = &x
 	}
 	s.Overrides = r.Overrides()
+	s.Taps = r.taps.Count()
 	if d := r.DegradeStatus(); len(d.Rules) > 0 || d.Hand != nil {
 		s.Degrade = d
 	}

@@ -28,6 +28,7 @@ type Status struct {
 	Sinks     map[string]Hop `json:"sinks,omitempty"`
 	Store     *StoreStatus   `json:"store,omitempty"`
 	Budgets   []BudgetStatus `json:"budgets,omitempty"`
+	Taps      int            `json:"taps,omitempty"`      // that are open
 	Rollout   *RolloutStatus `json:"rollout,omitempty"`   // when there is a candidate, or was one
 	Overrides []Override     `json:"overrides,omitempty"` // what holds besides the policies
 	Degrade   *DegradeStatus `json:"degrade,omitempty"`   // when the set has rules that give something up

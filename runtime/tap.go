@@ -102,7 +102,8 @@ const (
 // Tap shows samples of the streams as workers decide about them, until ctx ends,
 // the time is over, or emit fails, which is the error then. Samples above the rate
 // are left out and counted; the counts come as a line of their own now and then
-// and at the end. Emit must not keep the slice. No worker ever waits for it. Errors wrap ErrRejected, ErrBusy
+// and at the end. Emit must not keep the slice;
+// the first one, which is empty, says that the tap is open. No worker ever waits for it. Errors wrap ErrRejected, ErrBusy
 // when too many taps are open, or ErrNotReady.
 func (r *Runtime) Tap(ctx context.Context, req TapRequest, emit func([]TapLine) error) error {
 	opts, err := req.options()
@@ -121,6 +122,9 @@ func (r *Runtime) Tap(ctx context.Context, req TapRequest, emit func([]TapLine) 
 	over, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	t := tapReader{tap: tap, emit: emit}
+	if err := emit(nil); err != nil {
+		return err
+	}
 	tick, tell := time.NewTicker(tapEvery), time.NewTicker(tellEvery)
 	defer tick.Stop()
 	defer tell.Stop()

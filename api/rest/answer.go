@@ -101,6 +101,7 @@ func (l lines) write(ctx context.Context, c echo.Context) error {
 	err := l(ctx, w)
 	if err != nil && !c.Response().Committed {
 		h.Del("Content-Encoding")
+		h.Del(echo.HeaderContentType)
 		return err
 	} else if err != nil {
 		return fmt.Errorf("an answer was cut off: %w", err)

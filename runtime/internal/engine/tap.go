@@ -116,6 +116,14 @@ func (t *Taps) Close(tap *Tap) {
 	t.open.Store(&list)
 }
 
+// Count returns how many taps are open.
+func (t *Taps) Count() int {
+	if p := t.open.Load(); p != nil {
+		return len(*p)
+	}
+	return 0
+}
+
 // list returns the open taps, nil when there are none. Nobody changes it.
 func (t *Taps) list() *[]*Tap {
 	if t == nil {

@@ -194,6 +194,9 @@ func TestTapsAreFew(t *testing.T) {
 		}
 		open = append(open, tap)
 	}
+	if n := taps.Count(); n != MaxTaps {
+		t.Errorf("%d are open, want %d", n, MaxTaps)
+	}
 	if _, err := taps.Open(TapOptions{PerSecond: 1}); !errors.Is(err, ErrTaps) {
 		t.Errorf("error %v for one too many", err)
 	}
@@ -201,7 +204,7 @@ func TestTapsAreFew(t *testing.T) {
 		taps.Close(tap)
 		taps.Close(tap)
 	}
-	if taps.list() != nil {
+	if taps.list() != nil || taps.Count() != 0 {
 		t.Error("taps are left open")
 	}
 }

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+func newLedger(t terminal) *cobra.Command {
+	var partitions bool
+	c := &cobra.Command{
+		Use:   "ledger",
+		Short: "Prove what became of every sample of a running instance",
+		Long: `Show the account of each stream and each sink since the instance was started:
+samples in, and below what became of them, down to the line where both are the
+same. What a rule, a sink or a fault did stands under the disposition.
+
+in-flight samples wait for an output, held ones for the end of an interval:
+both are something else in the end. Aggregates and overflow series make samples
+besides; those are not in the account of what came in.
+
+The exit code is 1 when an account does not balance: that is a defect of Sluice.`,
+		Example: `  sluice ledger
+  sluice ledger --partitions
+  sluice ledger --format json | jq .imbalance`,
+		Args: noArgs,
+	}
+	c.Flags().BoolVar(&partitions, "partitions", false, "show the account of each partition, too")
+	q := questionFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		at, err := q.open()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		l, err := at.Ledger(c.Context())
+		if err != nil {
+			return err
+		}
+		if q.format == "json" {
+			err = printJSON(t.out, l)
+		} else {
+			err = printLedger(t.out, &l, partitions)
+		}
+		if err == nil && l.Imbalance != 0 {
+			return &exitError{exitFault, fmt.Errorf("%d samples are not accounted for", l.Imbalance)}
+		}
+		return err
+	}
+	return c
+}
+
+// ledgerColumn is where the figures of a disposition end; parts are set back.
+const (
+	ledgerColumn = 56
+	ledgerParts  = 50
+)
+
+func printLedger(out io.Writer, l *runtime.Ledger, partitions bool) error {
+	var b strings.Builder
+	paint := painterFor(out)
+	for _, kind := range []struct {
+		name  string
+		books []runtime.LedgerBook
+	}{{"stream", l.Streams}, {"sink", l.Sinks}} {
+		for i := range kind.books {
+			writeBook(&b, paint, kind.name, &kind.books[i], partitions)
+		}
+	}
+	if b.Len() == 0 {
+		return errors.New("the instance has neither streams nor sinks yet")
+	}
+	_, err := io.WriteString(out, strings.TrimSuffix(b.String(), "\n"))
+	return err
+}
+
+func writeBook(b *strings.Builder, paint painter, kind string, x *runtime.LedgerBook, partitions bool) {
+	figure := func(label string, n int64, rest string) {
+		fmt.Fprintf(b, "%-*s%*s%s\n", ledgerColumn-16, label, 16, thousands(int(n)), rest)
+	}
+	b.WriteString(paint.bold(fmt.Sprintf("%s %s", kind, x.Name)) + fmt.Sprintf("   %s\n", counted(int(x.Records), "record")))
+	figure("samples in", x.In, "")
+	var sum int64
+	for i := range x.Lines {
+		line := &x.Lines[i]
+		sum += line.Samples
+		share := ""
+		if x.In > 0 {
+			share = fmt.Sprintf("  %5.1f %%", 100*float64(line.Samples)/float64(x.In))
+		}
+		if !line.Final {
+			share += "  on their way"
+		}
+		label := "  " + line.Disposition
+		fmt.Fprintf(b, "%s%s%*s%s\n", paint.disposition(line.Disposition, label), strings.Repeat(" ", max(ledgerColumn-16-len(label), 0)), 16, thousands(int(line.Samples)), share)
+		for _, p := range line.By {
+			name := cmp.Or(p.Rule, strings.TrimSpace(p.Sink+" "+p.Reason))
+			b.WriteString(paint.dim(fmt.Sprintf("    %-*s%*s", ledgerParts-16, fitted(printable(name), ledgerParts-17), 12, thousands(int(p.Samples)))) + "\n")
+		}
+	}
+	b.WriteString(strings.Repeat(" ", ledgerColumn-16) + strings.Repeat("-", 16) + "\n")
+	verdict := "  balanced"
+	if x.Imbalance != 0 {
+		verdict = paint.red(fmt.Sprintf("  NOT BALANCED: %d are not accounted for", x.Imbalance))
+	}
+	figure("  sum", sum, verdict)
+	if x.Made > 0 {
+		figure("made besides, by aggregates and budgets", int64(x.Made), "")
+	}
+	if x.GapRecords > 0 {
+		b.WriteString(paint.red(fmt.Sprintf("%s lost before they could be read\n", counted(int(x.GapRecords), "record"))))
+	}
+	if partitions {
+		writePlaces(b, paint, x.Partitions)
+	}
+	b.WriteByte('\n')
+}
+
+func writePlaces(b *strings.Builder, paint painter, list []runtime.LedgerPlace) {
+	b.WriteString(paint.dim(fmt.Sprintf("  %-30s %14s %14s %14s %14s %10s", "PARTITION", "IN", "OUT", "ENDED", "ON THEIR WAY", "IMBALANCE")) + "\n")
+	for i := range list {
+		p := &list[i]
+		way := p.Dispositions["in-flight"] + p.Dispositions["held"]
+		out := p.Dispositions["out"]
+		fmt.Fprintf(b, "  %-30s %14s %14s %14s %14s %10d\n", fmt.Sprintf("%s[%d]", p.Topic, p.Partition), thousands(int(p.In)), thousands(int(out)),
+			thousands(int(p.In-out-way-p.Imbalance)), thousands(int(way)), p.Imbalance)
+	}
+}

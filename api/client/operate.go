@@ -1,0 +1,96 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// Streams lists the streams that the instance reads.
+func (c *Client) Streams(ctx context.Context) ([]runtime.Stream, error) {
+	var page runtime.Page[runtime.Stream]
+	_, err := c.Do(ctx, Request{Path: "/streams", Query: url.Values{"limit": {"1000"}}}, &page)
+	return page.Items, err
+}
+
+// PauseStream stops reading a stream for a time as policies write it ("": until it
+// is resumed), and returns it after that.
+func (c *Client) PauseStream(ctx context.Context, name, length, reason string) (s runtime.Stream, err error) {
+	body := map[string]string{"reason": reason}
+	if length != "" {
+		body["for"] = length
+	}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: Path("streams", name, "pause"), Body: body}, &s)
+	return s, err
+}
+
+// ResumeStream goes on reading a stream.
+func (c *Client) ResumeStream(ctx context.Context, name, reason string) (s runtime.Stream, err error) {
+	body := map[string]string{}
+	if reason != "" {
+		body["reason"] = reason
+	}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: Path("streams", name, "resume"), Body: body}, &s)
+	return s, err
+}
+
+// DrainStream stops reading a stream and returns when everything that was read is
+// committed, at the latest after a time as policies write it ("": 30s).
+func (c *Client) DrainStream(ctx context.Context, name, within, reason string) (s runtime.Stream, err error) {
+	body := map[string]string{"reason": reason}
+	if within != "" {
+		body["within"] = within
+	}
+	_, err = c.Do(ctx, Request{
+		Method: http.MethodPost, Path: Path("streams", name, "drain"), Body: body, Patience: runtime.MaxDrainTime + Patience,
+	}, &s)
+	return s, err
+}
+
+// Top tells what weighs most, in one of runtime.TopOrders.
+func (c *Client) Top(ctx context.Context, by string, limit int) (t runtime.Top, err error) {
+	_, err = c.Do(ctx, Request{Path: "/top", Query: url.Values{"by": {by}, "limit": {strconv.Itoa(limit)}}}, &t)
+	return t, err
+}
+
+// Ledger returns what became of every sample.
+func (c *Client) Ledger(ctx context.Context) (l runtime.Ledger, err error) {
+	_, err = c.Do(ctx, Request{Path: "/ledger"}, &l)
+	return l, err
+}
+
+// Tap hands on the lines of a tap, as they come, until it ends, which is no error,
+// or emit fails. The query has the parameters of the operation.
+func (c *Client) Tap(ctx context.Context, query url.Values, emit func(line []byte) error) error {
+	in, err := c.Stream(ctx, Request{Path: "/tap", Query: query})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	lines := bufio.NewReader(in)
+	for {
+		text, err := lines.ReadBytes('\n')
+		if len(text) > 0 {
+			if !json.Valid(text) {
+				return fmt.Errorf("%w: the instance at %s sends something else than samples", runtime.ErrUnreachable, c.URL())
+			}
+			if err := emit(text); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil || errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w: the instance at %s ended the tap: %w", runtime.ErrUnreachable, c.URL(), err)
+		}
+	}
+}
