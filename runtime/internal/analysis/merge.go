@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/automaton"
+	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/metric"
@@ -26,26 +27,19 @@ var (
 	taskManagers = identity{"task managers", []string{"tm_id", "host"}}
 )
 
-// scope is a logical scope of Flink: the variables it has, and what tells its
-// series apart.
+// scope is a logical scope of Flink, and what tells its series apart.
 type scope struct {
-	name   string
-	labels []string
-	apart  []identity
+	name  string
+	apart []identity
 }
 
-var (
-	jobLabels      = []string{"host", "job_id", "job_name"}
-	taskLabels     = slices.Concat(jobLabels, []string{"tm_id", "task_id", "task_name", "task_attempt_id", metric.AttemptLabel, metric.SubtaskLabel})
-	operatorLabels = []string{"operator_id", "operator_name"}
-	scopes         = []scope{
-		{"taskmanager.job.task.operator", slices.Concat(taskLabels, operatorLabels), []identity{subtasks, operators}},
-		{"taskmanager.job.task", taskLabels, []identity{subtasks, vertices}},
-		{"taskmanager.job", slices.Concat(jobLabels, []string{"tm_id"}), []identity{taskManagers}},
-		{"taskmanager", []string{"host", "tm_id"}, []identity{taskManagers}},
-		{"jobmanager.job.operator", slices.Concat(jobLabels, operatorLabels), []identity{operators}},
-	}
-)
+var scopes = []scope{
+	{"taskmanager.job.task.operator", []identity{subtasks, operators}},
+	{"taskmanager.job.task", []identity{subtasks, vertices}},
+	{"taskmanager.job", []identity{taskManagers}},
+	{"taskmanager", []identity{taskManagers}},
+	{"jobmanager.job.operator", []identity{operators}},
+}
 
 // keyed are labels whose names stand in the names of metrics, as groups that a
 // key and its value make do.
@@ -73,7 +67,7 @@ func (a *analyser) samples() (out []sample) {
 		if i < 0 || strings.Contains(e.Name, "<") {
 			continue
 		}
-		s := sample{metric.SeriesName(e.Scope, e.Name), e.Kind, e.Origin, scopes[i].labels, scopes[i].apart, 4 * i}
+		s := sample{metric.SeriesName(e.Scope, e.Name), e.Kind, e.Origin, catalogue.ScopeLabels(e.Scope), scopes[i].apart, 4 * i}
 		if e.Needs != "" || e.ReplacedBy != "" {
 			s.rank++
 		}

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -158,5 +159,24 @@ func BenchmarkLookup(b *testing.B) {
 				c.Lookup(series)
 			}
 		})
+	}
+}
+
+func TestScopeLabelsAreOfScopesThatThereAre(t *testing.T) {
+	c, err := Load(policies.FS, policies.Catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, e := range c.Entries() {
+		known[e.Scope] = true
+	}
+	for scope := range scopeLabels {
+		if !known[scope] || !slices.Contains(ScopeLabels(scope), "host") {
+			t.Errorf("scope %q: known %v, labels %q", scope, known[scope], ScopeLabels(scope))
+		}
+	}
+	if got := ScopeLabels("jobmanager.job"); got != nil {
+		t.Errorf("a job has one JobManager, and its series need no labels: %q", got)
 	}
 }
