@@ -32,6 +32,9 @@ func explanationText(a *runtime.Answer, all bool) string {
 	}
 	p.line("")
 	p.line("policies    %s, revision %.12s%s", a.Policies, a.Revision, commitText(a.Commit))
+	if a.Canary != "" {
+		p.line("canary      %s", a.Canary)
+	}
 	return printable(p.String())
 }
 

@@ -94,6 +94,54 @@ func (c *Client) Bundle(ctx context.Context) ([]byte, error) {
 	return get[json.RawMessage](ctx, c, "/policies/bundle", nil)
 }
 
+// Rollout returns the canary and the shadow.
+func (c *Client) Rollout(ctx context.Context) (runtime.RolloutStatus, error) {
+	return get[runtime.RolloutStatus](ctx, c, "/policies/rollout", nil)
+}
+
+// Canary lets a policy set govern a part of what comes in; see runtime.Runtime.Canary.
+func (c *Client) Canary(ctx context.Context, q runtime.CanaryRequest) (s runtime.CanaryStatus, err error) {
+	body := map[string]any{"files": q.Files, "share": q.Share, "partitions": q.Partitions, "steps": q.Steps, "reason": q.Reason}
+	if q.Every > 0 {
+		body["every"] = q.Every.String()
+	}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary", Body: body, Patience: candidatePatience}, &s)
+	return s, err
+}
+
+// PromoteCanary puts the set of the canary in force.
+func (c *Client) PromoteCanary(ctx context.Context, reason string) (s runtime.CanaryStatus, err error) {
+	body := map[string]string{"reason": reason}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary/promote", Body: body}, &s)
+	return s, err
+}
+
+// AbortCanary gives what the canary governs back to the set in force.
+func (c *Client) AbortCanary(ctx context.Context, reason string) (s runtime.CanaryStatus, err error) {
+	body := map[string]string{"reason": reason}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary/abort", Body: body}, &s)
+	return s, err
+}
+
+// Shadow lets a policy set decide beside the one in force; see runtime.Runtime.Shadow.
+func (c *Client) Shadow(ctx context.Context, q runtime.ShadowRequest) (s runtime.ShadowStatus, err error) {
+	body := map[string]any{"files": q.Files, "reason": q.Reason}
+	if q.For > 0 {
+		body["for"] = q.For.String()
+	}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/shadow", Body: body, Patience: candidatePatience}, &s)
+	return s, err
+}
+
+// EndShadow ends the shadow that runs.
+func (c *Client) EndShadow(ctx context.Context) (s runtime.ShadowStatus, err error) {
+	_, err = c.Do(ctx, Request{Method: http.MethodDelete, Path: "/policies/shadow"}, &s)
+	return s, err
+}
+
+// candidatePatience is how long an instance may take to evaluate a policy set.
+const candidatePatience = 2 * time.Minute
+
 // Traffic returns the series of the time until now, as a file of traffic. It must
 // be closed.
 func (c *Client) Traffic(ctx context.Context, since time.Duration) (io.ReadCloser, error) {

@@ -81,6 +81,11 @@ var examples = map[string]func(*testing.T, *conformance, *request){
 	},
 	"explain":       only("rule"),
 	"explainRecord": only(""),
+	"setCanary":     withCandidate(false),
+	"promoteCanary": withCandidate(true),
+	"abortCanary":   withCandidate(true),
+	"startShadow":   withCandidate(false),
+	"endShadow":     withShadow,
 	"getCollect":    func(_ *testing.T, _ *conformance, r *request) { r.query.Set("wait", "1ms") },
 }
 

@@ -58,6 +58,7 @@ func operations() []operation {
 	return slices.Concat(
 		statusOperations(),
 		policyOperations(),
+		rolloutOperations(),
 		explainOperations(),
 		collectOperations(),
 		trafficOperations(),

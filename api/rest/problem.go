@@ -39,6 +39,8 @@ var refusals = []struct {
 	status int
 	code   string
 }{
+	{runtime.ErrRollout, http.StatusConflict, "rollout"},
+	{runtime.ErrForeignTeam, http.StatusForbidden, "forbidden"},
 	{runtime.ErrNoDegrade, http.StatusConflict, "no-degrade-rule"},
 	{runtime.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{runtime.ErrNotReady, http.StatusServiceUnavailable, "not-ready"},
