@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+func newStatus(t terminal) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "See what a running instance does, and what is wrong",
+		Long: `Show what an instance does: whether it is ready, which policy set is in force,
+what became of the samples of each stream and sink, and what is wrong, if
+anything is.
+
+LAG is the time from the report of a sample to its acknowledgement, which 99 of
+100 samples keep; BEHIND is how many records are still to be read. The ledger
+accounts for every sample: a number that is not 0 there is a fault of Sluice.`,
+		Example: `  sluice status
+  sluice status --url https://sluice-1:7070 --token env://SLUICE_TOKEN
+  sluice status --json | jq .streams`,
+		Args: noArgs,
+	}
+	asking := instanceFlags(c.Flags())
+	c.Flags().BoolVar(&asJSON, "json", false, "print all of it as JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		at, err := asking.client()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		status, err := at.Status(c.Context())
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			enc := json.NewEncoder(t.out)
+			enc.SetIndent("", "  ")
+			return enc.Encode(status)
+		}
+		x := statusText{url: at.URL(), now: time.Now(), color: isTerminal(t.out) && os.Getenv("NO_COLOR") == ""}
+		_, err = io.WriteString(t.out, x.draw(&status))
+		return err
+	}
+	return c
+}
+
+// statusText draws a status for people.
+type statusText struct {
+	url   string
+	now   time.Time
+	color bool
+	b     strings.Builder
+}
+
+func (x *statusText) draw(s *runtime.Status) string {
+	state := x.paint("32", "ready")
+	if !s.Ready {
+		state = x.paint("33", s.Waiting)
+	}
+	fmt.Fprintf(&x.b, "%s  %s, up %s, sluice %s\n\n", x.url, state, lengthText(x.now.Sub(s.Started)), s.Version)
+	brokers := strings.Join(s.Brokers, ", ")
+	if s.Embedded {
+		brokers = strings.TrimSpace(brokers + " inside the process")
+	}
+	fmt.Fprintf(&x.b, "policies  %s\nrevision  %.12s%s\nbrokers   %s\n", s.Policies, s.Revision, x.revision(&s.Policy), brokers)
+	if d := s.Degrade; d != nil {
+		fmt.Fprintf(&x.b, "degrade   step %s\n", x.step(d))
+	}
+	x.hops("STREAM", s.Streams)
+	x.hops("SINK", s.Sinks)
+	x.samples(runtime.Total(s.Streams))
+	x.wrong(s)
+	return x.b.String()
+}
+
+// paint colours a text by a number of ANSI, on a terminal.
+func (x *statusText) paint(number, text string) string {
+	if !x.color {
+		return text
+	}
+	return "\x1b[" + number + "m" + text + "\x1b[0m"
+}
+
+// revision says what there is to say of the set in force: nothing, most of the time.
+func (x *statusText) revision(p *runtime.PolicyStatus) string {
+	text := ""
+	if c := p.Origin.Commit; c != "" {
+		text += fmt.Sprintf(", commit %.12s", c)
+	}
+	switch {
+	case p.Fallback:
+		text += ", " + x.paint("33", "the last good one: the source has none that can run")
+	case p.State != "good" && p.State != "":
+		text += ", " + x.paint("33", p.State)
+	}
+	return text
+}
+
+func (x *statusText) step(d *runtime.DegradeStatus) string {
+	text := d.Step
+	switch {
+	case d.Hand != nil:
+		text += fmt.Sprintf(", by hand for another %s: %s", lengthText(d.Hand.Until.Sub(x.now)), d.Hand.Reason)
+	case d.Cause != nil:
+		text += ": " + d.Cause.Text()
+	}
+	if d.Step == "P0" {
+		return text
+	}
+	return x.paint("33", text)
+}
+
+// hops draws a table of streams or sinks.
+func (x *statusText) hops(title string, hops map[string]runtime.Hop) {
+	if len(hops) == 0 {
+		return
+	}
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	width := len(title)
+	for name := range hops {
+		width = max(width, len(name))
+	}
+	fmt.Fprintf(w, "%-*s\tRECORDS\tSAMPLES\tOUT\tSERIES\tLAG\tBEHIND\t\n", width, title)
+	for _, name := range slices.Sorted(maps.Keys(hops)) {
+		h := hops[name]
+		behind := int64(0)
+		for _, p := range h.Partitions {
+			behind += p.Lag
+		}
+		fmt.Fprintf(w, "%-*s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", width, name, countText(float64(h.Records)), countText(float64(h.SamplesIn)),
+			countText(float64(h.Dispositions["out"])), countText(float64(h.SeriesIn)), secondsText(h.EventLag.P99), countText(float64(behind)))
+	}
+	_ = w.Flush() // memory takes what is written
+	x.b.WriteString("\n")
+	for line := range strings.Lines(table.String()) {
+		x.b.WriteString(strings.TrimPrefix(line, "  ")) // the space before the first column
+	}
+}
+
+// samples says what became of the samples of all streams, the most first.
+func (x *statusText) samples(in runtime.Hop) {
+	if in.SamplesIn == 0 {
+		return
+	}
+	names := slices.SortedFunc(maps.Keys(in.Dispositions), func(a, b string) int {
+		return cmp.Or(cmp.Compare(in.Dispositions[b], in.Dispositions[a]), cmp.Compare(a, b))
+	})
+	var parts []string
+	for _, name := range names {
+		parts = append(parts, fmt.Sprintf("%s %s (%.1f %%)", countText(float64(in.Dispositions[name])), name, 100*float64(in.Dispositions[name])/float64(in.SamplesIn)))
+	}
+	fmt.Fprintf(&x.b, "\nsamples   %s\n", strings.Join(parts, ", "))
+}
+
+// wrong says what is, or that nothing is.
+func (x *statusText) wrong(s *runtime.Status) {
+	var list []string
+	if r := s.Policy.Refused; r != nil {
+		list = append(list, "policies: the source has a set that does not run: "+r.Error)
+	}
+	for _, hops := range []map[string]runtime.Hop{s.Streams, s.Sinks} {
+		for _, name := range slices.Sorted(maps.Keys(hops)) {
+			h := hops[name]
+			if h.Error != "" {
+				list = append(list, name+": "+h.Error)
+			}
+			for _, p := range h.Partitions {
+				if p.Error != "" {
+					list = append(list, fmt.Sprintf("%s: %s/%d: %s", name, p.Topic, p.ID, p.Error))
+				}
+			}
+			if h.Imbalance != 0 {
+				list = append(list, fmt.Sprintf("%s: the ledger does not account for %d samples", name, h.Imbalance))
+			}
+			for _, reason := range slices.Sorted(maps.Keys(h.DeadLetters)) {
+				list = append(list, fmt.Sprintf("%s: %s that cannot be read: %s", name, counted(int(h.DeadLetters[reason]), "record"), reason))
+			}
+			if h.Gaps > 0 {
+				list = append(list, fmt.Sprintf("%s: gone before they could be read: %s", name, counted(int(h.Gaps), "record")))
+			}
+		}
+	}
+	if len(list) == 0 {
+		x.b.WriteString("ledger    every sample is accounted for\n")
+		return
+	}
+	x.b.WriteString("\n" + x.paint("31", "wrong") + "\n")
+	for _, text := range list {
+		x.b.WriteString("  " + text + "\n")
+	}
+}
+
+// lengthText writes a duration in its two largest units.
+func lengthText(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	days := d / (24 * time.Hour)
+	switch d -= days * 24 * time.Hour; {
+	case days > 0:
+		return fmt.Sprintf("%dd%dh", days, d/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return d.String()
+}
