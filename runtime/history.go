@@ -15,7 +15,7 @@ import (
 // The revision is a digest, or the beginning of one, of at least 6 digits; "" is the
 // one before the current. Errors besides those of Apply: ErrUnknown.
 func (r *Runtime) Rollback(ctx context.Context, by Actor, revision, reason string) (ApplyResult, error) {
-	if err := r.mayPush(); err != nil {
+	if err := r.mayPush(ctx); err != nil {
 		return ApplyResult{}, err
 	}
 	r.reloading.Lock()

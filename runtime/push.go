@@ -25,6 +25,7 @@ type ApplyRequest struct {
 	Files  map[string]string `json:"files"`            // text by path, such as teams/pay/policy.cue
 	Reason string            `json:"reason,omitempty"` // why, for the history
 	Plan   *PlanBinding      `json:"plan,omitempty"`   // that was agreed to
+	Fleet  bool              `json:"fleet,omitempty"`  // the answer waits until every instance that is heard of runs it
 
 	// Base is the revision that must be in force, "" for any.
 	Base string `json:"-"`
@@ -46,6 +47,7 @@ type ApplyResult struct {
 	Changed  bool              `json:"changed"`            // the revision is another one
 	Rules    int               `json:"rules"`              // in the set
 	Waiting  []string          `json:"waiting,omitempty"`  // partitions whose worker does not run it yet: it waits for its outputs
+	Behind   []string          `json:"behind,omitempty"`   // instances that do not run it yet, where the fleet was waited for
 	Findings []diag.Diagnostic `json:"findings,omitempty"` // warnings
 }
 
@@ -66,7 +68,7 @@ func (e *RejectedError) Unwrap() error { return ErrRejected }
 // what is wrong, ErrForeignTeam for teams that the actor may not change, ErrConflict
 // when another set is in force than Base or the plan say, or another push was first.
 func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyResult, error) {
-	if err := r.mayPush(); err != nil {
+	if err := r.mayPush(ctx); err != nil {
 		return ApplyResult{}, err
 	}
 	tree, err := filesOf(req.Files)
@@ -98,16 +100,29 @@ func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyR
 	return r.push(ctx, by, &set)
 }
 
+// pushPatience is how long a push waits for the control topic to be read, at the
+// start of an instance.
+const pushPatience = 5 * time.Second
+
 // mayPush says why nothing may be pushed to this instance now.
-func (r *Runtime) mayPush() error {
+func (r *Runtime) mayPush(ctx context.Context) error {
 	if err := r.from.accepts(); err != nil && !r.cfg.AllowPush {
 		return fmt.Errorf("%w: %w", ErrForeign, err)
 	}
-	log := r.control.Load()
-	if log == nil || !log.Loaded() {
-		return fmt.Errorf("%w: the control topic is not read yet", ErrNotReady)
+	ctx, cancel := context.WithTimeout(ctx, pushPatience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if log := r.control.Load(); log != nil && log.Loaded() {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the control topic is not read yet", ErrNotReady)
+		}
 	}
-	return nil
 }
 
 // agreed compares a change with the plan that it is bound to.
@@ -127,7 +142,7 @@ func (r *Runtime) agreed(p *PlanBinding, set *loadedSet) error {
 func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet) (ApplyResult, error) {
 	was := r.rev.Load()
 	out := ApplyResult{Revision: set.bundle.Digest, Before: was.digest, Rules: len(set.program.Rules()), Findings: set.report.Findings}
-	if err := r.opened().sameTopology(set); err != nil {
+	if err := r.fits(set); err != nil {
 		return ApplyResult{}, err
 	}
 	if err := within(by, was, set); err != nil {
@@ -156,6 +171,18 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet) (ApplyResu
 	out.Number, out.Changed = rev.N, true
 	out.Waiting = r.takePushed(ctx, set, rev.N)
 	return out, nil
+}
+
+// fits says why this instance cannot run a set. Streams and sinks are bound only
+// once they are open.
+func (r *Runtime) fits(set *loadedSet) error {
+	if r.cfg.Policies != sourceTopic || r.chosen.Load() {
+		return r.opened().sameTopology(set)
+	}
+	if err := set.checkTopology(r.cfg); err != nil {
+		return fmt.Errorf("%w: %w", ErrRejected, err)
+	}
+	return nil
 }
 
 // takePushed puts a revision of the control topic in force.
@@ -212,5 +239,33 @@ func originOf(rev control.Revision) Origin {
 	return Origin{
 		Kind: rev.Origin.Kind, Place: controlTopic, Commit: rev.Origin.Commit, Ref: rev.Origin.Ref,
 		By: rev.By, From: rev.From, Reason: rev.Reason, Plan: rev.Plan, At: rev.At,
+	}
+}
+
+// fleetPatience is how long a change waits for the fleet: longer than it takes to
+// know that an instance has gone.
+const fleetPatience = 20 * time.Second
+
+// AwaitFleet returns when every instance that is heard of runs a revision or, with
+// the names of those that do not, when it has waited for 20 s or ctx ends.
+func (r *Runtime) AwaitFleet(ctx context.Context, revision string) (behind []string) {
+	ctx, cancel := context.WithTimeout(ctx, fleetPatience)
+	defer cancel()
+	for {
+		changed := r.FleetChanged()
+		behind = nil
+		for _, in := range r.Fleet().Instances {
+			if in.State != StateStale && in.Revision != revision {
+				behind = append(behind, in.Name)
+			}
+		}
+		if len(behind) == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return behind
+		}
 	}
 }

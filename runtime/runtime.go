@@ -49,6 +49,7 @@ type Runtime struct {
 	loading   Loading
 	from      policyOrigin
 	policies  *standing
+	chosen    atomic.Bool  // streams and sinks are opened by what is in topology
 	reloading sync.Mutex   // one at a time
 	waiting   atomic.Int64 // requests for a control document
 	recording atomic.Int64 // requests for traffic
@@ -375,6 +376,8 @@ func (r *Runtime) Ready() error {
 	switch {
 	case ended:
 		return errStopped
+	case r.cfg.Policies == sourceTopic && !r.chosen.Load():
+		return fmt.Errorf("%w: waits for the first policies to be pushed: sluice apply DIR", ErrNotReady)
 	case len(hops) == 0:
 		return fmt.Errorf("%w: waits for the broker", ErrNotReady)
 	}

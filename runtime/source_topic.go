@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 )
@@ -45,28 +46,51 @@ func (o topicOrigin) watch(ctx context.Context, changed func()) {
 func (topicOrigin) accepts() error { return nil }
 
 // startFromTopic is the part that makes the newest pushed revision the one that
-// streams and sinks are opened by, before they are.
+// streams and sinks are opened by. They wait for the first push.
 func (r *Runtime) startFromTopic(ctx context.Context, ready func()) error {
-	if r.cfg.Policies == sourceTopic {
-		r.takeNewest(ctx)
+	for r.cfg.Policies == sourceTopic && !r.takeNewest(ctx) {
+		next := control.NewRevisions(r.control.Load()).Changed()
+		again := time.NewTimer(time.Second) // the topic may become readable without a push
+		select {
+		case <-next:
+		case <-again.C:
+		case <-ctx.Done():
+		}
+		again.Stop()
+		if ctx.Err() != nil {
+			return nil
+		}
 	}
+	r.chosen.Store(true)
 	ready()
 	<-ctx.Done()
 	return nil
 }
 
-func (r *Runtime) takeNewest(ctx context.Context) {
+// takeNewest chooses what to start with, from what was pushed, or the last good set
+// while the topic cannot be read or has one that does not run. False: there is none.
+func (r *Runtime) takeNewest(ctx context.Context) bool {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	log := r.control.Load()
+	if _, pushed := control.NewRevisions(log).Current(); !pushed {
+		return r.policies.good != nil
+	}
 	set, err := r.loadSource(ctx)
 	if err == nil {
 		err = set.checkTopology(r.cfg)
 	}
 	if err != nil {
-		r.policies.refuse(refusal(&set, err))
-		r.log.Error("the policies that were pushed last do not run, others do", "revision", r.rev.Load().digest, "error", err)
-	} else if !r.rev.Load().same(&set) {
-		r.topology.Store(&set)
+		if r.policies.refuse(refusal(&set, err)) {
+			r.log.Error("the policies that were pushed last do not run", "error", err)
+		}
+		return r.policies.good != nil
+	}
+	r.topology.Store(&set)
+	if !r.rev.Load().same(&set) {
 		r.putInForce(ctx, &set)
 	}
+	return true
 }
 
 // followPushes takes up what is pushed while another source is the one of truth,

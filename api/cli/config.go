@@ -69,14 +69,21 @@ func (s *settings) secured() {
 func (s *settings) instance() {
 	s.secured()
 	s.text("data-dir", "directory for everything that is kept; without it, what is stored is gone at the end", func(c *runtime.Config) *string { return &c.DataDir })
-	s.text("policies", "directory of the policy set; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
+	s.text("policies", "source of the policy set: a directory, a repository as in git+https://HOST/REPO.git//PATH?ref=main, or topic for what was pushed; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
 	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })
 	s.text("cache-bytes", "bound on the memory for series, over all partitions (default \"256MiB\")", func(c *runtime.Config) *string { return &c.CacheBytes })
 	s.list("egress-allow", "networks that remote write may reach besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })
 }
 
+// changes adds how policies may change while the instance runs.
+func (s *settings) changes() {
+	s.yes("allow-push", "let policies be pushed although --policies is a directory or a repository; they hold until that changes", func(c *runtime.Config) *bool { return &c.AllowPush })
+	s.text("probation", "how long new policies have to run to be good, and may be rolled back (default \"30s\")", func(c *runtime.Config) *string { return &c.Probation.For })
+}
+
 // group adds what an instance on a Kafka shared with others needs.
 func (s *settings) group() {
+	s.changes()
 	s.text("group", "consumer group, and the first part of those of the sinks (default \"sluice\")", func(c *runtime.Config) *string { return &c.Group })
 	s.text("instance-id", "name of this instance; a fixed one makes restarts cheap for the group", func(c *runtime.Config) *string { return &c.InstanceID })
 	s.number("broker-port", "port of the broker inside the process (default any free one)", func(c *runtime.Config) *int { return &c.BrokerPort })

@@ -30,13 +30,13 @@ machine: with --data-dir it survives a kill of the process, not the loss of the
 disk. With --brokers, start as many instances as you like; they share the
 partitions.
 
-SIGHUP loads the policy set again and puts it in force, if it is right: control,
-rewrites and tasks. Streams and sinks are opened at the start and cannot change.
+A change of the policies is in force by itself, if it is right; streams and sinks
+are opened at the start and cannot change. New policies pass a probation, and the
+last good ones are kept in the data directory for a start with wrong ones.
 
 The configuration comes from sluice.cue (or --config), from variables
 (--data-dir is SLUICE_DATA_DIR) and from flags; later ones win. --print-config
-shows the result. Secrets are given by reference only: env://NAME or
-file:///path.`,
+shows the result. Secrets are references: env://NAME or file:///path.`,
 		Example: `  sluice run --policies ./policies --data-dir /var/lib/sluice
   sluice run --brokers kafka-1:9092,kafka-2:9092 --tls \
     --sasl-user sluice --sasl-password env://KAFKA_PASSWORD

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"mime"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
+	"github.com/sluice-metrics/sluice/policies"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -87,6 +90,42 @@ var examples = map[string]func(*testing.T, *conformance, *request){
 	"startShadow":   withCandidate(false),
 	"endShadow":     withShadow,
 	"getCollect":    func(_ *testing.T, _ *conformance, r *request) { r.query.Set("wait", "1ms") },
+	"applyPolicies": func(t *testing.T, x *conformance, r *request) {
+		text, err := json.Marshal(runtime.ApplyRequest{Files: x.files(t), Reason: "as it is"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.body = string(text)
+	},
+	"rollBackPolicies": func(t *testing.T, x *conformance, _ *request) {
+		for _, description := range []string{"one", "two"} {
+			files := x.files(t)
+			files["more.cue"] = "package policies\n\nimport \"github.com/sluice-metrics/sluice/schema\"\n\npolicy: control: more: schema.#Drop & " +
+				"{description: \"" + description + "\", reason: \"for the test\", tier: \"tenant\", match: metrics: [\"none\"]}\n"
+			if _, err := x.instance.Apply(t.Context(), runtime.Actor{}, runtime.ApplyRequest{Files: files}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	},
+	"diffPolicies": only(""),
+}
+
+// files are those of the policies that the instance was started with.
+func (x *conformance) files(t *testing.T) map[string]string {
+	t.Helper()
+	files, root := map[string]string{}, policies.FS
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".cue" {
+			return err
+		}
+		text, err := fs.ReadFile(root, name)
+		files[name] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 // only leaves one parameter in a query.

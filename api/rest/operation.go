@@ -59,6 +59,8 @@ func operations() []operation {
 		statusOperations(),
 		policyOperations(),
 		rolloutOperations(),
+		applyOperations(),
+		historyOperations(),
 		explainOperations(),
 		collectOperations(),
 		trafficOperations(),

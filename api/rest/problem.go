@@ -41,6 +41,9 @@ var refusals = []struct {
 }{
 	{runtime.ErrRollout, http.StatusConflict, "rollout"},
 	{runtime.ErrForeignTeam, http.StatusForbidden, "forbidden"},
+	{runtime.ErrConflict, http.StatusPreconditionFailed, "policies-changed"},
+	{runtime.ErrForeign, http.StatusConflict, "policies-from-elsewhere"},
+	{runtime.ErrUnknown, http.StatusNotFound, "unknown-revision"},
 	{runtime.ErrNoDegrade, http.StatusConflict, "no-degrade-rule"},
 	{runtime.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{runtime.ErrNotReady, http.StatusServiceUnavailable, "not-ready"},

@@ -31,7 +31,7 @@ func start(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Listen, cfg.Partitions = "127.0.0.1:0", 1
+	cfg.Listen, cfg.Partitions, cfg.AllowPush = "127.0.0.1:0", 1, true
 	r, report, err := runtime.New(t.Context(), cfg, runtime.Options{Version: "test", Fleet: &runtime.FleetOptions{Jobs: 1}})
 	if err != nil || r == nil {
 		t.Fatalf("error %v, report %v", err, report)

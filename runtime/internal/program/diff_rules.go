@@ -21,7 +21,7 @@ type Written struct {
 
 // RuleChange is an entry of a section that is not the same in two sets.
 type RuleChange struct {
-	Change  Change        `json:"change"`
+	Change  Change        `json:"change"`  // added, removed or changed
 	Section string        `json:"section"` // SectionControl, …; "team" for what a team says of itself
 	Rule    RuleID        `json:"rule"`    // team/name; the team for section "team"
 	Pos     diag.Pos      `json:"pos"`     // in the new set; in the old one when it was removed
@@ -41,10 +41,10 @@ const (
 // FieldChange is a field of a rule that is not the same. Of a rule that is new,
 // those are listed that its author wrote; of one that was removed, none.
 type FieldChange struct {
-	Path   string          `json:"path"` // within the rule: match.metrics
-	Before json.RawMessage `json:"before,omitempty"`
-	After  json.RawMessage `json:"after,omitempty"`
-	Pos    diag.Pos        `json:"pos,omitzero"` // in the new set; in the old one when it is gone
+	Path   string          `json:"path"`             // within the rule: match.metrics
+	Before json.RawMessage `json:"before,omitempty"` // value in the old set
+	After  json.RawMessage `json:"after,omitempty"`  // value in the new set
+	Pos    diag.Pos        `json:"pos,omitzero"`     // in the new set; in the old one when it is gone
 }
 
 // sectionTeam is the section of what a team says of itself.

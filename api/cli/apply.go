@@ -1,0 +1,363 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/api/client"
+	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/diag"
+)
+
+// applyFlags are those of commands that change the policies in force.
+type applyFlags struct {
+	asking      *asking
+	reason      string
+	plan        string
+	base        string
+	fleet, wait bool
+	json        bool
+}
+
+func (f *applyFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.reason, "reason", "", "why, for the history")
+	flags.BoolVar(&f.fleet, "fleet", false, "wait until every instance that is heard of runs it")
+	flags.BoolVar(&f.wait, "wait", false, "wait until it has passed its probation; exit code 2 when it was rolled back")
+	flags.BoolVar(&f.json, "json", false, "print the result as JSON")
+	f.asking = instanceFlags(flags)
+}
+
+func newApply(t terminal) *cobra.Command {
+	var f applyFlags
+	c := &cobra.Command{
+		Use:   "apply DIR",
+		Short: "Put a policy set in force in a running fleet",
+		Long: `Send the policy set in DIR to an instance. The instance evaluates it, runs its
+tests, pushes it to the control topic, and answers when every worker runs it;
+the other instances take it up from there. What is wrong is shown as "sluice
+check" shows it, and the set before goes on.
+
+The instance must take its policies from the topic (sluice run --policies
+topic). One that follows a directory or a git repository refuses, because that
+source would take the change back, unless it was started with --allow-push.
+
+With --plan FILE, the JSON of "sluice plan", the change is refused unless these
+files are those of the plan and what is in force is what the plan started from.
+With --if-match REVISION it is refused when another revision is in force.
+
+Exit code 0: in force. 2: refused, or rolled back. 3: no instance answers, or
+not every worker or instance runs it in time.`,
+		Example: `  sluice apply policies --reason "fewer series of the state backend"
+  sluice plan policies --base deployed --format json > plan.json
+  sluice apply policies --plan plan.json --fleet --wait`,
+		Args: oneDir,
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.plan, "plan", "", "file with the plan that was agreed to, as plan --format json writes it")
+	c.Flags().StringVar(&f.base, "if-match", "", "revision that must be in force")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		req, err := f.request(args[0])
+		if err != nil {
+			return environment(err)
+		}
+		at, err := f.asking.client()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		out, err := at.Apply(c.Context(), req)
+		if err != nil {
+			return refusedPolicies(t, err, args[0])
+		}
+		return f.done(c.Context(), t, at, &out)
+	}
+	return c
+}
+
+func oneDir(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return environment(errors.New("say which directory has the policies, as in: sluice apply policies"))
+	}
+	return nil
+}
+
+// request reads what is to be applied.
+func (f *applyFlags) request(dir string) (runtime.ApplyRequest, error) {
+	req := runtime.ApplyRequest{Reason: f.reason, Base: f.base, Fleet: f.fleet}
+	var err error
+	if req.Files, err = policyFiles(dir); err != nil || f.plan == "" {
+		return req, err
+	}
+	text, err := os.ReadFile(f.plan)
+	if err != nil {
+		return req, fmt.Errorf("--plan: %w", err)
+	}
+	var plan runtime.Plan
+	if err := json.Unmarshal(text, &plan); err != nil || plan.Format != runtime.PlanFormat || plan.Digest == "" {
+		return req, fmt.Errorf("--plan: %s is no plan; write one with: sluice plan --base deployed --format json", f.plan)
+	}
+	req.Plan = &runtime.PlanBinding{Digest: plan.Digest, Base: plan.Base.Revision, Revision: plan.New.Revision}
+	return req, nil
+}
+
+// policyFiles reads the CUE files of a directory, without those that no set has.
+func policyFiles(dir string) (map[string]string, error) {
+	from, err := runtime.DirSource(dir)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	err = fs.WalkDir(from.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		base := path.Base(name)
+		hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "cue.mod")
+		switch {
+		case err != nil:
+			return err
+		case hidden && d.IsDir():
+			return fs.SkipDir
+		case hidden || d.IsDir() || path.Ext(name) != ".cue":
+			return nil
+		case len(files) == runtime.MaxCandidateFiles:
+			return fmt.Errorf("%s has more than %d CUE files: is it the directory of a policy set?", dir, len(files))
+		}
+		text, err := fs.ReadFile(from.Files, name)
+		files[name] = string(text)
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s has no .cue file", dir)
+	}
+	return files, err
+}
+
+// refusedPolicies shows what an instance found wrong with the set in dir.
+func refusedPolicies(t terminal, err error, dir string) error {
+	problem := (*client.Problem)(nil)
+	if !errors.As(err, &problem) || len(problem.Diagnostics) == 0 {
+		return err
+	}
+	read := func(file string) ([]byte, error) { return os.ReadFile(path.Join(dir, file)) }
+	if rendered := renderFindings(t.err, problem.Diagnostics, read); rendered != nil {
+		return rendered
+	}
+	return rejected()
+}
+
+// done tells what became of a change, and waits for its probation.
+func (f *applyFlags) done(ctx context.Context, t terminal, at *client.Client, out *runtime.ApplyResult) error {
+	if err := f.show(t.out, out); err != nil {
+		return err
+	}
+	switch {
+	case len(out.Waiting) > 0:
+		return environment(fmt.Errorf("not all workers run it yet, they wait for their outputs: %s", strings.Join(out.Waiting, ", ")))
+	case len(out.Behind) > 0:
+		return environment(fmt.Errorf("not all instances run it yet: %s", strings.Join(out.Behind, ", ")))
+	case !f.wait:
+		return nil
+	}
+	return f.awaitGood(ctx, t, at, out.Revision)
+}
+
+func (f *applyFlags) show(w io.Writer, out *runtime.ApplyResult) error {
+	if f.json {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(out)
+	}
+	text := fmt.Sprintf("revision %.12s is in force already\n", out.Revision)
+	if out.Changed {
+		text = fmt.Sprintf("revision %.12s is in force (before: %.12s), %s, number %d of the history\n",
+			out.Revision, out.Before, counted(out.Rules, "rule"), out.Number)
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// awaitGood waits until a revision has passed its probation.
+func (f *applyFlags) awaitGood(ctx context.Context, t terminal, at *client.Client, revision string) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p, err := at.Policies(ctx)
+		switch {
+		case err != nil:
+			return err
+		case p.Revision != revision && p.Refused != nil && p.Refused.Revision == revision:
+			return &exitError{exitRejected, fmt.Errorf("revision %.12s did not pass its probation: %s; %.12s is in force", revision, p.Refused.Error, p.Revision)}
+		case p.Revision != revision:
+			return &exitError{exitRejected, fmt.Errorf("revision %.12s was replaced by %.12s", revision, p.Revision)}
+		case p.State == runtime.PolicyGood:
+			if f.json {
+				return nil
+			}
+			_, err := fmt.Fprintf(t.out, "revision %.12s has passed its probation\n", revision)
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func newRollback(t terminal) *cobra.Command {
+	var f applyFlags
+	c := &cobra.Command{
+		Use:   "rollback [REVISION]",
+		Short: "Put a policy set of the history in force again",
+		Long: `Put a revision of the history in force again, in the whole fleet: the one
+before the present one or, with REVISION, that one, by six digits or more of
+its digest. "sluice history" lists them.`,
+		Example: `  sluice rollback --reason "alerts are silent"
+  sluice rollback 4f1c09ab --fleet`,
+		Args: atMostOneArg,
+	}
+	f.add(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		at, err := f.asking.client()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		out, err := at.Rollback(c.Context(), strings.Join(args, ""), f.reason, f.fleet)
+		if err != nil {
+			return err
+		}
+		return f.done(c.Context(), t, at, &out)
+	}
+	return c
+}
+
+func newReloadCommand(t terminal) *cobra.Command {
+	var asking *asking
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Have an instance look at its source of policies now",
+		Long: `Have an instance load its policies again, from where it takes them, and put them
+in force. It does so by itself when a directory, a repository or the topic
+changes; this does not wait for that, and tries a set again that was rolled
+back.`,
+		Args: noArgs,
+	}
+	asking = instanceFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		at, err := asking.client()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		revision, err := at.Reload(c.Context())
+		if err != nil {
+			return refusedPolicies(t, err, "")
+		}
+		_, err = fmt.Fprintf(t.out, "revision %.12s is in force\n", revision)
+		return err
+	}
+	return c
+}
+
+func newHistory(t terminal) *cobra.Command {
+	var asJSON bool
+	var asking *asking
+	c := &cobra.Command{
+		Use:   "history [FROM [TO]]",
+		Short: "List the policy sets that were pushed, or say how two differ",
+		Long: `List the revisions that were pushed to the fleet, the newest first: who, when and
+why. The one that the instance runs has a star.
+
+With FROM, and TO or what is in force, say how these differ, rule by rule.`,
+		Example: `  sluice history
+  sluice history 4f1c09ab`,
+		Args: cobra.MaximumNArgs(2),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	asking = instanceFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, args []string) error {
+		at, err := asking.client()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		enc := json.NewEncoder(t.out)
+		enc.SetIndent("", "  ")
+		if len(args) == 0 {
+			list, err := at.History(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return enc.Encode(list)
+			}
+			return historyText(t.out, list)
+		}
+		rules, err := at.Diff(c.Context(), args[0], strings.Join(args[1:], ""))
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return enc.Encode(rules)
+		}
+		return diffText(t.out, rules)
+	}
+	return c
+}
+
+func historyText(out io.Writer, list []runtime.HistoryEntry) error {
+	if len(list) == 0 {
+		_, err := io.WriteString(out, "nothing was pushed yet\n")
+		return err
+	}
+	rows := [][]string{{"", "NUMBER", "REVISION", "AT", "BY", "HOW", "REASON"}}
+	for _, e := range list {
+		star := ""
+		if e.InForce {
+			star = "*"
+		}
+		rows = append(rows, []string{
+			star, fmt.Sprint(e.Number), e.Revision[:min(12, len(e.Revision))], e.Origin.At.UTC().Format(time.RFC3339),
+			cmp.Or(e.Origin.By, "-"), e.Origin.Kind, cmp.Or(e.Origin.Reason, "-"),
+		})
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+func diffText(out io.Writer, rules []runtime.RuleChange) error {
+	var b strings.Builder
+	for _, r := range rules {
+		fmt.Fprintf(&b, "%s %s %s%s\n", r.Change, r.Section, r.Rule, placeText(r.Pos))
+		for _, f := range r.Fields {
+			fmt.Fprintf(&b, "    %s: %s -> %s\n", f.Path, cmp.Or(string(f.Before), "(none)"), cmp.Or(string(f.After), "(none)"))
+		}
+	}
+	if len(rules) == 0 {
+		b.WriteString("no rule differs\n")
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func placeText(p diag.Pos) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return "  " + p.String()
+}

@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// changePatience is how long a change of policies may take: they are evaluated, and
+// the fleet may be waited for.
+const changePatience = 2 * time.Minute
+
+// Policies tells of the policy set in force.
+func (c *Client) Policies(ctx context.Context) (runtime.PolicyStatus, error) {
+	return get[runtime.PolicyStatus](ctx, c, "/policies", nil)
+}
+
+// Apply puts a policy set in force; see runtime.Runtime.Apply.
+func (c *Client) Apply(ctx context.Context, req runtime.ApplyRequest) (out runtime.ApplyResult, err error) {
+	r := Request{Method: http.MethodPost, Path: "/policies/apply", Body: req, Patience: changePatience}
+	if req.Base != "" {
+		r.IfMatch = `"` + req.Base + `"`
+	}
+	_, err = c.Do(ctx, r, &out)
+	return out, err
+}
+
+// Rollback puts a revision of the history in force again; see runtime.Runtime.Rollback.
+// With fleet, it waits until every instance runs it.
+func (c *Client) Rollback(ctx context.Context, revision, reason string, fleet bool) (out runtime.ApplyResult, err error) {
+	body := map[string]any{"revision": revision, "reason": reason, "fleet": fleet}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/rollback", Body: body, Patience: changePatience}, &out)
+	return out, err
+}
+
+// Reload has the instance look at its source now and returns what is in force then.
+func (c *Client) Reload(ctx context.Context) (revision string, err error) {
+	var out struct{ Revision string }
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/reload", Body: map[string]string{}, Patience: changePatience}, &out)
+	return out.Revision, err
+}
+
+// History returns the revisions that were pushed, the newest first.
+func (c *Client) History(ctx context.Context) ([]runtime.HistoryEntry, error) {
+	return all[runtime.HistoryEntry](ctx, c, "/policies/history", nil)
+}
+
+// Diff says how two revisions differ; "" is the one in force.
+func (c *Client) Diff(ctx context.Context, from, to string) ([]runtime.RuleChange, error) {
+	var out struct{ Rules []runtime.RuleChange }
+	_, err := c.Do(ctx, Request{Path: "/policies/diff", Query: url.Values{"from": {from}, "to": {to}}}, &out)
+	return out.Rules, err
+}
