@@ -33,18 +33,32 @@ func index(r *runtime.Runtime) echo.HandlerFunc {
 			fmt.Fprintf(&b, "<tr><th scope=row>%s<td>%s", html.EscapeString(row[0]), html.EscapeString(row[1]))
 		}
 		b.WriteString("</table><h2>Ask</h2><ul>")
-		links := append([]string{"/metrics", "/healthz", "/readyz", "/api/v1/status"}, r.ScrapePaths()...)
+		links := append([]string{"/metrics", "/healthz", "/readyz"}, r.ScrapePaths()...)
 		for _, l := range append(links, "/prometheus/api/v1/labels") {
 			fmt.Fprintf(&b, `<li><a href="%[1]s">%[1]s</a>`, html.EscapeString(l))
 		}
 		b.WriteString("</ul><p>Grafana: a Prometheus data source with the URL of this page and /prometheus.")
+		b.WriteString("<h2>Operations</h2><p>OpenAPI: <a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a><table>")
+		for _, o := range operations() {
+			b.WriteString(o.row())
+		}
+		b.WriteString("</table>")
 		return c.HTML(http.StatusOK, b.String())
 	}
+}
+
+// row is an operation in the table of the page: a link where it needs no parameter.
+func (o *operation) row() string {
+	path := html.EscapeString(prefix + o.path)
+	if o.method == http.MethodGet && !strings.Contains(o.path, "{") {
+		path = fmt.Sprintf(`<a href="%[1]s">%[1]s</a>`, path)
+	}
+	return fmt.Sprintf("<tr><th scope=row>%s<td>%s<br><small>%s</small><td>%s", o.method, path, html.EscapeString(o.summary), o.role)
 }
 
 const pageHead = `<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>Sluice</title><style>
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:46rem;margin:3rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem;white-space:nowrap;vertical-align:top}
+h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem;white-space:nowrap;vertical-align:top}td{vertical-align:top;padding-right:1.5rem}small{opacity:.7}
 td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}a{color:inherit}</style>
 <h1>Sluice</h1><p>governs the metrics of Apache Flink fleets.<table>`
