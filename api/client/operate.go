@@ -94,3 +94,30 @@ func (c *Client) Tap(ctx context.Context, query url.Values, emit func(line []byt
 		}
 	}
 }
+
+// Letters lists dead letters, the newest first, from a cursor on.
+func (c *Client) Letters(ctx context.Context, f runtime.LetterFilter, after string, limit int) (p runtime.Page[runtime.Letter], err error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	for name, value := range map[string]string{"stream": f.Stream, "reason": f.Reason, "task": f.Task, "after": after} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	_, err = c.Do(ctx, Request{Path: "/dead-letters", Query: query}, &p)
+	return p, err
+}
+
+// ReplayLetters sends dead letters again, or says which it would.
+func (c *Client) ReplayLetters(ctx context.Context, q runtime.ReplayLettersRequest) (d runtime.ReplayedLetters, err error) {
+	body := map[string]any{"limit": q.Limit, "send": q.Send}
+	for name, value := range map[string]string{"stream": q.Stream, "reason": q.Reason, "task": q.Task} {
+		if value != "" {
+			body[name] = value
+		}
+	}
+	if q.Offsets != nil {
+		body["offsets"] = q.Offsets
+	}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/dead-letters/replay", Body: body}, &d)
+	return d, err
+}

@@ -67,6 +67,7 @@ func operations() []operation {
 		degradeOperations(),
 		streamOperations(),
 		lookOperations(),
+		letterOperations(),
 		documentOperations(),
 	)
 }

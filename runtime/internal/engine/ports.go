@@ -19,7 +19,14 @@ type Message struct {
 	Key, Value []byte
 	Offset     int64
 	Timestamp  int64 // of the broker or producer, Unix milliseconds
+
+	// Replays is the header that counts how often the record was sent again after
+	// it could not be read; nil: never.
+	Replays []byte
 }
+
+// ReplaysHeader is the name of that header, on records and on dead letters.
+const ReplaysHeader = "sluice-replays"
 
 // Series is a Prometheus series as it leaves Sluice: labels are final, the name
 // is not among them.

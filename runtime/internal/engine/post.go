@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -128,6 +129,9 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 		{"sluice-detail", []byte(bad.Detail)},
 		{"sluice-position", strconv.AppendInt(nil, int64(bad.Offset), 10)},
 	}, k.header(w.partition, m.Offset, w.cur.revision)...)
+	if len(m.Replays) > 0 {
+		headers = append(headers, Header{ReplaysHeader, bytes.Clone(m.Replays[:min(len(m.Replays), 20)])})
+	}
 	if len(value) > maxLetter {
 		value = value[:maxLetter]
 		headers = append(headers, Header{"sluice-truncated", strconv.AppendInt(nil, int64(len(m.Value)), 10)})

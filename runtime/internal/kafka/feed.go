@@ -60,7 +60,7 @@ func (f *feed) process(all []*kgo.Record) error {
 		n := min(chunk, len(records))
 		f.msgs = f.msgs[:0]
 		for _, r := range records[:n] {
-			f.msgs = append(f.msgs, engine.Message{Key: r.Key, Value: r.Value, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli()})
+			f.msgs = append(f.msgs, engine.Message{Key: r.Key, Value: r.Value, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(), Replays: replays(r)})
 		}
 		if f.since.IsZero() {
 			f.since = time.Now()
@@ -81,6 +81,16 @@ func (f *feed) process(all []*kgo.Record) error {
 	}
 	recycle(all)
 	clear(f.msgs) // so that what was fetched is not kept until the next batch
+	return nil
+}
+
+// replays returns the header that counts how often a record was sent again.
+func replays(r *kgo.Record) []byte {
+	for i := range r.Headers {
+		if r.Headers[i].Key == engine.ReplaysHeader {
+			return r.Headers[i].Value
+		}
+	}
 	return nil
 }
 
