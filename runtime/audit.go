@@ -18,13 +18,13 @@ import (
 // AuditEntry says who did what. It has no secrets: neither tokens nor the text of
 // policies.
 type AuditEntry struct {
-	ID        string            `json:"id"`        // sorts by time; set by Audit
-	At        time.Time         `json:"at"`        // set by Audit when it is zero
-	Instance  string            `json:"instance"`  // that did it; set by Audit
-	Actor     Actor             `json:"actor"`     // who asked; the zero Actor is the instance itself
-	Operation string            `json:"operation"` // what was asked, such as override.set
-	Target    string            `json:"target,omitempty"`
-	Reason    string            `json:"reason,omitempty"`
+	ID        string            `json:"id"`               // sorts by time; set by Audit
+	At        time.Time         `json:"at"`               // set by Audit when it is zero
+	Instance  string            `json:"instance"`         // that did it; set by Audit
+	Actor     Actor             `json:"actor"`            // who asked; the zero Actor is the instance itself
+	Operation string            `json:"operation"`        // what was asked, such as override.set
+	Target    string            `json:"target,omitempty"` // what it was done to
+	Reason    string            `json:"reason,omitempty"` // in the words of who asked
 	Before    string            `json:"before,omitempty"` // revision
 	After     string            `json:"after,omitempty"`  // revision
 	Result    string            `json:"result"`           // done, refused or failed

@@ -23,7 +23,7 @@ type FleetStatus struct {
 
 // FleetInstance is one instance.
 type FleetInstance struct {
-	Name      string    `json:"name"`
+	Name      string    `json:"name"`                // in the fleet
 	This      bool      `json:"this,omitempty"`      // the one that was asked
 	Address   string    `json:"address,omitempty"`   // URL of its API
 	Version   string    `json:"version,omitempty"`   // of the program
@@ -33,8 +33,8 @@ type FleetInstance struct {
 	Waiting   string    `json:"waiting,omitempty"`   // for what
 	Overrides int       `json:"overrides,omitempty"` // that it has in force
 	Error     string    `json:"error,omitempty"`     // why the last policy set was not taken up
-	Started   time.Time `json:"started"`
-	Heard     time.Time `json:"heard"` // last heartbeat, by the clock of the instance that was asked
+	Started   time.Time `json:"started"`             // when its process did
+	Heard     time.Time `json:"heard"`               // last heartbeat, by the clock of the instance that was asked
 }
 
 // States of an instance.

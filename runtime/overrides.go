@@ -279,6 +279,27 @@ func (r *Runtime) EndOverride(ctx context.Context, by Actor, id string) error {
 	return nil
 }
 
+// EnableTask ends the override that switches a task off and returns the task as it
+// is then. Errors are those of EndOverride, ErrNoTask, or ErrRejected when the
+// policies switch it off.
+func (r *Runtime) EnableTask(ctx context.Context, by Actor, id string) (TaskInfo, error) {
+	t, err := r.Task(ctx, id)
+	if err != nil {
+		return TaskInfo{}, err
+	}
+	if t.Override != nil {
+		if err := r.EndOverride(ctx, by, t.Override.ID); err != nil {
+			return TaskInfo{}, err
+		}
+		t.Override, t.Off = nil, ""
+		t.describe(r.rev.Load().program, r.Overrides())
+	}
+	if !t.Enabled && t.Override == nil {
+		return TaskInfo{}, fmt.Errorf("%w: task %s is switched off by the policies, by %s: change them", ErrRejected, id, t.Off)
+	}
+	return t, nil
+}
+
 // followOverrides is the part that takes up what is set or ends anywhere in the
 // fleet, and ends what has had its time. It is ready when what was in force before
 // the start is in force again.

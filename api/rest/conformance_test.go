@@ -82,6 +82,16 @@ var examples = map[string]func(*testing.T, *conformance, *request){
 	"getShortID": func(t *testing.T, x *conformance, r *request) {
 		r.path = prefix + "/short-ids/" + x.shortID(t)
 	},
+	"endOverride": func(t *testing.T, x *conformance, r *request) {
+		header := r.header.Clone()
+		header.Set("Content-Type", "application/json")
+		x.call(request{method: http.MethodPost, path: prefix + "/overrides", header: header, body: `{"kind":"step","target":"P1","for":"1h","reason":"to be ended"}`})
+	},
+	"getTask": func(t *testing.T, x *conformance, r *request) {
+		header := r.header.Clone()
+		header.Set("Content-Type", "application/json")
+		x.call(request{method: http.MethodPost, path: prefix + "/overrides", header: header, body: `{"kind":"task","target":"t-1","for":"1h","reason":"to be seen","unseen":true}`})
+	},
 	"explain":       only("rule"),
 	"explainRecord": only(""),
 	"setCanary":     withCandidate(false),

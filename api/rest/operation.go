@@ -68,6 +68,7 @@ func operations() []operation {
 		streamOperations(),
 		lookOperations(),
 		letterOperations(),
+		controlOperations(),
 		documentOperations(),
 	)
 }
