@@ -26,7 +26,7 @@ type RuleView struct {
 
 // FieldView is a field of a rule and where it is set.
 type FieldView struct {
-	Name  string          `json:"name"`  // as the language has it
+	Name  string          `json:"name"`  // as the language has it: match.metrics
 	Value json.RawMessage `json:"value"` // as JSON
 	Pos   diag.Pos        `json:"pos"`   // zero: nobody set it, the schema has a default
 }
@@ -55,13 +55,19 @@ func (x *explainer) view(i int32, fields bool) RuleView {
 	return v
 }
 
-// fields lists the fields of a rule in the order of the language, with their places.
-func (x *explainer) fields(r *program.Rule) (out []FieldView) {
+// fields lists the fields of a rule in the order of the language, with their places;
+// of those that are structs the fields of these, since a match may be written in
+// several places.
+func (x *explainer) fields(r *program.Rule) []FieldView {
 	team, name, _ := strings.Cut(string(r.ID), "/")
-	written := x.written(team, r.Section, name)
-	d := json.NewDecoder(bytes.NewReader(written))
+	return x.members(nil, x.written(team, r.Section, name), "", team, r.Section, name)
+}
+
+// members appends the fields of a JSON object at path to out.
+func (x *explainer) members(out []FieldView, object []byte, prefix string, path ...string) []FieldView {
+	d := json.NewDecoder(bytes.NewReader(object))
 	if _, err := d.Token(); err != nil {
-		return nil // the section has no such entry: nothing to show
+		return out // the section has no such entry: nothing to show
 	}
 	for d.More() {
 		key, err := d.Token()
@@ -70,7 +76,12 @@ func (x *explainer) fields(r *program.Rule) (out []FieldView) {
 		if err != nil || !ok || d.Decode(&value) != nil {
 			return out
 		}
-		out = append(out, FieldView{Name: field, Value: value, Pos: x.place(team, r.Section, name, field)})
+		at := append(path[:len(path):len(path)], field)
+		if value[0] == '{' {
+			out = x.members(out, value, prefix+field+".", at...)
+			continue
+		}
+		out = append(out, FieldView{Name: prefix + field, Value: value, Pos: x.place(at...)})
 	}
 	return out
 }

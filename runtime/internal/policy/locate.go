@@ -16,7 +16,7 @@ import (
 type locator struct {
 	team  string
 	tree  func() *tree // of policy
-	known Provenance   // by team.section.name and team.section.name.field
+	known Provenance   // by team.section.name, and .field, and the fields of those that are structs
 }
 
 // locateAgain is a locator for a team that was evaluated before, or in another
@@ -48,7 +48,16 @@ func (l *locator) rule(path []string, rule cue.Value, own map[string]bool) {
 	if i := slices.IndexFunc(sites, func(s site) bool { return !s.maybe }); len(sites) > 0 {
 		l.record(path, sites[max(i, 0)].pos())
 	}
-	fields, err := rule.Fields()
+	l.fields(path, rule, own)
+}
+
+// fields records the fields of a struct that an author gave, and theirs: what a
+// match says of metrics may be written elsewhere than what it says of tasks.
+func (l *locator) fields(path []string, of cue.Value, own map[string]bool) {
+	if of.IncompleteKind() != cue.StructKind {
+		return
+	}
+	fields, err := of.Fields()
 	if err != nil {
 		return
 	}
@@ -56,6 +65,7 @@ func (l *locator) rule(path []string, rule cue.Value, own map[string]bool) {
 		at := append(path[:len(path):len(path)], fields.Selector().Unquoted())
 		if pos := l.field(at, fields.Value().Pos(), own); pos.IsValid() {
 			l.record(at, pos)
+			l.fields(at, fields.Value(), own)
 		}
 	}
 }
