@@ -94,6 +94,8 @@ var owners = map[string]string{
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
 	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime tests",
 	"github.com/fsnotify/fsnotify":        "runtime/internal/source",
+	"github.com/go-git/go-git":            "runtime/internal/source tests-of-runtime", // which makes the repository that an instance follows
+	"github.com/go-git/go-billy":          "runtime/internal/source",
 	"github.com/labstack/echo":            "api/rest",
 	"github.com/spf13/cobra":              "api/cli",
 	"github.com/spf13/pflag":              "api/cli",

@@ -137,8 +137,8 @@ func (r *Runtime) explainBy(rev *revision, q *Question) (Answer, error) {
 	}
 	a, err := x.answer(q)
 	a.Policies, a.Revision = x.dir, rev.digest
-	if r.cfg.Policies != "" {
-		a.Commit = commitOf(r.cfg.Policies)
+	if o := rev.origin; o.Commit != "" {
+		a.Commit = &Commit{Hash: o.Commit, Branch: o.Ref}
 	}
 	return a, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -69,12 +68,9 @@ func (r *Runtime) help(family string) (text, unit string) {
 }
 
 func (r *Runtime) openRemoteWrite(name string, s policy.Sink) (engine.SampleSink, error) {
-	allow := make([]netip.Prefix, len(r.cfg.EgressAllow))
-	for i, p := range r.cfg.EgressAllow {
-		var err error
-		if allow[i], err = netip.ParsePrefix(p); err != nil {
-			return nil, fmt.Errorf("%w: egressAllow: %w", ErrConfig, err)
-		}
+	allow, err := r.cfg.egressAllow()
+	if err != nil {
+		return nil, err
 	}
 	timeout := duration(s.Timeout)
 	o := remotewrite.Options{

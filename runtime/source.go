@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/policies"
@@ -32,6 +33,8 @@ func (r *Runtime) newPolicyOrigin() (policyOrigin, error) {
 		return builtIn{}, nil
 	case c.Policies == sourceTopic:
 		return topicOrigin{r}, nil
+	case strings.HasPrefix(c.Policies, gitPrefix):
+		return r.newGitOrigin()
 	}
 	return fileOrigin{
 		files: source.NewDirectory(c.Policies, log), kind: OriginDirectory, place: c.Policies,
