@@ -138,6 +138,11 @@ func (r *Runtime) Canary(ctx context.Context, actor Actor, q CanaryRequest) (Can
 		r.log.Info("canary is given another part", "revision", next.rev.digest, "part", next.text(), "before", was.text(), "by", actor.Name)
 		return *next.status(""), next.set.report, nil
 	}
+	if n := len(q.Steps); n > 0 && q.Steps[n-1] >= 1 {
+		if err := r.mayPush(); err != nil {
+			return CanaryStatus{}, Report{}, fmt.Errorf("the last step could not put the set in force: %w", err)
+		}
+	}
 	set, err := r.loadCandidate(ctx, actor, &q.Candidate)
 	if err != nil || set.report.Refused() {
 		return CanaryStatus{}, set.report, err
@@ -197,8 +202,9 @@ func (r *Runtime) govern(ctx context.Context, next *canary) {
 	}
 }
 
-// PromoteCanary puts the set of the canary in force everywhere. The tasks that it
-// governs notice nothing. The error wraps ErrRollout: no canary runs.
+// PromoteCanary puts the set of the canary in force, as Apply does: in every instance
+// that follows the control topic. The tasks that it governs notice nothing. Errors
+// wrap ErrRollout when no canary runs, or are those of Apply; it then goes on.
 func (r *Runtime) PromoteCanary(ctx context.Context, actor Actor) (CanaryStatus, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
@@ -206,17 +212,19 @@ func (r *Runtime) PromoteCanary(ctx context.Context, actor Actor) (CanaryStatus,
 	if c == nil {
 		return CanaryStatus{}, fmt.Errorf("%w: no canary runs", ErrRollout)
 	}
-	return r.promote(ctx, c, "promoted"+byText(actor)), nil
+	return r.promote(ctx, actor, c, "promoted"+byText(actor))
 }
 
 // promote is called with r.reloading held.
-func (r *Runtime) promote(ctx context.Context, c *canary, how string) CanaryStatus {
-	return r.endCanary(c, how, func() {
-		r.putInForce(ctx, &c.set)
-		r.policies.mu.Lock()
-		r.policies.pushed = true
-		r.policies.mu.Unlock()
-	})
+func (r *Runtime) promote(ctx context.Context, by Actor, c *canary, how string) (CanaryStatus, error) {
+	err := r.mayPush()
+	if err == nil {
+		_, err = r.push(ctx, by, &c.set)
+	}
+	if err != nil {
+		return CanaryStatus{}, err
+	}
+	return r.endCanary(c, how, func() {}), nil
 }
 
 // AbortCanary gives everything back to the set in force. The error wraps ErrRollout:
@@ -265,7 +273,11 @@ func (o *rollouts) superseded(rev *revision) *canary {
 	o.canary.Store(nil)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.last = c.status(fmt.Sprintf("aborted: another set was put in force, %.12s", rev.digest))
+	how := fmt.Sprintf("aborted: another set was put in force, %.12s", rev.digest)
+	if rev.digest == c.rev.digest {
+		how = "promoted: it is in force"
+	}
+	o.last = c.status(how)
 	close(o.changed)
 	o.changed = make(chan struct{})
 	return nil
@@ -300,7 +312,9 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 	case why != "":
 		r.endCanary(c, "aborted: "+why, func() { r.govern(ctx, nil) })
 	case c.steps[0] >= 1:
-		r.promote(ctx, c, "promoted after its last step")
+		if _, err := r.promote(ctx, c.by, c, "promoted after its last step"); err != nil {
+			r.log.Error("the canary cannot be promoted, and goes on", "revision", c.rev.digest, "error", err)
+		}
 	default:
 		next := &canary{
 			rev: c.rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every,

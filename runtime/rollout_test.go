@@ -33,7 +33,9 @@ func tasksOf(share float64) (in, out string) {
 }
 
 func TestACanaryGovernsItsTasks(t *testing.T) {
-	r := startInstance(t, testConfig(t, dropping("a")))
+	cfg := testConfig(t, dropping("a"))
+	cfg.AllowPush = true
+	r := startInstance(t, cfg)
 	ctx, admin := context.Background(), Actor{Name: "ann", Role: RoleAdmin}
 	in, out := tasksOf(0.5)
 	now := time.Now().Truncate(time.Millisecond)
@@ -125,19 +127,18 @@ func TestACanaryIsAborted(t *testing.T) {
 	}
 }
 
-// A canary takes its steps when their time has come, until it is the set in force.
+// A canary takes its steps when their time has come.
 func TestACanaryMovesByItself(t *testing.T) {
 	r, _, err := New(context.Background(), testConfig(t, dropping("a")), Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	q := CanaryRequest{Candidate: candidate("b"), Share: 0.05, Steps: []float64{0.25, 1}, Every: time.Minute}
+	q := CanaryRequest{Candidate: candidate("b"), Share: 0.05, Steps: []float64{0.25, 0.5}, Every: time.Minute}
 	if _, _, err := r.Canary(ctx, Actor{}, q); err != nil {
 		t.Fatal(err)
 	}
 	c := r.rollouts.canary.Load()
-	base := c.base
 	r.lookAtCanary(ctx)
 	if r.rollouts.canary.Load() != c {
 		t.Fatal("it took a step before its time")
@@ -150,8 +151,18 @@ func TestACanaryMovesByItself(t *testing.T) {
 	}
 	next.changed = next.changed.Add(-time.Hour)
 	r.lookAtCanary(ctx)
-	if r.rollouts.canary.Load() != nil || r.rev.Load().digest != next.rev.digest || r.rev.Load() == base {
-		t.Errorf("in force is %s after the last step, want %s", r.rev.Load().digest, next.rev.digest)
+	if last := r.rollouts.canary.Load(); last == nil || last.share != 0.5 || len(last.steps) != 0 || r.rev.Load().digest != c.base.digest {
+		t.Errorf("after its last step: %+v", last)
+	}
+	if _, err := r.PromoteCanary(ctx, Actor{}); !errors.Is(err, ErrForeign) {
+		t.Errorf("promoted where the policies come from elsewhere: %v", err)
+	}
+	q.Steps[1] = 1
+	if _, err := r.AbortCanary(ctx, Actor{}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.Canary(ctx, Actor{}, q); !errors.Is(err, ErrForeign) {
+		t.Errorf("a last step that cannot be taken: %v", err)
 	}
 }
 
