@@ -76,6 +76,7 @@ type canary struct {
 	partitions []int32
 	steps      []float64
 	changed    time.Time // when it was given its part
+	shared     bool      // with the fleet
 
 	mu        sync.Mutex
 	unhealthy string
@@ -133,13 +134,16 @@ func (r *Runtime) Canary(ctx context.Context, actor Actor, q CanaryRequest) (Can
 	case was != nil && len(q.Files) > 0:
 		return CanaryStatus{}, Report{}, fmt.Errorf("%w: a canary of %.12s runs on %s; promote or abort it first", ErrRollout, was.rev.digest, was.text())
 	case was != nil:
-		next.rev, next.set, next.base, next.since = was.rev, was.set, was.base, was.since
+		next.rev, next.set, next.base, next.since, next.reason = was.rev, was.set, was.base, was.since, was.reason
+		if err := r.share(ctx, next); err != nil {
+			return CanaryStatus{}, Report{}, err
+		}
 		r.govern(ctx, next)
 		r.log.Info("canary is given another part", "revision", next.rev.digest, "part", next.text(), "before", was.text(), "by", actor.Name)
 		return *next.status(""), next.set.report, nil
 	}
 	if n := len(q.Steps); n > 0 && q.Steps[n-1] >= 1 {
-		if err := r.mayPush(); err != nil {
+		if err := r.mayPush(ctx); err != nil {
 			return CanaryStatus{}, Report{}, fmt.Errorf("the last step could not put the set in force: %w", err)
 		}
 	}
@@ -148,6 +152,9 @@ func (r *Runtime) Canary(ctx context.Context, actor Actor, q CanaryRequest) (Can
 		return CanaryStatus{}, set.report, err
 	}
 	next.set, next.rev, next.base = set, newRevision(&set), r.rev.Load()
+	if err := r.share(ctx, next); err != nil {
+		return CanaryStatus{}, set.report, err
+	}
 	r.govern(ctx, next)
 	r.log.Info("canary begins", "revision", next.rev.digest, "part", next.text(), "rest", next.base.digest, "by", actor.Name, "reason", q.Reason)
 	return *next.status(""), set.report, nil
@@ -217,12 +224,15 @@ func (r *Runtime) PromoteCanary(ctx context.Context, actor Actor) (CanaryStatus,
 
 // promote is called with r.reloading held.
 func (r *Runtime) promote(ctx context.Context, by Actor, c *canary, how string) (CanaryStatus, error) {
-	err := r.mayPush()
+	err := r.mayPush(ctx)
 	if err == nil {
 		_, err = r.push(ctx, by, &c.set)
 	}
 	if err != nil {
 		return CanaryStatus{}, err
+	}
+	if err := r.unshare(ctx, c); err != nil {
+		r.log.Warn("the canary is in force, and stays on the control topic for a moment", "revision", c.rev.digest, "error", err)
 	}
 	return r.endCanary(c, how, func() {}), nil
 }
@@ -239,6 +249,9 @@ func (r *Runtime) AbortCanary(ctx context.Context, actor Actor, reason string) (
 	how := "aborted" + byText(actor)
 	if reason != "" {
 		how += ": " + reason
+	}
+	if err := r.unshare(ctx, c); err != nil {
+		return CanaryStatus{}, err
 	}
 	return r.endCanary(c, how, func() { r.govern(ctx, nil) }), nil
 }
@@ -310,6 +323,9 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 	}
 	switch {
 	case why != "":
+		if err := r.unshare(ctx, c); err != nil {
+			r.log.Error("the canary is aborted in this instance only", "revision", c.rev.digest, "error", err)
+		}
 		r.endCanary(c, "aborted: "+why, func() { r.govern(ctx, nil) })
 	case c.steps[0] >= 1:
 		if _, err := r.promote(ctx, c.by, c, "promoted after its last step"); err != nil {
@@ -319,6 +335,10 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 		next := &canary{
 			rev: c.rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every,
 			share: c.steps[0], steps: c.steps[1:], changed: time.Now(), compare: &engine.Comparison{},
+		}
+		if err := r.share(ctx, next); err != nil {
+			r.log.Error("the canary cannot take its step", "revision", c.rev.digest, "error", err)
+			return
 		}
 		r.govern(ctx, next)
 		r.log.Info("canary takes a step", "revision", next.rev.digest, "part", next.text())

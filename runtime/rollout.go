@@ -49,6 +49,8 @@ type RolloutStatus struct {
 type rollouts struct {
 	canary atomic.Pointer[canary] // that governs something; nil: none
 
+	refused string // digest of the fleet's canary that does not run here; guarded by reloading
+
 	mu      sync.Mutex
 	changed chan struct{} // closed when canary changes
 	last    *CanaryStatus // of the canary that ended last
@@ -94,9 +96,12 @@ func (r *Runtime) rollout(ctx context.Context, ready func()) error {
 	tick := time.NewTicker(canaryLook)
 	defer tick.Stop()
 	for {
+		moved := r.canaryMoved()
+		r.joinCanary(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-moved:
 		case <-tick.C:
 			r.lookAtCanary(ctx)
 		}

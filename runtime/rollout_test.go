@@ -278,3 +278,51 @@ func TestACanaryOfPartitions(t *testing.T) {
 	r.publish(t, "flink.native", flat("t-1", "a", "gauge", now.UnixMilli(), "1"), flat("t-1", "b", "gauge", now.UnixMilli(), "2"))
 	r.stored(t, `{__name__=~".+"}`, now, map[string]string{`{"__name__":"a","by":"b","torrent_task_id":"t-1"}`: "1"})
 }
+
+// A canary that begins in one instance runs in all of the fleet, with the same
+// tasks, and is promoted or aborted in all.
+func TestACanaryIsTheFleets(t *testing.T) {
+	cfg := testConfig(t, dropping("a"))
+	cfg.AllowPush = true
+	cfg.Brokers = roomyBroker(t)
+	first, second := startInstance(t, cfg), startInstance(t, cfg)
+	ctx := context.Background()
+	is := func(r instance, what string, done func(*CanaryStatus) bool) {
+		t.Helper()
+		eventually(t, func() string {
+			if s := r.Rollout().Canary; s == nil || !done(s) {
+				return fmt.Sprintf("%s: %+v", what, s)
+			}
+			return ""
+		})
+	}
+	files := candidate("b").Files
+	begun, _, err := first.Canary(ctx, pusher, CanaryRequest{Candidate: Candidate{Files: files, Reason: "for the test"}, Share: 0.2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is(second, "begun", func(s *CanaryStatus) bool {
+		return s.Revision == begun.Revision && s.Share == 0.2 && s.By == "ann" && s.Ended == ""
+	})
+	third := startInstance(t, cfg)
+	is(third, "joined", func(s *CanaryStatus) bool { return s.Revision == begun.Revision && s.Ended == "" })
+	if _, _, err := second.Canary(ctx, pusher, CanaryRequest{Share: 0.6}); err != nil {
+		t.Fatal(err)
+	}
+	is(first, "grown", func(s *CanaryStatus) bool { return s.Share == 0.6 })
+	if _, err := first.AbortCanary(ctx, pusher, "no need"); err != nil {
+		t.Fatal(err)
+	}
+	is(second, "aborted", func(s *CanaryStatus) bool { return s.Ended == "ended by another instance" })
+	if _, _, err := second.Canary(ctx, pusher, CanaryRequest{Candidate: Candidate{Files: files, Reason: "for the test"}, Share: 0.2}); err != nil {
+		t.Fatal(err)
+	}
+	is(third, "begun again", func(s *CanaryStatus) bool { return s.Ended == "" })
+	if _, err := third.PromoteCanary(ctx, pusher); err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]instance{"first": first, "second": second, "third": third} {
+		r.awaitPolicies(t, name, func(p *PolicyStatus) bool { return p.Revision == begun.Revision })
+		is(r, name, func(s *CanaryStatus) bool { return s.Ended != "" })
+	}
+}
