@@ -160,8 +160,8 @@ func (r *Runtime) aim(ctx context.Context, by Actor, o *control.Override, unseen
 		rules := r.rev.Load().plain.Rules()
 		x := explainer{rules: rules}
 		i, err := x.find(o.Target)
-		if err != nil {
-			return err
+		if err != nil { // a question of explain; here the hint belongs to the message
+			return fmt.Errorf("%w: %s", ErrRejected, err.Error())
 		}
 		o.Target = ruleTarget(&rules[i])
 		o.Team, _, _ = strings.Cut(string(rules[i].ID), "/")

@@ -159,7 +159,7 @@ func TestWrongOverrides(t *testing.T) {
 		"rejected: for: 720h0m1s is not from 1s to 30d":                                      {Kind: OverrideTask, Target: "t-9", For: MaxOverrideTime + time.Second, Reason: "a reason"},
 		"rejected: reason: write 3 to 500 characters":                                        {Kind: OverrideTask, Target: "t-9", For: time.Hour, Reason: "no"},
 		`rejected: task: this instance knows no task that "t-99" matches; did you mean t-9?`: {Kind: OverrideTask, Target: "t-99", For: time.Hour, Reason: "a reason"},
-		`rule: the set has no rule "drop-b"; did you mean drop-a?`:                           {Kind: OverrideRule, Target: "drop-b", For: time.Hour, Reason: "a reason"},
+		`rejected: rule: the set has no rule "drop-b"; did you mean drop-a?`:                 {Kind: OverrideRule, Target: "drop-b", For: time.Hour, Reason: "a reason"},
 		`rejected: step: "P9" is none of P0, P1, P2, P3`:                                     {Kind: OverrideStep, Target: "P9", For: time.Hour, Reason: "a reason"},
 		"rejected: task: write an id, a job name or a pattern of at most 500 bytes":          {Kind: OverrideTask, For: time.Hour, Reason: "a reason"},
 	} {

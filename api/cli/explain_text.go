@@ -133,6 +133,9 @@ func taskRows(t *runtime.TaskStage) []string {
 		rows = append(rows, fmt.Sprintf("  %s=%q\tby %s\t%s", tag.Name, tag.Value, tag.Rule, tag.Pos))
 	}
 	if t.Disabled != nil {
+		if t.Disabled.Pos.File == "" { // an override, which says itself by whom, and until when
+			return append(rows, "  "+t.Disabled.Description)
+		}
 		rows = append(rows, fmt.Sprintf("  switched off\tby %s\t%s", t.Disabled.ID, t.Disabled.Pos))
 		rows = append(rows, fieldRows(t.Disabled.Fields)...)
 	}
