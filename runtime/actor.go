@@ -30,7 +30,7 @@ func (r Role) Includes(least Role) bool {
 // may do everything.
 type Actor struct {
 	Name    string   `json:"name"`              // of a token, a certificate or a person
-	Role    Role     `json:"role"`              // what it may do
+	Role    Role     `json:"role,omitempty"`    // what it may do
 	Teams   []string `json:"teams,omitempty"`   // what it changes is bounded to these; none: no bound
 	Address string   `json:"address,omitempty"` // host:port that it asked from
 }

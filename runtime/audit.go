@@ -21,7 +21,7 @@ type AuditEntry struct {
 	ID        string            `json:"id"`               // sorts by time; set by Audit
 	At        time.Time         `json:"at"`               // set by Audit when it is zero
 	Instance  string            `json:"instance"`         // that did it; set by Audit
-	Actor     Actor             `json:"actor"`            // who asked; the zero Actor is the instance itself
+	Actor     Actor             `json:"actor"`            // who asked; sluice is the instance itself
 	Operation string            `json:"operation"`        // what was asked, such as override.set
 	Target    string            `json:"target,omitempty"` // what it was done to
 	Reason    string            `json:"reason,omitempty"` // in the words of who asked
@@ -92,6 +92,9 @@ func (r *Runtime) Audit(ctx context.Context, e AuditEntry) error {
 	}
 	e.At = e.At.UTC()
 	e.ID, e.Instance = control.NewAuditID(e.At), r.name
+	if e.Actor.Itself() {
+		e.Actor.Name = "sluice"
+	}
 	e.Result = cmp.Or(e.Result, AuditDone)
 	level := slog.LevelInfo
 	if e.Result != AuditDone {
@@ -103,6 +106,14 @@ func (r *Runtime) Audit(ctx context.Context, e AuditEntry) error {
 	}
 	r.metrics.AuditLost.Add(1)
 	return fmt.Errorf("%d audit entries wait for the control topic: this one is in the log only", maxAuditWaiting)
+}
+
+// auditOwn records what the instance did by itself. An entry that cannot be written
+// is in the log.
+func (r *Runtime) auditOwn(ctx context.Context, e AuditEntry) {
+	if err := r.Audit(ctx, e); err != nil {
+		r.log.Error("audit", "error", err)
+	}
 }
 
 // attrs are the fields of an entry that say something, for the log.

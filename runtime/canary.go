@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -327,10 +328,16 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 			r.log.Error("the canary is aborted in this instance only", "revision", c.rev.digest, "error", err)
 		}
 		r.endCanary(c, "aborted: "+why, func() { r.govern(ctx, nil) })
+		r.auditOwn(ctx, AuditEntry{Operation: "abortCanary", Target: "canary", Reason: why, Before: c.base.digest, After: c.base.digest})
 	case c.steps[0] >= 1:
 		if _, err := r.promote(ctx, c.by, c, "promoted after its last step"); err != nil {
 			r.log.Error("the canary cannot be promoted, and goes on", "revision", c.rev.digest, "error", err)
+			return
 		}
+		r.auditOwn(ctx, AuditEntry{
+			Operation: "promoteCanary", Target: "canary", Reason: "its last step, as " + cmp.Or(c.by.Name, "the instance") + " asked for",
+			Before: c.base.digest, After: c.rev.digest,
+		})
 	default:
 		next := &canary{
 			rev: c.rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every,

@@ -207,5 +207,6 @@ func (r *Runtime) rollBack(ctx context.Context, bad *revision, why string) {
 	s.mu.Lock()
 	s.rollbacks++
 	s.mu.Unlock()
+	r.auditOwn(ctx, AuditEntry{Operation: "rollBackPolicies", Target: good.bundle.Digest, Reason: why, Before: bad.digest, After: good.bundle.Digest})
 	s.fellBack(RefusedPolicy{At: time.Now(), Origin: bad.origin, Revision: bad.digest, Error: "rolled back: " + why})
 }

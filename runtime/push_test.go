@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // pushing is a request with one file.
@@ -225,6 +228,22 @@ func TestRollbackOfAPush(t *testing.T) {
 	if h := r.History(); len(h) != 4 || h[0].Revision != good.Revision || h[0].Base != bad.Revision || h[0].Origin.Kind != OriginRollback {
 		t.Errorf("%+v, %+v", p, h)
 	}
+	r.audited(t, AuditEntry{Operation: "rollBackPolicies", Target: good.Revision, Reason: "for the test", Before: bad.Revision, After: good.Revision})
+}
+
+// audited waits until the newest entry of an operation is one that the instance did by itself.
+func (r instance) audited(t *testing.T, want AuditEntry) {
+	t.Helper()
+	want.Actor, want.Result = Actor{Name: "sluice"}, AuditDone
+	eventually(t, func() string {
+		trail := r.AuditTrail(AuditFilter{Operation: want.Operation})
+		if len(trail) == 0 {
+			return "no entry of " + want.Operation
+		}
+		got := trail[0]
+		got.ID, got.At, got.Instance = "", time.Time{}, ""
+		return cmp.Diff(want, got)
+	})
 }
 
 func jsonOf(t *testing.T, v any) string {

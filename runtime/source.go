@@ -188,10 +188,19 @@ func (r *Runtime) takeUp(ctx context.Context) {
 		r.log.Info("the source still has the policies that were rolled back", "revision", set.bundle.Digest)
 		return
 	}
-	if _, err = r.takeSet(ctx, &set, err); err != nil {
+	was := r.Revision()
+	_, err = r.takeSet(ctx, &set, err)
+	switch now := r.Revision(); {
+	case err != nil:
 		r.log.Error("the policies are not taken up, the old ones go on", "error", err)
-	} else if set.report.Refused() {
+	case set.report.Refused():
 		r.log.Error("the policies are refused, the old ones go on", "origin", set.origin.Place, "commit", set.origin.Commit,
 			"findings", len(set.report.Findings), "first", firstError(set.report.Findings))
+	case now != was && r.cfg.Policies != sourceTopic: // who pushes is in the audit of where it was pushed
+		e := AuditEntry{Operation: "followPolicies", Target: set.origin.Place, Reason: "the source has changed", Before: was, After: now}
+		if set.origin.Commit != "" {
+			e.Detail = map[string]string{"commit": set.origin.Commit, "ref": set.origin.Ref}
+		}
+		r.auditOwn(ctx, e)
 	}
 }

@@ -75,6 +75,10 @@ func TestGit(t *testing.T) {
 	}
 	second := repo.commit(t, policySet(dropping("b")))
 	good := r.awaitPolicies(t, "the second commit", func(p *PolicyStatus) bool { return p.Origin.Commit == second })
+	r.audited(t, AuditEntry{
+		Operation: "followPolicies", Target: cfg.Policies, Reason: "the source has changed", Before: p.Revision, After: good.Revision,
+		Detail: map[string]string{"commit": second, "ref": "master"},
+	})
 	bad := repo.commit(t, policySet(strings.Replace(dropping("b"), `"tenant"`, `"boss"`, 1)))
 	p = r.awaitPolicies(t, "the bad commit", func(p *PolicyStatus) bool { return p.Refused != nil && p.Refused.Origin.Commit == bad })
 	if p.Revision != good.Revision || len(p.Refused.Findings) == 0 || r.Ready() != nil {

@@ -32,6 +32,10 @@ type call struct {
 	// changes something sets them, before it does.
 	target string // what is changed, such as "task t-1"; "": what the path carries
 	reason string // why, in the words of who asks
+
+	// The revisions that a change of policies led from and to. Not set: those in
+	// force before and after the call, which may be of another change meanwhile.
+	before, after string
 }
 
 // Each of these returns a parameter of one kind, or nothing where it was not given.

@@ -87,7 +87,8 @@ func applyOperations() []operation {
 			if err != nil {
 				return nil, policyProblem(err)
 			}
-			return reloadAnswer{c.runtime.PolicyStatus().Revision, report.Findings}, nil
+			c.after = report.Revision
+			return reloadAnswer{report.Revision, report.Findings}, nil
 		},
 	}}
 }
@@ -141,6 +142,7 @@ func awaitFleet(c *call, out runtime.ApplyResult, err error, fleet bool) (any, e
 	if err != nil {
 		return nil, policyProblem(err)
 	}
+	c.before, c.after = out.Before, out.Revision
 	if fleet {
 		out.Behind = c.runtime.AwaitFleet(c.ctx, out.Revision)
 	}

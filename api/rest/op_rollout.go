@@ -58,7 +58,9 @@ func rolloutOperations() []operation {
 		answer:  runtime.CanaryStatus{},
 		handle: func(c *call) (any, error) {
 			c.target, c.reason = "canary", bodyOf[endBody](c).Reason
-			return c.runtime.PromoteCanary(c.ctx, c.actor)
+			s, err := c.runtime.PromoteCanary(c.ctx, c.actor)
+			c.before, c.after = s.Base, s.Revision
+			return s, err
 		},
 	}, {
 		id: "abortCanary", method: http.MethodPost, path: "/policies/canary/abort", role: runtime.RoleOperator, changes: true,

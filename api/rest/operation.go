@@ -165,7 +165,7 @@ func (o *operation) do(c echo.Context, asked *call) (any, error) {
 func (s *server) audit(o *operation, asked *call, before string, err error) {
 	e := runtime.AuditEntry{
 		Actor: asked.actor, Operation: o.id, Target: asked.target, Reason: asked.reason,
-		Before: before, After: s.runtime.Revision(), Result: runtime.AuditDone,
+		Before: cmp.Or(asked.before, before), After: cmp.Or(asked.after, s.runtime.Revision()), Result: runtime.AuditDone,
 	}
 	for _, p := range o.params {
 		if e.Target == "" && p.in == inPath {
