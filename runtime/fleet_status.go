@@ -71,6 +71,9 @@ func (r *Runtime) self() control.Instance {
 	if a := r.address.Load(); a != nil {
 		in.Address = *a
 	}
+	if refused := r.PolicyStatus().Refused; refused != nil {
+		in.Error = refused.Error
+	}
 	if err := r.Ready(); err != nil {
 		in.State, in.Waiting = StateWaiting, err.Error()
 	}

@@ -167,3 +167,32 @@ func TestAuditNeverWaits(t *testing.T) {
 		t.Error("it waits for its context")
 	}
 }
+
+// What one instance has put into labels, another can look up.
+func TestShortIDsAreKnownInTheWholeFleet(t *testing.T) {
+	fleet := startFleet(t, 2, testConfig(t, simpleSet+`
+	rewrite: short: schema.#ShortID & {match: metrics: ["*"], label: "vertex", into: "vertex", length: 8}`))
+	fleet[0].publish(t, "flink.native", strings.Replace(flat("t-1", "m", "gauge", time.Now().UnixMilli(), "1"), "{", `{"labels":{"vertex":"a name that is much too long"},`, 1))
+	var id string
+	eventually(t, func() string {
+		for _, r := range fleet {
+			r.dictionary.mu.RLock()
+			for known := range r.dictionary.values {
+				id = known
+			}
+			r.dictionary.mu.RUnlock()
+		}
+		if id == "" {
+			return "no instance has learnt an identifier"
+		}
+		return ""
+	})
+	for i, r := range fleet {
+		eventually(t, func() string {
+			if value, ok := r.ShortID(id); !ok || value != "a name that is much too long" {
+				return fmt.Sprintf("instance %d: %q, %t", i, value, ok)
+			}
+			return ""
+		})
+	}
+}

@@ -144,7 +144,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 		{Name: "wiring", Run: r.wire},
 	}
 	if r.cfg.does(roleHop1) {
-		parts = append(parts, lifecycle.Part{Name: "reporters", Run: r.tellReporters}, lifecycle.Part{Name: "degradation", Run: r.degrade})
+		parts = append(parts, lifecycle.Part{Name: "reporters", Run: r.tellReporters}, lifecycle.Part{Name: "short identifiers", Run: r.tellShortIDs}, lifecycle.Part{Name: "degradation", Run: r.degrade})
 	}
 	parts = append(parts, r.wanted()...)
 	parts = append(parts,

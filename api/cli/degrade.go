@@ -30,7 +30,8 @@ With a step, set it by hand: for a time, and with a reason that the log and the
 status show. Afterwards, or with "auto", the measures decide again. P0 by hand
 gives nothing up whatever they say.
 
-It is about one instance; several have a step each.`,
+A step by hand is an override and holds in the whole fleet; the measures, and
+what was given up, are those of the instance that is asked.`,
 		Example: `  sluice degrade
   sluice degrade P2 --for 30m --reason "the store is being moved"
   sluice degrade auto --url http://sluice-1:7070`,

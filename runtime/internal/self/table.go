@@ -57,6 +57,8 @@ func (m *Metrics) table() []row {
 			Help: "Records that the broker had deleted before they were read."}},
 		{&m.PartitionState, Row{Name: "sluice_partition_state", Unit: "1", Labels: []string{"group", "topic", "partition", "state"},
 			Help: "1 for the state that the worker of a partition is in."}},
+		{&m.ShortIDConflicts, Row{Name: "sluice_short_id_conflicts_total", Unit: "identifiers",
+			Help: "Short identifiers that stood for another value already, so that the way back from them is wrong for one."}},
 		{&m.AuditLost, Row{Name: "sluice_audit_lost_total", Unit: "entries",
 			Help: "Audit entries that are in the log only, because too many waited for the control topic."}},
 		{&m.CollectRequests, Row{Name: "sluice_collect_requests_total", Unit: "requests", Labels: []string{"result"},
