@@ -277,8 +277,8 @@ func newHistory(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "history [FROM [TO]]",
 		Short: "List the policy sets that were pushed, or say how two differ",
-		Long: `List the revisions that were pushed to the fleet, the newest first: who, when and
-why. The one that the instance runs has a star.
+		Long: `List the revisions that were pushed to the fleet, the newest first: who, when
+and why. The one that the instance runs has a star.
 
 With FROM, and TO or what is in force, say how these differ, rule by rule.`,
 		Example: `  sluice history

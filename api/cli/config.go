@@ -69,7 +69,7 @@ func (s *settings) secured() {
 func (s *settings) instance() {
 	s.secured()
 	s.text("data-dir", "directory for everything that is kept; without it, what is stored is gone at the end", func(c *runtime.Config) *string { return &c.DataDir })
-	s.text("policies", "source of the policy set: a directory, a repository as in git+https://HOST/REPO.git//PATH?ref=main, or topic for what was pushed; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
+	s.text("policies", "source of the policy set: a directory, a git repository, as git+https://HOST/REPO?ref=main, or topic for what was pushed; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
 	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })
 	s.text("cache-bytes", "bound on the memory for series, over all partitions (default \"256MiB\")", func(c *runtime.Config) *string { return &c.CacheBytes })
 	s.list("egress-allow", "networks that remote write may reach besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })

@@ -86,8 +86,8 @@ func newAudit(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "See who changed what in the fleet",
-		Long: `List what was done, the newest first: at most 90 days and 10,000 entries. What was
-refused is in the list, too. It is about the whole fleet.`,
+		Long: `List what was done, the newest first: at most 90 days and 10,000 entries. What
+was refused is in the list, too. It is about the whole fleet.`,
 		Example: `  sluice audit
   sluice audit --since 24h --who ann
   sluice audit --operation setOverride --format json`,

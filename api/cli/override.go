@@ -32,7 +32,7 @@ before its time.
 A task must be known to the instance that is asked; --unseen leaves that out.`,
 		Example: `  sluice override
   sluice override set task t-184467 --for 1h --reason "it floods the store"
-  sluice override set rule pay/drop-debug --for 30m --reason "looking for a fault"
+  sluice override set rule pay/drop-debug --for 30m --reason "looking for a bug"
   sluice override end 5f1c09ab12`,
 		Args: func(_ *cobra.Command, args []string) error { return checkOverride(args) },
 	}

@@ -23,15 +23,15 @@ import (
 func newRollout(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rollout",
-		Short: "Try a policy set on a part of what comes in, or beside it, before it is in force",
+		Short: "Try a policy set on a part, or beside the set in force",
 		Long: `A canary is a policy set that governs a share of the tasks, or some partitions,
 while the set in force governs the rest. Every series is governed by one of the
 two, and every record says by which. A share always has the same tasks, and a
 larger one keeps those of a smaller one.
 
-A shadow decides about every live series, too, but sends nothing: what it would do
-otherwise is counted.`,
-		Example: `  sluice rollout shadow policies --reason "what would fewer metrics save?" --wait
+A shadow decides about every live series, too, but sends nothing: what it would
+do otherwise is counted.`,
+		Example: `  sluice rollout shadow policies --reason "do fewer metrics save?" --wait
   sluice rollout canary policies --share 5% --reason "fewer operator metrics"
   sluice rollout status
   sluice rollout canary --share 25%
@@ -88,11 +88,11 @@ func candidateFindings(out io.Writer, found []diag.Diagnostic, args []string) er
 
 func newRolloutStatus(t terminal) *cobra.Command {
 	return rolloutCommand(t, &cobra.Command{
-		Use: "status", Short: "Show how a canary does against the rest, and what a shadow would change", Args: cobra.NoArgs,
-		Long: `Show the canary and the shadow of an instance: those that run, or ended last. Of
-a canary, what became of its samples beside those of the rest, since it was given
-what it governs; of a shadow, what it would do otherwise, by its last pass over
-all live series.`,
+		Use: "status", Short: "Show how a canary does, and what a shadow would change", Args: cobra.NoArgs,
+		Long: `Show the canary and the shadow of an instance: those that run, or ended last.
+Of a canary, what became of its samples beside those of the rest, since it was
+given what it governs; of a shadow, what it would do otherwise, by its last pass
+over all live series.`,
 		Example: `  sluice rollout status
   sluice rollout status --format json`,
 	}, func(ctx context.Context, at *client.Client, _ []string) (runtime.RolloutStatus, error) {
@@ -103,16 +103,17 @@ all live series.`,
 func newCanary(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use: "canary [DIR]", Short: "Let a policy set govern a share of the tasks, or partitions", Args: atMostOneArg,
-		Long: `Let the policy set in DIR govern a part beside the set in force. Without DIR, the
-canary that runs is given another part. Nothing is lost or doubled when it begins,
-grows or ends: series that change hands are ended as with any other change of
-policies, and rules that both sets have keep what they remember.
+		Long: `Let the policy set in DIR govern a part beside the set in force. Without DIR,
+the canary that runs is given another part. Nothing is lost or doubled when it
+begins, grows or ends: series that change hands are ended as with any other
+change of policies, and rules that both sets have keep what they remember.
 
 With --steps the share grows by itself every --every, while the canary keeps the
 bounds that the instance sets for a probation; 100% puts the set in force.`,
 		Example: `  sluice rollout canary policies --share 5% --reason "fewer operator metrics"
-  sluice rollout canary policies --share 5% --steps 25%,100% --every 10m --reason "fewer operator metrics"
-  sluice rollout canary policies --partitions 0,1 --reason "another level for a broker"
+  sluice rollout canary policies --share 5% --steps 25%,100% --every 10m \
+    --reason "fewer operator metrics"
+  sluice rollout canary policies --partitions 0,1 --reason "another level"
   sluice rollout canary --share 25%`,
 	}
 	f := c.Flags()
@@ -195,8 +196,8 @@ func candidateFiles(dir string) (map[string]string, error) {
 func newPromote(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use: "promote", Short: "Put the set of the canary in force", Args: cobra.NoArgs,
-		Long: `Put the set of the canary in force. The tasks that it governs notice nothing; the
-rest goes over with its next records.`,
+		Long: `Put the set of the canary in force. The tasks that it governs notice nothing;
+the rest goes over with its next records.`,
 		Example: `  sluice rollout promote --reason "a day without complaints"`,
 	}
 	reason := c.Flags().String("reason", "", "why, for the audit")
@@ -228,9 +229,10 @@ func newShadow(t terminal) *cobra.Command {
 		Use: "shadow [DIR]", Short: "Let a policy set decide beside the one in force, with nothing sent", Args: atMostOneArg,
 		Long: `Let the policy set in DIR decide about every live series of an instance, beside
 the set in force, and count what it would do otherwise. Nothing is sent and no
-series waits: it takes a fifth of one core at most. With --for it begins anew every
-15 seconds until the time is over; without, it looks at every live series once.`,
-		Example: `  sluice rollout shadow policies --reason "what would fewer metrics save?" --wait
+series waits: it takes a fifth of one core at most. With --for it begins anew
+every 15 seconds until the time is over; without, it looks at every live series
+once.`,
+		Example: `  sluice rollout shadow policies --reason "do fewer metrics save?" --wait
   sluice rollout shadow policies --for 1h --reason "over the night jobs"
   sluice rollout shadow --stop`,
 	}

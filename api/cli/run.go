@@ -30,9 +30,9 @@ machine: with --data-dir it survives a kill of the process, not the loss of the
 disk. With --brokers, start as many instances as you like; they share the
 partitions.
 
-A change of the policies is in force by itself, if it is right; streams and sinks
-are opened at the start and cannot change. New policies pass a probation, and the
-last good ones are kept in the data directory for a start with wrong ones.
+A change of the policies is in force by itself, if it is right; streams and
+sinks are opened at the start and cannot change. New policies pass a probation,
+and the last good ones are kept on disk for a start with wrong ones.
 
 The configuration comes from sluice.cue (or --config), from variables
 (--data-dir is SLUICE_DATA_DIR) and from flags; later ones win. --print-config
