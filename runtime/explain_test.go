@@ -67,7 +67,7 @@ func TestExplainPlacesFieldsOfOverlays(t *testing.T) {
 		places[f.Name] = f.Pos
 	}
 	want := map[string]diag.Pos{
-		"order": {File: "prod.cue", Line: 3, Column: 31}, "match.metrics": {File: "policy.cue", Line: 9, Column: 50}, "to": {File: "policy.cue", Line: 9, Column: 66},
+		"order": {File: "prod.cue", Line: 3, Column: 31}, "match.metrics": {File: "policy.cue", Line: 9, Column: 41}, "to": {File: "policy.cue", Line: 9, Column: 66},
 		"enabled": {}, "tier": {}, "action": {},
 	}
 	if diff := cmp.Diff(want, places); diff != "" {

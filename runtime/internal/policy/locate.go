@@ -70,18 +70,28 @@ func (l *locator) fields(path []string, of cue.Value, own map[string]bool) {
 	}
 }
 
-// field returns where the value of a field is written. set is what CUE says set it:
-// the file of an author, or the schema when it is a default.
+// ruleField is how long the path of a field of a rule is: section, name, field.
+const ruleField = 3
+
+// field returns where the value of a field of a rule is written, and the name of a
+// field within one: its value is a list, whose bracket says little. set is what CUE
+// says set it: the file of an author, or the schema when it is a default.
 func (l *locator) field(path []string, set token.Pos, own map[string]bool) token.Pos {
+	written := func(s site) token.Pos {
+		if len(path) > ruleField {
+			return s.pos()
+		}
+		return s.value.Pos()
+	}
 	sites := l.tree().find(path)
 	for _, s := range sites {
 		if s.value.Pos() == set {
-			return set
+			return written(s)
 		}
 	}
 	for _, s := range sites {
 		if !s.maybe {
-			return s.value.Pos()
+			return written(s)
 		}
 	}
 	if own[set.Filename()] {

@@ -35,16 +35,16 @@ if #env == "prod" {
 	want := Provenance{
 		"orders.control.plain":             at("teams/orders/a.cue", 6, 18),
 		"orders.control.plain.match":       at("teams/orders/a.cue", 7, 9),
-		"orders.control.plain.match.tasks": at("teams/orders/a.cue", 7, 16),
+		"orders.control.plain.match.tasks": at("teams/orders/a.cue", 7, 9),
 		"orders.control.plain.reason":      at("teams/orders/a.cue", 8, 10),
 		"orders.control.plain.order":       at("teams/orders/b.cue", 3, 32),
 		"orders.control.c-a":               at("teams/orders/a.cue", 11, 19),
 		"orders.control.c-a.match":         at("teams/orders/a.cue", 11, 65),
-		"orders.control.c-a.match.tasks":   at("teams/orders/a.cue", 11, 72),
+		"orders.control.c-a.match.tasks":   at("teams/orders/a.cue", 11, 65),
 		"orders.control.c-a.rate":          at("org.cue", 7, 17),
 		"orders.control.c-b":               at("teams/orders/a.cue", 11, 19),
 		"orders.control.c-b.match":         at("teams/orders/a.cue", 11, 65),
-		"orders.control.c-b.match.tasks":   at("teams/orders/a.cue", 11, 72),
+		"orders.control.c-b.match.tasks":   at("teams/orders/a.cue", 11, 65),
 		"orders.control.c-b.rate":          at("org.cue", 7, 17),
 	}
 	b := mustCompile(t, snap)
