@@ -93,6 +93,7 @@ var owners = map[string]string{
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
 	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime tests",
+	"github.com/coreos/go-oidc":           "api/auth",
 	"github.com/fsnotify/fsnotify":        "runtime/internal/source",
 	"github.com/go-git/go-git":            "runtime/internal/source tests-of-runtime", // which makes the repository that an instance follows
 	"github.com/go-git/go-billy":          "runtime/internal/source",

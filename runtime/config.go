@@ -26,6 +26,9 @@ type TLS = policy.TLS
 // ListenTLS secures the HTTP endpoints.
 type ListenTLS = policy.ListenTLS
 
+// OIDC lets in by JSON web tokens of an issuer.
+type OIDC = policy.OIDC
+
 // SASL authenticates to the brokers.
 type SASL = policy.SASL
 

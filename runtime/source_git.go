@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -47,18 +46,6 @@ func (r *Runtime) newGitOrigin() (policyOrigin, error) {
 		o.Signers = string(text)
 	}
 	return fileOrigin{files: source.NewGit(o), kind: OriginGit, place: c.Policies}, nil
-}
-
-// egressAllow are the networks that calls may reach besides public addresses.
-func (c *Config) egressAllow() ([]netip.Prefix, error) {
-	allow := make([]netip.Prefix, len(c.EgressAllow))
-	for i, p := range c.EgressAllow {
-		var err error
-		if allow[i], err = netip.ParsePrefix(p); err != nil {
-			return nil, fmt.Errorf("%w: egressAllow: %w", ErrConfig, err)
-		}
-	}
-	return allow, nil
 }
 
 // reach returns what refuses hosts that calls must not go to. It looks the name up

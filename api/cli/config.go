@@ -59,10 +59,26 @@ func (s *settings) secured() {
 		return c.ListenTLS
 	}
 	s.text("tokens", "file of tokens with roles, see 'sluice token'; beyond loopback, this or --listen-token is needed", func(c *runtime.Config) *string { return &c.Tokens })
+	s.oidc()
 	s.text("listen-cert", "file of the certificate of the HTTP endpoints; needed beyond loopback", func(c *runtime.Config) *string { return &tls(c).Cert })
 	s.text("listen-key", "file of its key", func(c *runtime.Config) *string { return &tls(c).Key })
 	s.text("listen-client-ca", "file of the certificates that client certificates must lead to; their roles are in --tokens", func(c *runtime.Config) *string { return &tls(c).ClientCA })
 	s.yes("listen-insecure", "listen beyond loopback without a certificate: something in front encrypts", func(c *runtime.Config) *bool { return &tls(c).Elsewhere })
+}
+
+// oidc adds the issuer whose tokens let in.
+func (s *settings) oidc() {
+	oidc := func(c *runtime.Config) *runtime.OIDC {
+		if c.OIDC == nil {
+			c.OIDC = &runtime.OIDC{NameClaim: "sub", RoleClaim: "groups"}
+		}
+		return c.OIDC
+	}
+	s.text("oidc-issuer", "address of an OpenID Connect issuer whose tokens let in, too, such as https://login.example.com", func(c *runtime.Config) *string { return &oidc(c).Issuer })
+	s.text("oidc-audience", "what the claim aud of its tokens must name", func(c *runtime.Config) *string { return &oidc(c).Audience })
+	s.text("oidc-name-claim", "claim with the name for the audit (default \"sub\")", func(c *runtime.Config) *string { return &oidc(c).NameClaim })
+	s.text("oidc-role-claim", "claim whose values give roles (default \"groups\")", func(c *runtime.Config) *string { return &oidc(c).RoleClaim })
+	s.list("oidc-role", "role of a value of that claim: VALUE=ROLE or VALUE=ROLE:TEAM, such as metrics-admins=admin,orders=operator:orders", func(c *runtime.Config) *[]string { return &oidc(c).Roles })
 }
 
 // instance adds what every instance needs, be it a demo.

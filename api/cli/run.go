@@ -92,7 +92,7 @@ func newRuntime(ctx context.Context, cfg runtime.Config, opts runtime.Options, t
 }
 
 func listen(r *runtime.Runtime, cfg runtime.Config, log *slog.Logger) (*rest.Server, error) {
-	server, err := rest.New(r, rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Tokens: cfg.Tokens, TLS: cfg.ListenTLS, Log: log})
+	server, err := rest.New(r, rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Tokens: cfg.Tokens, OIDC: cfg.OIDC, TLS: cfg.ListenTLS, Log: log})
 	if err != nil {
 		return nil, environment(err)
 	}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
@@ -19,37 +20,51 @@ import (
 // gate tells who asks, and refuses who cannot say. Without a token, a file of
 // tokens and client certificates, whoever reaches the address may do everything.
 type gate struct {
-	token   string // reference; "": none
-	keyring *auth.Keyring
+	token   string        // reference; "": none
+	keyring *auth.Keyring // nil: no file
+	issuer  *auth.Issuer  // nil: none
 	open    bool
 }
 
 // newGate refuses an address that others can reach where nobody would be checked,
 // or where tokens would cross the network for all to read.
-func newGate(o *Options, loopback bool) (*gate, error) {
+func newGate(r *runtime.Runtime, o *Options, loopback bool) (*gate, error) {
 	var tls runtime.ListenTLS
 	if o.TLS != nil {
 		tls = *o.TLS
 	}
-	g := &gate{token: o.Token, open: o.Token == "" && o.Tokens == ""}
+	g := &gate{token: o.Token, open: o.Token == "" && o.Tokens == "" && o.OIDC == nil}
 	switch {
 	case tls.ClientCA != "" && (o.Tokens == "" || tls.Cert == ""):
 		return nil, errors.New("--listen-client-ca needs --listen-cert and --listen-key, and --tokens, which says what role a certificate has")
 	case !loopback && g.open:
 		return nil, fmt.Errorf("%s can be reached from other machines, and nothing would check who asks: "+
-			"give --tokens FILE (see 'sluice token') or --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
+			"give --tokens FILE (see 'sluice token'), --oidc-issuer or --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
 	case !loopback && tls.Cert == "" && !tls.Elsewhere:
 		return nil, fmt.Errorf("%s can be reached from other machines, and tokens would cross the network in the clear: "+
 			"give --listen-cert and --listen-key, or --listen-insecure where something in front of it encrypts", o.Listen)
-	case o.Tokens != "":
+	}
+	if o.Tokens != "" {
 		keyring, err := auth.Open(o.Tokens, o.Log)
 		if err != nil {
 			return nil, fmt.Errorf("--tokens: %w", err)
 		}
 		g.keyring = keyring
 	}
+	if o.OIDC != nil {
+		client, err := r.Egress(issuerTime)
+		if err != nil {
+			return nil, err
+		}
+		if g.issuer, err = auth.NewIssuer(*o.OIDC, client, o.Log); err != nil {
+			return nil, err
+		}
+	}
 	return g, nil
 }
+
+// issuerTime bounds one call of an issuer: who asks waits for it.
+const issuerTime = 5 * time.Second
 
 // unguarded are the paths that a probe may ask without a token: they tell nothing.
 var unguarded = map[string]bool{"/healthz": true, "/readyz": true}
@@ -85,7 +100,7 @@ func (g *gate) who(req *http.Request) (a runtime.Actor, byToken bool, err error)
 		if !strings.EqualFold(scheme, "Bearer") {
 			return a, false, errNoToken
 		}
-		a, err = g.bearer(secret)
+		a, err = g.bearer(req.Context(), secret)
 		return a, true, err
 	}
 	if req.TLS != nil && len(req.TLS.VerifiedChains) > 0 && g.keyring != nil {
@@ -97,7 +112,7 @@ func (g *gate) who(req *http.Request) (a runtime.Actor, byToken bool, err error)
 
 // bearer tells whose token it is. The reference is resolved for each request, so a
 // changed token holds at once; comparing takes the same time wherever two differ.
-func (g *gate) bearer(secret string) (runtime.Actor, error) {
+func (g *gate) bearer(ctx context.Context, secret string) (runtime.Actor, error) {
 	if g.token != "" {
 		want, err := runtime.Secret(g.token)
 		if err != nil {
@@ -107,6 +122,9 @@ func (g *gate) bearer(secret string) (runtime.Actor, error) {
 		if subtle.ConstantTimeCompare(a[:], b[:]) == 1 {
 			return runtime.Actor{Name: "listen-token", Role: runtime.RoleAdmin}, nil
 		}
+	}
+	if g.issuer != nil && auth.IsJWT(secret) {
+		return g.issuer.Bearer(ctx, secret, time.Now())
 	}
 	if g.keyring != nil {
 		return g.keyring.Bearer(secret, time.Now())
@@ -127,6 +145,12 @@ func namesOf(c *x509.Certificate) []string {
 func (g *gate) refuse(c echo.Context, err error) error {
 	if errors.Is(err, auth.ErrNoFile) {
 		return echo.NewHTTPError(http.StatusServiceUnavailable, "the tokens to compare with cannot be read").SetInternal(err)
+	}
+	switch {
+	case errors.Is(err, auth.ErrIssuer):
+		return refuse(http.StatusServiceUnavailable, "issuer-away", "the issuer of the token cannot be asked for its keys; a token of the file is taken meanwhile")
+	case errors.Is(err, auth.ErrNoRole):
+		return refuse(http.StatusForbidden, "no-role", "the token is right, and its claims give no role here")
 	}
 	c.Response().Header().Set("WWW-Authenticate", "Bearer")
 	switch {

@@ -105,12 +105,13 @@ func (l *logged) String() string {
 }
 
 // guarded is a server of an instance that does not run.
-func guarded(t *testing.T, o Options) (url string, log *logged) {
+func guarded(t *testing.T, o Options, allow ...string) (url string, log *logged) {
 	t.Helper()
 	cfg, _, err := runtime.LoadConfig(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.EgressAllow = allow
 	log = &logged{}
 	r, report, err := runtime.New(t.Context(), cfg, runtime.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil || r == nil {

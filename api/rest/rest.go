@@ -21,9 +21,10 @@ import (
 
 // Options say where the server listens and whom it answers.
 type Options struct {
-	Listen string // host:port; port 0 picks a free one
-	Token  string // reference to a bearer token that may do everything; "": none
-	Tokens string // file of tokens and certificates with roles, see package auth; "": none
+	Listen string        // host:port; port 0 picks a free one
+	Token  string        // reference to a bearer token that may do everything; "": none
+	Tokens string        // file of tokens and certificates with roles, see package auth; "": none
+	OIDC   *runtime.OIDC // issuer whose tokens let in, too; nil: none
 	TLS    *runtime.ListenTLS
 	Log    *slog.Logger
 }
@@ -50,7 +51,7 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	who, err := newGate(&o, loopback)
+	who, err := newGate(r, &o, loopback)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}

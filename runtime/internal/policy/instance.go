@@ -25,6 +25,7 @@ type Instance struct {
 	Listen      string     `json:"listen"`
 	ListenToken string     `json:"listenToken,omitempty"` // secret reference
 	Tokens      string     `json:"tokens,omitempty"`      // file
+	OIDC        *OIDC      `json:"oidc,omitempty"`
 	ListenTLS   *ListenTLS `json:"listenTLS,omitempty"`
 	Policies    string     `json:"policies,omitempty"`    // directory, git+…, topic; "": the default set
 	AllowPush   bool       `json:"allowPush"`             // although policies are a directory or in git
@@ -77,6 +78,15 @@ type ListenTLS struct {
 	Key       string `json:"key,omitempty"`
 	ClientCA  string `json:"clientCA,omitempty"`  // of the certificates that clients may have
 	Elsewhere bool   `json:"elsewhere,omitempty"` // something in front of the process encrypts
+}
+
+// OIDC lets in by JSON web tokens of an issuer.
+type OIDC struct {
+	Issuer    string   `json:"issuer"` // URL
+	Audience  string   `json:"audience"`
+	NameClaim string   `json:"nameClaim"`
+	RoleClaim string   `json:"roleClaim"`
+	Roles     []string `json:"roles"` // VALUE=ROLE or VALUE=ROLE:TEAM…
 }
 
 // SASL authenticates to the brokers; Password is a secret reference.
