@@ -116,7 +116,7 @@ func (r *Runtime) Diff(from, to string) ([]RuleChange, error) {
 
 func (r *Runtime) written(revision string) (program.Written, error) {
 	if now := r.rev.Load(); revision == "" || len(revision) >= 6 && strings.HasPrefix(now.digest, revision) {
-		return program.Written{Set: &now.bundle.Set, Provenance: now.bundle.Provenance}, nil
+		return now.written(), nil
 	}
 	rev, err := r.find(revision)
 	if err != nil {
@@ -126,5 +126,5 @@ func (r *Runtime) written(revision string) (program.Written, error) {
 	if err != nil {
 		return program.Written{}, err
 	}
-	return program.Written{Set: &set.bundle.Set, Provenance: set.bundle.Provenance}, nil
+	return set.written(), nil
 }

@@ -49,8 +49,8 @@ type PlanOptions struct {
 
 // Plan is what becomes of traffic when one policy set takes the place of another.
 type Plan struct {
-	Format  int            `json:"sluice_plan"`
-	Digest  string         `json:"digest"` // SHA-256 of both revisions, the traffic and the results
+	Format  int            `json:"sluice_plan"` // version of this form
+	Digest  string         `json:"digest"`      // SHA-256 of both revisions, the traffic and the results
 	Base    PlannedSet     `json:"base"`
 	New     PlannedSet     `json:"new"`
 	Traffic PlannedTraffic `json:"traffic"`
@@ -62,10 +62,10 @@ type Plan struct {
 
 // PlannedSet is one of the two policy sets.
 type PlannedSet struct {
-	Name     string            `json:"name"` // where it comes from
-	Revision string            `json:"revision"`
+	Name     string            `json:"name"`           // where it comes from
+	Revision string            `json:"revision"`       // digest of the set
 	Tags     []string          `json:"tags,omitempty"` // with which it was evaluated
-	Rules    int               `json:"rules"`
+	Rules    int               `json:"rules"`          // in the set
 	Findings []diag.Diagnostic `json:"findings,omitempty"`
 
 	report Report
@@ -76,20 +76,20 @@ func (s *PlannedSet) Report() Report { return s.report }
 
 // PlannedTraffic is what the sets were compared over.
 type PlannedTraffic struct {
-	Name    string    `json:"name"`
-	Digest  string    `json:"digest"` // SHA-256 of its lines
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
-	Seconds float64   `json:"seconds"` // in between; 0: it tells of no time, and counts are totals
-	LeftOut uint64    `json:"leftOut,omitempty"`
+	Name    string    `json:"name"`              // where it comes from
+	Digest  string    `json:"digest"`            // SHA-256 of its lines
+	From    time.Time `json:"from"`              // its beginning
+	To      time.Time `json:"to"`                // its end
+	Seconds float64   `json:"seconds"`           // in between; 0: it tells of no time, and counts are totals
+	LeftOut uint64    `json:"leftOut,omitempty"` // samples of series that found no room in it
 }
 
 // Gate is a bound that a plan must keep to pass.
 type Gate struct {
-	Name   string  `json:"name"` // max-dropped, max-new-series
-	Most   float64 `json:"most"` // share
-	Is     float64 `json:"is"`
-	Passed bool    `json:"passed"`
+	Name   string  `json:"name"`   // max-dropped, max-new-series
+	Most   float64 `json:"most"`   // share
+	Is     float64 `json:"is"`     // share that the plan has
+	Passed bool    `json:"passed"` // the bound is kept
 }
 
 // Refused reports whether one of the sets cannot run; nothing was compared then.

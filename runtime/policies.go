@@ -32,11 +32,11 @@ var (
 
 // Report is the outcome of checking a policy set.
 type Report struct {
-	Findings []diag.Diagnostic `json:"findings"`
+	Findings []diag.Diagnostic `json:"findings"`           // errors and warnings
 	Revision string            `json:"revision,omitempty"` // digest of the set; "" when it is refused
-	Teams    int               `json:"teams"`
-	Rules    int               `json:"rules"`
-	Tests    int               `json:"tests"`
+	Teams    int               `json:"teams"`              // in the set
+	Rules    int               `json:"rules"`              // in the set
+	Tests    int               `json:"tests"`              // of the set, that were run
 
 	source func(file string) []byte
 	took   time.Duration

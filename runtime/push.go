@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
-	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
 // Errors of a change of policies that was asked for.
@@ -71,18 +69,12 @@ func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyR
 	if err := r.mayPush(ctx); err != nil {
 		return ApplyResult{}, err
 	}
-	tree, err := filesOf(req.Files)
-	if err != nil {
-		return ApplyResult{}, err
-	}
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	if now := r.rev.Load().digest; req.Base != "" && req.Base != now {
 		return ApplyResult{}, fmt.Errorf("%w: %s is in force, not %s", ErrConflict, now, req.Base)
 	}
-	how := r.loading
-	how.Env = r.cfg.Env
-	set, err := loadSet(ctx, tree, how, "")
+	set, err := r.evaluate(ctx, req.Files, true)
 	if err != nil {
 		return ApplyResult{}, err
 	}
@@ -93,7 +85,7 @@ func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyR
 	if err := r.agreed(req.Plan, &set); err != nil {
 		return ApplyResult{}, err
 	}
-	set.origin = Origin{Kind: OriginPush, By: by.Name, From: by.Address, Reason: req.Reason, At: time.Now()}
+	set.origin = handedOver(by, req.Reason)
 	if req.Plan != nil {
 		set.origin.Plan = req.Plan.Digest
 	}
@@ -142,10 +134,7 @@ func (r *Runtime) agreed(p *PlanBinding, set *loadedSet) error {
 func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet) (ApplyResult, error) {
 	was := r.rev.Load()
 	out := ApplyResult{Revision: set.bundle.Digest, Before: was.digest, Rules: len(set.program.Rules()), Findings: set.report.Findings}
-	if err := r.fits(set); err != nil {
-		return ApplyResult{}, err
-	}
-	if err := within(by, was, set); err != nil {
+	if err := r.takes(by, was, set); err != nil {
 		return ApplyResult{}, err
 	}
 	revisions := control.NewRevisions(r.control.Load())
@@ -196,26 +185,6 @@ func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int) (late [
 		return nil
 	}
 	return r.putInForce(ctx, set)
-}
-
-// within refuses what is of teams that an actor may not change.
-func within(by Actor, was *revision, set *loadedSet) error {
-	if len(by.Teams) == 0 {
-		return nil
-	}
-	changes, err := program.DiffRules(
-		program.Written{Set: &was.bundle.Set, Provenance: was.bundle.Provenance},
-		program.Written{Set: &set.bundle.Set, Provenance: set.bundle.Provenance})
-	if err != nil {
-		return err
-	}
-	for _, c := range changes {
-		if team, _, _ := strings.Cut(string(c.Rule), "/"); !by.MayChange(team) {
-			return fmt.Errorf("%w: %s may change what belongs to %s, and this changes %s %s",
-				ErrForeignTeam, by.Name, strings.Join(by.Teams, ", "), c.Section, c.Rule)
-		}
-	}
-	return nil
 }
 
 // pushedSet compiles a revision of the control topic; CUE is not evaluated.

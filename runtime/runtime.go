@@ -53,6 +53,7 @@ type Runtime struct {
 	reloading sync.Mutex   // one at a time
 	waiting   atomic.Int64 // requests for a control document
 	recording atomic.Int64 // requests for traffic
+	trying    atomic.Int64 // evaluations of sets that are not to be put in force
 
 	degradation *degradation
 	rollouts    *rollouts

@@ -109,10 +109,6 @@ func (r *Runtime) Shadow(ctx context.Context, actor Actor, q ShadowRequest) (Sha
 	return *s.status(), set.report, nil
 }
 
-func (rev *revision) written() program.Written {
-	return program.Written{Set: &rev.bundle.Set, Provenance: rev.bundle.Provenance}
-}
-
 // EndShadow ends the shadow that runs. The error wraps ErrRollout: none does.
 func (r *Runtime) EndShadow(actor Actor) (ShadowStatus, error) {
 	o := r.rollouts

@@ -97,9 +97,7 @@ func (o fileOrigin) accepts() error {
 
 // loadSource loads the set that the source has now.
 func (r *Runtime) loadSource(ctx context.Context) (loadedSet, error) {
-	how := r.loading
-	how.Env = r.cfg.Env
-	return r.from.load(ctx, how)
+	return r.from.load(ctx, r.how(true))
 }
 
 // firstSet chooses the set to start with: that of the source, or the last good one

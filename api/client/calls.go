@@ -105,7 +105,7 @@ func (c *Client) Canary(ctx context.Context, q runtime.CanaryRequest) (s runtime
 	if q.Every > 0 {
 		body["every"] = q.Every.String()
 	}
-	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary", Body: body, Patience: candidatePatience}, &s)
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary", Body: body, Patience: changePatience}, &s)
 	return s, err
 }
 
@@ -129,7 +129,7 @@ func (c *Client) Shadow(ctx context.Context, q runtime.ShadowRequest) (s runtime
 	if q.For > 0 {
 		body["for"] = q.For.String()
 	}
-	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/shadow", Body: body, Patience: candidatePatience}, &s)
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/shadow", Body: body, Patience: changePatience}, &s)
 	return s, err
 }
 
@@ -138,9 +138,6 @@ func (c *Client) EndShadow(ctx context.Context) (s runtime.ShadowStatus, err err
 	_, err = c.Do(ctx, Request{Method: http.MethodDelete, Path: "/policies/shadow"}, &s)
 	return s, err
 }
-
-// candidatePatience is how long an instance may take to evaluate a policy set.
-const candidatePatience = 2 * time.Minute
 
 // Traffic returns the series of the time until now, as a file of traffic. It must
 // be closed.

@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
-// changePatience is how long a change of policies may take: they are evaluated, and
-// the fleet may be waited for.
+// changePatience is how long an instance may take over policies that it is handed:
+// they are evaluated, and the fleet may be waited for.
 const changePatience = 2 * time.Minute
 
 // Policies tells of the policy set in force.
@@ -53,4 +53,30 @@ func (c *Client) Diff(ctx context.Context, from, to string) ([]runtime.RuleChang
 	var out struct{ Rules []runtime.RuleChange }
 	_, err := c.Do(ctx, Request{Path: "/policies/diff", Query: url.Values{"from": {from}, "to": {to}}}, &out)
 	return out.Rules, err
+}
+
+// Validate says whether a policy set could be put in force; see runtime.Runtime.Validate.
+func (c *Client) Validate(ctx context.Context, files map[string]string) (out runtime.Validation, err error) {
+	body := map[string]any{"files": files}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/validate", Body: body, Patience: changePatience}, &out)
+	return out, err
+}
+
+// Plan asks what a policy set would do to the traffic of the instance; see
+// runtime.Runtime.Plan.
+func (c *Client) Plan(ctx context.Context, q runtime.PlanRequest) (*runtime.Plan, error) {
+	body := map[string]any{"files": q.Files}
+	if q.Since > 0 {
+		body["since"] = q.Since.String()
+	}
+	for name, gate := range map[string]*float64{"max_dropped": q.MaxDropped, "max_new_series": q.MaxNewSeries} {
+		if gate != nil {
+			body[name] = *gate
+		}
+	}
+	var out runtime.Plan
+	if _, err := c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/plan", Body: body, Patience: changePatience}, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
 }

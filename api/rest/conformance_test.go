@@ -92,14 +92,16 @@ var examples = map[string]func(*testing.T, *conformance, *request){
 		header.Set("Content-Type", "application/json")
 		x.call(request{method: http.MethodPost, path: prefix + "/overrides", header: header, body: `{"kind":"task","target":"t-1","for":"1h","reason":"to be seen","unseen":true}`})
 	},
-	"explain":       only("rule"),
-	"explainRecord": only(""),
-	"setCanary":     withCandidate(false),
-	"promoteCanary": withCandidate(true),
-	"abortCanary":   withCandidate(true),
-	"startShadow":   withCandidate(false),
-	"endShadow":     withShadow,
-	"getCollect":    func(_ *testing.T, _ *conformance, r *request) { r.query.Set("wait", "1ms") },
+	"explain":          only("rule"),
+	"explainRecord":    only(""),
+	"setCanary":        withCandidate(false),
+	"promoteCanary":    withCandidate(true),
+	"abortCanary":      withCandidate(true),
+	"startShadow":      withCandidate(false),
+	"validatePolicies": withCandidate(false),
+	"planPolicies":     withCandidate(false),
+	"endShadow":        withShadow,
+	"getCollect":       func(_ *testing.T, _ *conformance, r *request) { r.query.Set("wait", "1ms") },
 	"applyPolicies": func(t *testing.T, x *conformance, r *request) {
 		text, err := json.Marshal(runtime.ApplyRequest{Files: x.files(t), Reason: "as it is"})
 		if err != nil {

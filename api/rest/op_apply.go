@@ -11,11 +11,11 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/diag"
 )
 
-// Bounds of a change of policies: files as JSON, and the time to evaluate them and
-// to wait for the fleet.
+// Bounds of a request with policies: files as JSON, and the time to evaluate them
+// and to wait for the fleet.
 const (
-	maxFilesBody = 24 << 20
-	applyTime    = 90 * time.Second
+	maxFilesBody   = 24 << 20
+	evaluationTime = 90 * time.Second
 )
 
 // rollbackBody says where to go back to.
@@ -59,12 +59,12 @@ func applyOperations() []operation {
 			"instance runs them. With If-Match the change is refused (412) when other policies are in force; so it is with a plan.",
 		params:  []param{match},
 		body:    runtime.ApplyRequest{Files: map[string]string{"teams/pay/policy.cue": "package policies\n"}, Reason: "less of the same"},
-		maxBody: maxFilesBody, time: applyTime,
+		maxBody: maxFilesBody, time: evaluationTime,
 		answer: runtime.ApplyResult{}, handle: applyPolicies,
 	}, {
 		id: "rollBackPolicies", method: http.MethodPost, path: "/policies/rollback", role: runtime.RoleOperator, changes: true,
 		summary: "Put a revision of the history in force again, here and in the whole fleet",
-		body:    rollbackBody{Reason: "alerts are silent"}, time: applyTime,
+		body:    rollbackBody{Reason: "alerts are silent"}, time: evaluationTime,
 		answer: runtime.ApplyResult{},
 		handle: func(c *call) (any, error) {
 			body := bodyOf[rollbackBody](c)
@@ -76,7 +76,7 @@ func applyOperations() []operation {
 		id: "reload", method: http.MethodPost, path: "/reload", role: runtime.RoleOperator, changes: true,
 		summary: "Look at the source of policies now, and put in force what it has",
 		about:   "A set that was rolled back is tried again.",
-		body:    reloadBody{Reason: "the repository was mended"}, time: applyTime,
+		body:    reloadBody{Reason: "the repository was mended"}, time: evaluationTime,
 		answer: reloadAnswer{},
 		handle: func(c *call) (any, error) {
 			c.reason = bodyOf[reloadBody](c).Reason

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/sluice-metrics/sluice/runtime"
 )
@@ -29,12 +28,6 @@ type endBody struct {
 	Reason string `json:"reason,omitempty"` // why, where there is something to say
 }
 
-// What a candidate may take: its files, and JSON around them.
-const (
-	maxCandidateBody = runtime.MaxCandidateBytes + maxBody
-	candidateTime    = 2 * time.Minute
-)
-
 func rolloutOperations() []operation {
 	files := map[string]string{"policy.cue": "package policies\n"}
 	return []operation{{
@@ -44,7 +37,7 @@ func rolloutOperations() []operation {
 		handle:  func(c *call) (any, error) { return c.runtime.Rollout(), nil },
 	}, {
 		id: "setCanary", method: http.MethodPost, path: "/policies/canary", role: runtime.RoleOperator, changes: true,
-		maxBody: maxCandidateBody, time: candidateTime,
+		maxBody: maxFilesBody, time: evaluationTime,
 		summary: "Let a policy set govern a share of the tasks, or partitions, beside the one in force",
 		about: "The tasks of a share are the same whenever it is asked for, in every instance. With steps the share grows by itself, " +
 			"until the set is in force. A canary that leaves a bound of the probation is aborted, unless the operator has switched that off.",
@@ -73,7 +66,7 @@ func rolloutOperations() []operation {
 		},
 	}, {
 		id: "startShadow", method: http.MethodPost, path: "/policies/shadow", role: runtime.RoleAuthor, changes: true,
-		maxBody: maxCandidateBody, time: candidateTime,
+		maxBody: maxFilesBody, time: evaluationTime,
 		summary: "Let a policy set decide about every live series beside the one in force, with nothing sent",
 		about:   "What it would do otherwise is counted; getRollout tells. A shadow that runs already ends.",
 		body:    shadowBody{Files: files, For: "10m", Reason: "what would fewer metrics save?"},
@@ -123,7 +116,7 @@ func taken[T any](status T, report runtime.Report, err error) (any, error) {
 		return nil, err
 	}
 	if report.Refused() {
-		return nil, refuse(http.StatusUnprocessableEntity, "policies", "the policy set is refused: "+report.Summary()).with(report.Findings)
+		return nil, policyProblem(&runtime.RejectedError{Report: report})
 	}
 	return status, nil
 }

@@ -92,7 +92,7 @@ func TestRolloutProblems(t *testing.T) {
 		{"no shadow", http.MethodDelete, "/policies/shadow", "", 409, "rollout"},
 		{"no duration", http.MethodPost, "/policies/canary", `{"share":0.5,"every":"often"}`, 400, "bad-request"},
 		{"no part", http.MethodPost, "/policies/canary", `{"files":{"policy.cue":"` + good + `"},"reason":"for the test"}`, 400, "rejected"},
-		{"no CUE", http.MethodPost, "/policies/canary", `{"files":{"policy.cue":"package policies\npolicy: {"},"share":0.5,"reason":"for the test"}`, 422, "policies"},
+		{"no CUE", http.MethodPost, "/policies/canary", `{"files":{"policy.cue":"package policies\npolicy: {"},"share":0.5,"reason":"for the test"}`, 422, "policies-rejected"},
 		{"a shadow without files", http.MethodPost, "/policies/shadow", `{"files":{},"reason":"for the test"}`, 400, "rejected"},
 	} {
 		w := send(tt.method, tt.path, tt.body)
