@@ -2,15 +2,10 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
 // The outcomes of a check.
@@ -18,105 +13,136 @@ const (
 	CheckOK   = "ok"
 	CheckWarn = "warn" // it works, and somebody should look
 	CheckFail = "fail" // an instance would not run, or would lose something
+	CheckSkip = "skip" // not looked at, for the reason that is told
+)
+
+// The areas of checks. What fails in AreaSluice is for who runs Sluice to mend; the
+// others are about what is around it.
+const (
+	AreaSluice  = "sluice"  // policies, settings and what is kept
+	AreaMachine = "machine" // disk, memory, limits
+	AreaKafka   = "kafka"   // brokers, topics, groups, rights
+	AreaSinks   = "sinks"   // receivers of remote write
 )
 
 // HealthCheck is one thing that was looked at.
 type HealthCheck struct {
+	Area    string `json:"area"`
 	Name    string `json:"check"`
-	Outcome string `json:"outcome"`      // ok, warn or fail
+	Outcome string `json:"outcome"`      // ok, warn, fail or skip
 	Seen    string `json:"seen"`         // what was found
 	Do      string `json:"do,omitempty"` // what to do about it
 }
 
 const (
-	doctorTime = 30 * time.Second // that all checks may take
-	slowSync   = 100 * time.Millisecond
+	doctorTime = 20 * time.Second // that all checks may take
+	loadTime   = 10 * time.Second // of that, to load the policies
 )
 
-// Doctor looks at what an instance of this configuration needs: its policy set,
-// its data directory, its brokers and their topics. Nothing of what it does stays.
-// It takes at most half a minute.
+// findings are the checks of one area.
+type findings struct {
+	area string
+	list []HealthCheck
+}
+
+func (f *findings) add(outcome, name, do, format string, args ...any) {
+	f.list = append(f.list, HealthCheck{f.area, name, outcome, fmt.Sprintf(format, args...), do})
+}
+
+func (f *findings) ok(name, format string, args ...any) { f.add(CheckOK, name, "", format, args...) }
+
+func (f *findings) warn(name, do, format string, args ...any) {
+	f.add(CheckWarn, name, do, format, args...)
+}
+
+func (f *findings) fail(name, do, format string, args ...any) {
+	f.add(CheckFail, name, do, format, args...)
+}
+
+func (f *findings) skip(name, format string, args ...any) {
+	f.add(CheckSkip, name, "", format, args...)
+}
+
+// doctor is one examination. r is nil where the policy set cannot run.
+type doctor struct {
+	cfg    Config
+	r      *Runtime
+	report Report
+	err    error
+	probes probes
+}
+
+// Doctor looks at what an instance of this configuration needs: its policies and
+// what it keeps, the machine, the brokers with topics, groups and rights, and the
+// receivers of its sinks. Nothing of what it does stays. It takes at most 20
+// seconds; what takes longer has failed.
 func Doctor(ctx context.Context, cfg Config, opts Options) []HealthCheck {
+	return examine(ctx, cfg, opts, realProbes())
+}
+
+func examine(ctx context.Context, cfg Config, opts Options, p probes) []HealthCheck {
 	ctx, cancel := context.WithTimeout(ctx, doctorTime)
 	defer cancel()
-	r, report, err := New(ctx, cfg, opts)
-	out := []HealthCheck{policyCheck(r, &report, err), dataCheck(cfg.DataDir)}
-	if len(cfg.Brokers) == 0 {
-		return append(out, HealthCheck{"broker", CheckOK, "runs inside the process", ""})
-	}
-	return append(out, brokerChecks(ctx, cfg, r)...)
-}
+	d := &doctor{cfg: cfg, probes: p}
+	here := cfg
+	here.DataDir = "" // an instance notes there what it is about to run
+	load, loaded := context.WithTimeout(ctx, loadTime)
+	d.r, d.report, d.err = New(load, here, opts)
+	loaded()
 
-func policyCheck(r *Runtime, report *Report, err error) HealthCheck {
-	switch {
-	case err != nil:
-		return HealthCheck{"policies", CheckFail, err.Error(), "mend what the message names"}
-	case r == nil:
-		return HealthCheck{"policies", CheckFail, fmt.Sprintf("refused, %d findings", len(report.Findings)), "run sluice check on the set"}
-	case len(report.Findings) > 0:
-		return HealthCheck{"policies", CheckWarn, fmt.Sprintf("right, with %d findings", len(report.Findings)), "run sluice check on the set"}
+	areas := []struct {
+		name string
+		look func(context.Context, *findings)
+	}{
+		{AreaSluice, d.lookAtSluice}, {AreaMachine, d.lookAtMachine}, {AreaKafka, d.lookAtKafka},
 	}
-	return HealthCheck{"policies", CheckOK, "right, nothing found", ""}
-}
-
-// dataCheck writes a file, syncs it and removes it.
-func dataCheck(dir string) HealthCheck {
-	const name = "data directory"
-	if dir == "" {
-		return HealthCheck{name, CheckWarn, "none: what is stored is gone at the end", "give --data-dir"}
+	found := make([]chan []HealthCheck, len(areas))
+	for i, a := range areas {
+		found[i] = make(chan []HealthCheck, 1)
+		go func() {
+			f := findings{area: a.name}
+			a.look(ctx, &f)
+			found[i] <- f.list
+		}()
 	}
-	at := filepath.Clean(dir)
-	if _, err := os.Stat(at); errors.Is(err, os.ErrNotExist) {
-		at = filepath.Dir(at) // where it will be made
-	}
-	f, err := os.CreateTemp(at, ".sluice-doctor-*")
-	if err != nil {
-		return HealthCheck{name, CheckFail, err.Error(), "give the user of the instance the right to write there, or another --data-dir"}
-	}
-	began := time.Now()
-	_, err = f.Write(make([]byte, 64<<10))
-	err = errors.Join(err, f.Sync(), f.Close())
-	took := time.Since(began)
-	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
-		return HealthCheck{name, CheckFail, err.Error(), "is the disk full, or read-only?"}
-	}
-	seen := fmt.Sprintf("%s can be written; 64 KiB are on the disk after %v", at, took.Round(10*time.Microsecond))
-	if took > slowSync {
-		return HealthCheck{name, CheckWarn, seen, "commits will be slow: use a faster disk"}
-	}
-	return HealthCheck{name, CheckOK, seen, ""}
-}
-
-// brokerChecks ask the brokers; r is nil where the policy set is refused.
-func brokerChecks(ctx context.Context, cfg Config, r *Runtime) []HealthCheck {
-	conf, err := cfg.kafka(nil)
-	if err != nil {
-		return []HealthCheck{{"broker", CheckFail, err.Error(), "mend the setting"}}
-	}
-	admin, err := kafka.NewAdmin(conf)
-	if err != nil {
-		return []HealthCheck{{"broker", CheckFail, err.Error(), "mend the setting"}}
-	}
-	defer admin.Close()
-	began := time.Now()
-	topics, err := admin.Topics(ctx)
-	if err != nil {
-		return []HealthCheck{{"broker", CheckFail, err.Error(), "check address, network, TLS, user and password"}}
-	}
-	out := []HealthCheck{{"broker", CheckOK, fmt.Sprintf("%s answers after %v, %d topics", strings.Join(cfg.Brokers, ","), time.Since(began).Round(time.Millisecond), len(topics)), ""}}
-	if r == nil {
-		return out
-	}
-	var missing []string
-	set := r.opened()
-	for _, t := range set.topics(r.partitions()) {
-		if _, ok := topics[t.Name]; !ok {
-			missing = append(missing, t.Name)
+	var out []HealthCheck
+	for i, a := range areas {
+		select {
+		case list := <-found[i]:
+			out = append(out, list...)
+		case <-ctx.Done():
+			select { // it may just have been in time
+			case list := <-found[i]:
+				out = append(out, list...)
+			case <-time.After(time.Second):
+				out = append(out, HealthCheck{a.name, a.name, CheckFail, fmt.Sprintf("the checks did not end within %v", doctorTime), "is a disk or a network file system stuck?"})
+			}
 		}
 	}
-	slices.Sort(missing)
-	if len(missing) > 0 {
-		return append(out, HealthCheck{"topics", CheckWarn, "not there: " + strings.Join(missing, ", "), "the instance makes them if it has the right to; else have them made"})
+	return out
+}
+
+// lookAtSluice checks the policies.
+func (d *doctor) lookAtSluice(_ context.Context, f *findings) {
+	const name = "policies"
+	switch n := len(d.report.Findings); {
+	case d.err != nil:
+		f.fail(name, "mend what the message names", "%v", d.err)
+	case d.r == nil:
+		f.fail(name, "run sluice check on the set", "refused, %s", count(n, "finding"))
+	case n > 0:
+		f.warn(name, "run sluice check on the set", "right, with %s", count(n, "finding"))
+	default:
+		f.ok(name, "right, nothing found")
 	}
-	return append(out, HealthCheck{"topics", CheckOK, "all there", ""})
+}
+
+// firstFew writes names one after the other, sorted, at most five of them.
+func firstFew(names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }

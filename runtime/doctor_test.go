@@ -1,42 +1,102 @@
 package runtime
 
 import (
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/host"
 )
 
+// healthy are probes of a machine that lacks nothing.
+func healthy() probes {
+	return probes{
+		space: func(string) (host.Space, error) { return host.Space{Size: 100 << 30, Available: 50 << 30}, nil },
+		files: func() (uint64, bool) { return 65536, true }, memory: func() float64 { return 8 << 30 },
+	}
+}
+
+// cluster is a broker with users and rights, and the topics that simpleSet uses.
+func cluster(t *testing.T, opts ...kfake.Opt) string {
+	t.Helper()
+	c, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c.ListenAddrs()[0]
+}
+
 func TestDoctorTellsWhatIsWrong(t *testing.T) {
-	outcome := func(cfg Config) map[string]string {
-		t.Helper()
-		out := map[string]string{}
-		for _, c := range Doctor(t.Context(), cfg, Options{}) {
-			if out[c.Name] = c.Outcome; c.Seen == "" || c.Outcome != CheckOK && c.Do == "" {
-				t.Errorf("%+v says too little", c)
-			}
+	running := startInstance(t, testConfig(t, simpleSet)).Status().Brokers
+	mayRead := kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: controlTopic, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationRead, Allow: true}
+	guarded := []string{cluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.SeedTopics(3, controlTopic),
+		kfake.User("PLAIN", "ann", "a", mayRead))}
+	t.Setenv("DOCTOR_RIGHT", "a")
+	t.Setenv("DOCTOR_WRONG", "x")
+	as := func(password string) func(*Config) {
+		return func(c *Config) {
+			c.Brokers, c.SASL = guarded, &SASL{Mechanism: "plain", User: "ann", Password: "env://" + password}
 		}
-		return out
 	}
-	good := testConfig(t, simpleSet)
-	good.DataDir = t.TempDir()
-	if got := outcome(good); got["policies"] == CheckFail || got["data directory"] == CheckFail || got["broker"] != CheckOK {
-		t.Errorf("nothing is wrong: %v", got)
+	space := func(available uint64) func(*probes) {
+		return func(p *probes) {
+			p.space = func(string) (host.Space, error) { return host.Space{Size: 100 << 30, Available: available}, nil }
+		}
 	}
-	if left, err := os.ReadDir(good.DataDir); err != nil || len(left) > 0 {
-		t.Errorf("something stays: %v, %v", left, err)
-	}
-	bad := testConfig(t, "\tstrem: {}")
-	bad.DataDir = filepath.Join(t.TempDir(), "no", "such", "directory")
-	bad.Brokers = []string{"127.0.0.1:1"}
-	if got := outcome(bad); got["policies"] != CheckFail || got["data directory"] != CheckFail || got["broker"] != CheckFail {
-		t.Errorf("everything is wrong: %v", got)
-	}
-	r := startInstance(t, testConfig(t, simpleSet))
-	fresh := testConfig(t, `
-	stream: other: {topics: ["other.input"]}
-	sink: store: {type: "store", default: true}`)
-	fresh.Brokers = r.Status().Brokers
-	if got := outcome(fresh); got["broker"] != CheckOK || got["topics"] != CheckWarn {
-		t.Errorf("topics are missing: %v", got)
+	for _, tt := range []struct {
+		name                       string
+		config                     func(*Config)
+		probe                      func(*probes)
+		area, check, outcome, says string
+	}{
+		{"nothing", nil, nil, AreaSluice, "policies", CheckOK, "right"},
+		{"a wrong set", func(c *Config) { c.Policies = writeSet(t, policySet("\tstrem: {}")) }, nil, AreaSluice, "policies", CheckFail, "refused"},
+		{"no directory", func(c *Config) { c.DataDir = "" }, nil, AreaMachine, "data directory", CheckWarn, "none"},
+		{"a directory that cannot be", func(c *Config) { c.DataDir = filepath.Join(t.TempDir(), "no", "such", "one") }, nil, AreaMachine, "data directory", CheckFail, "no such"},
+		{"a full disk", nil, space(0), AreaMachine, "free space", CheckFail, "full"},
+		{"a disk nearly full", nil, space(5 << 30), AreaMachine, "free space", CheckWarn, "5 GiB of 100 GiB"},
+		{"room", nil, space(50 << 30), AreaMachine, "free space", CheckOK, "50 GiB of 100 GiB"},
+		{"few files", nil, func(p *probes) { p.files = func() (uint64, bool) { return 256, true } }, AreaMachine, "open files", CheckWarn, "256"},
+		{"no limit of memory", nil, func(p *probes) { p.memory = math.NaN }, AreaMachine, "memory", CheckWarn, "no limit"},
+		{"a broker inside", nil, nil, AreaKafka, "broker", CheckOK, "inside"},
+		{"a closed port", func(c *Config) { c.Brokers = []string{"127.0.0.1:1"} }, nil, AreaKafka, "broker", CheckFail, "refused"},
+		{"a wrong password", as("DOCTOR_WRONG"), nil, AreaKafka, "broker", CheckFail, `do not let user "ann" in`},
+		{"topics that may not be seen", as("DOCTOR_RIGHT"), nil, AreaKafka, "topics", CheckFail, "may not see"},
+		{"a right that lacks", as("DOCTOR_RIGHT"), nil, AreaKafka, "rights", CheckFail, "WRITE on " + controlTopic},
+		{"a control topic of three", as("DOCTOR_RIGHT"), nil, AreaKafka, "topic " + controlTopic, CheckFail, "3 partitions"},
+		{"groups that may not be seen", as("DOCTOR_RIGHT"), nil, AreaKafka, "group sluice.sink.store", CheckFail, "may not describe"},
+		{"an instance that runs", func(c *Config) { c.Brokers = running }, nil, AreaKafka, "rights", CheckOK, "may read"},
+		{"missing topics", func(c *Config) { c.Brokers = []string{cluster(t)} }, nil, AreaKafka, "topics", CheckWarn, "not there: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, p := testConfig(t, simpleSet), healthy()
+			if cfg.DataDir = t.TempDir(); tt.config != nil {
+				tt.config(&cfg)
+			}
+			if tt.probe != nil {
+				tt.probe(&p)
+			}
+			checks := examine(t.Context(), cfg, Options{}, p)
+			found := false
+			for _, c := range checks {
+				if c.Seen == "" || (c.Outcome == CheckFail || c.Outcome == CheckWarn) && c.Do == "" {
+					t.Errorf("%+v says too little", c)
+				}
+				found = found || c.Area == tt.area && c.Name == tt.check && c.Outcome == tt.outcome && strings.Contains(c.Seen, tt.says)
+			}
+			if !found {
+				t.Errorf("no %s %s: %s with %q in\n%s", tt.area, tt.check, tt.outcome, tt.says, strings.ReplaceAll(fmt.Sprintf("%+v", checks), "} {", "}\n{"))
+			}
+			if left, err := os.ReadDir(cfg.DataDir); cfg.DataDir != "" && err == nil && len(left) > 0 {
+				t.Errorf("something stays: %v", left)
+			}
+		})
 	}
 }

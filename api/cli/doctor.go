@@ -15,12 +15,14 @@ func newDoctor(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what an instance needs, and say what to do",
-		Long: `Look at what an instance with this configuration needs: is the policy set right,
-can the data directory be written and how fast, do the brokers answer and let
-this user in, are the topics there. It takes the flags of sluice run, and at
-most half a minute. Nothing of what it does stays, and no instance is asked.
+		Long: `Look at what an instance with this configuration needs: its policies, the
+machine (disk, files, memory), and the brokers: do they answer and let this user
+in, are topics there with settings that lose nothing, which rights lack, how far
+are the groups behind. It takes the flags of sluice run, and at most 20 seconds.
+Nothing of what it does stays, and no instance is asked.
 
-Exit code 3: something fails. Warnings leave it at 0.`,
+Exit code 0: everything is ok, or a warning. 1: something of Sluice fails, its
+policies or what it keeps. 3: something around it fails, and nothing of Sluice.`,
 		Example: `  sluice doctor --policies ./policies --data-dir /var/lib/sluice
   sluice doctor --brokers kafka-1:9092 --json`,
 		Args: noArgs,
@@ -42,26 +44,49 @@ Exit code 3: something fails. Warnings leave it at 0.`,
 		} else {
 			err = printChecks(t.out, checks)
 		}
-		for i := range checks {
-			if err == nil && checks[i].Outcome == runtime.CheckFail {
-				return &exitError{code: exitEnv}
-			}
+		if code := checkCode(checks); err == nil && code != exitOK {
+			return &exitError{code: code}
 		}
 		return err
 	}
 	return c
 }
 
-func printChecks(out io.Writer, checks []runtime.HealthCheck) error {
-	paint := painterFor(out)
-	colour := map[string]func(string) string{runtime.CheckOK: paint.green, runtime.CheckWarn: paint.yellow, runtime.CheckFail: paint.red}
-	var b strings.Builder
-	for _, c := range checks {
-		fmt.Fprintf(&b, "%s  %-15s  %s\n", colour[c.Outcome](fmt.Sprintf("%-4s", c.Outcome)), c.Name, printable(strings.ReplaceAll(c.Seen, "\n", "; ")))
-		if c.Do != "" {
-			fmt.Fprintf(&b, "      %-15s  -> %s\n", "", c.Do)
+// checkCode tells faults of Sluice from faults around it.
+func checkCode(checks []runtime.HealthCheck) int {
+	code := exitOK
+	for i := range checks {
+		switch c := &checks[i]; {
+		case c.Outcome != runtime.CheckFail:
+		case c.Area == runtime.AreaSluice:
+			return exitFault
+		default:
+			code = exitEnv
 		}
 	}
+	return code
+}
+
+// printChecks draws the checks by area, and how many there are of each outcome.
+func printChecks(out io.Writer, checks []runtime.HealthCheck) error {
+	paint := painterFor(out)
+	colour := map[string]func(string) string{runtime.CheckOK: paint.green, runtime.CheckWarn: paint.yellow, runtime.CheckFail: paint.red, runtime.CheckSkip: paint.dim}
+	var b strings.Builder
+	area, tally := "", map[string]int{}
+	for i := range checks {
+		c := &checks[i]
+		if c.Area != area {
+			area = c.Area
+			fmt.Fprintf(&b, "%s\n", paint.bold(area))
+		}
+		tally[c.Outcome]++
+		fmt.Fprintf(&b, "  %s  %s: %s\n", colour[c.Outcome](fmt.Sprintf("%-4s", c.Outcome)), c.Name, printable(strings.ReplaceAll(c.Seen, "\n", "; ")))
+		if c.Do != "" {
+			fmt.Fprintf(&b, "        -> %s\n", c.Do)
+		}
+	}
+	fmt.Fprintf(&b, "\n%d ok, %d to look at, %d wrong, %d skipped\n",
+		tally[runtime.CheckOK], tally[runtime.CheckWarn], tally[runtime.CheckFail], tally[runtime.CheckSkip])
 	_, err := io.WriteString(out, b.String())
 	return err
 }
