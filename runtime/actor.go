@@ -46,3 +46,7 @@ func (a Actor) May(least Role) bool { return a.Itself() || a.Role.Includes(least
 func (a Actor) MayChange(team string) bool {
 	return len(a.Teams) == 0 || slices.Contains(a.Teams, team)
 }
+
+// CountRefused counts a request that was not let in. There are few reasons: each is
+// a label of a metric.
+func (r *Runtime) CountRefused(reason string) { r.metrics.AuthRefused.Add(1, reason) }

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	recentFor    = 5 * time.Second
-	maxDocument  = 1 << 20 // bytes
-	maxAddresses = 8       // an issuer has two
+	recentFor   = 5 * time.Second
+	maxDocument = 1 << 20 // bytes
+	maxAsked    = 8       // addresses; an issuer has two
 )
 
 // recent asks an issuer for a document once in recentFor at most, and answers with
@@ -42,7 +42,7 @@ func (r *recent) RoundTrip(req *http.Request) (*http.Response, error) {
 	key := req.URL.String()
 	got, ok := r.seen[key]
 	if !ok || r.now().Sub(got.at) >= recentFor {
-		if len(r.seen) >= maxAddresses {
+		if len(r.seen) >= maxAsked {
 			clear(r.seen)
 		}
 		got = r.ask(req)

@@ -7,7 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +28,11 @@ type gate struct {
 	keyring *auth.Keyring // nil: no file
 	issuer  *auth.Issuer  // nil: none
 	open    bool
+
+	log      *slog.Logger
+	count    func(reason string) // of who was not let in
+	failures auth.Failures
+	behind   bool // something that encrypts: all come from its address, so no address is bounded
 }
 
 // newGate refuses an address that others can reach where nobody would be checked,
@@ -33,7 +42,7 @@ func newGate(r *runtime.Runtime, o *Options, loopback bool) (*gate, error) {
 	if o.TLS != nil {
 		tls = *o.TLS
 	}
-	g := &gate{token: o.Token, open: o.Token == "" && o.Tokens == "" && o.OIDC == nil}
+	g := &gate{token: o.Token, log: o.Log, count: r.CountRefused, behind: tls.Elsewhere, open: o.Token == "" && o.Tokens == "" && o.OIDC == nil}
 	switch {
 	case tls.ClientCA != "" && (o.Tokens == "" || tls.Cert == ""):
 		return nil, errors.New("--listen-client-ca needs --listen-cert and --listen-key, and --tokens, which says what role a certificate has")
@@ -74,6 +83,11 @@ func (g *gate) check(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if unguarded[c.Request().URL.Path] {
 			return next(c)
+		}
+		if wait := g.wait(c.Request()); wait > 0 {
+			g.count("too-many-failures")
+			c.Response().Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+			return refuse(http.StatusTooManyRequests, "too-many-failures", fmt.Sprintf("%d requests from this address within a minute had a wrong token; wait", auth.MaxFailures))
 		}
 		actor, byToken, err := g.who(c.Request())
 		if err != nil {
@@ -141,23 +155,48 @@ func namesOf(c *x509.Certificate) []string {
 	return names
 }
 
+// wait returns how long who sends a request is not listened to.
+func (g *gate) wait(req *http.Request) time.Duration {
+	if g.open || g.behind {
+		return 0
+	}
+	return g.failures.Wait(sender(req), time.Now())
+}
+
+func sender(req *http.Request) netip.Addr {
+	from, _ := netip.ParseAddrPort(req.RemoteAddr) // of something else: no address
+	return from.Addr()
+}
+
+// outcomes say how who was not let in is answered; the first that matches holds.
+var outcomes = []struct {
+	err    error
+	status int
+	code   string
+	detail string
+	guess  bool // it was an attempt: those of an address are bounded
+}{
+	{auth.ErrIssuer, http.StatusServiceUnavailable, "issuer-away", "the issuer of the token cannot be asked for its keys; a token of the file is taken meanwhile", false},
+	{auth.ErrNoRole, http.StatusForbidden, "no-role", "the token is right, and its claims give no role here", false},
+	{auth.ErrExpired, http.StatusUnauthorized, "token-expired", "the bearer token has expired", true},
+	{auth.ErrUnknown, http.StatusUnauthorized, "token-unknown", "the bearer token, or the certificate, is not known", true},
+	{errNoToken, http.StatusUnauthorized, "no-token", "a bearer token is needed", false},
+}
+
 // refuse answers who was not let in.
 func (g *gate) refuse(c echo.Context, err error) error {
-	if errors.Is(err, auth.ErrNoFile) {
-		return echo.NewHTTPError(http.StatusServiceUnavailable, "the tokens to compare with cannot be read").SetInternal(err)
+	for _, o := range outcomes {
+		if !errors.Is(err, o.err) {
+			continue
+		}
+		g.count(o.code)
+		if req := c.Request(); o.guess && g.failures.Add(sender(req), time.Now()) {
+			g.log.Warn("a request was not let in; more from there within a minute are only counted", "from", req.RemoteAddr, "reason", o.code)
+		}
+		if o.status == http.StatusUnauthorized {
+			c.Response().Header().Set("WWW-Authenticate", "Bearer")
+		}
+		return refuse(o.status, o.code, o.detail)
 	}
-	switch {
-	case errors.Is(err, auth.ErrIssuer):
-		return refuse(http.StatusServiceUnavailable, "issuer-away", "the issuer of the token cannot be asked for its keys; a token of the file is taken meanwhile")
-	case errors.Is(err, auth.ErrNoRole):
-		return refuse(http.StatusForbidden, "no-role", "the token is right, and its claims give no role here")
-	}
-	c.Response().Header().Set("WWW-Authenticate", "Bearer")
-	switch {
-	case errors.Is(err, auth.ErrExpired):
-		return refuse(http.StatusUnauthorized, "token-expired", "the bearer token has expired")
-	case errors.Is(err, auth.ErrUnknown):
-		return refuse(http.StatusUnauthorized, "token-unknown", "the bearer token, or the certificate, is not known")
-	}
-	return refuse(http.StatusUnauthorized, "no-token", "a bearer token is needed")
+	return echo.NewHTTPError(http.StatusServiceUnavailable, "the tokens to compare with cannot be read").SetInternal(err)
 }

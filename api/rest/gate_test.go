@@ -117,7 +117,7 @@ func guarded(t *testing.T, o Options, allow ...string) (url string, log *logged)
 	if err != nil || r == nil {
 		t.Fatal(err, report)
 	}
-	o.Listen, o.Log = "localhost:0", discard()
+	o.Listen, o.Log = "localhost:0", slog.New(slog.NewTextHandler(log, nil))
 	s, err := New(r, o)
 	if err != nil {
 		t.Fatal(err)

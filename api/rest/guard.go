@@ -55,9 +55,6 @@ func secure(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// open are the paths that a probe may ask without a token: they tell nothing.
-var open = map[string]bool{"/healthz": true, "/readyz": true}
-
 // actorKey is where the context of a request has its actor.
 const actorKey = "actor"
 

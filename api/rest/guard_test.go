@@ -79,7 +79,7 @@ func TestLocalHost(t *testing.T) {
 func TestBearer(t *testing.T) {
 	const token = "s3cret-t0ken"
 	t.Setenv("SLUICE_TEST_TOKEN", token)
-	h := behind(discard(), (&gate{token: "env://SLUICE_TEST_TOKEN"}).check)
+	h := behind(discard(), (&gate{token: "env://SLUICE_TEST_TOKEN", log: discard(), count: func(string) {}}).check)
 	for _, c := range []struct {
 		path, authorization string
 		status              int
@@ -118,7 +118,7 @@ func TestBearer(t *testing.T) {
 
 func TestTokenChanges(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
-	h := behind(discard(), (&gate{token: "file://" + file}).check)
+	h := behind(discard(), (&gate{token: "file://" + file, log: discard(), count: func(string) {}}).check)
 	for _, token := range []string{"one", "two"} {
 		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -138,7 +138,7 @@ func TestUnreadableToken(t *testing.T) {
 	t.Setenv("SLUICE_TEST_EMPTY", "")
 	for _, reference := range []string{"env://SLUICE_TEST_NO_SUCH", "env://SLUICE_TEST_EMPTY", "file:///no/such/file-s3cret", "file://" + t.TempDir(), "s3cret"} {
 		var log bytes.Buffer
-		h := behind(slog.New(slog.NewTextHandler(&log, nil)), (&gate{token: reference}).check)
+		h := behind(slog.New(slog.NewTextHandler(&log, nil)), (&gate{token: reference, log: discard(), count: func(string) {}}).check)
 		for _, tried := range []string{"Bearer ", "Bearer s3cret", "Bearer " + reference} {
 			w := ask(h, "/", func(r *http.Request) { r.Header.Set("Authorization", tried) })
 			if w.Code != http.StatusServiceUnavailable {

@@ -147,7 +147,7 @@ func problem(log *slog.Logger) echo.HTTPErrorHandler {
 	return func(err error, c echo.Context) {
 		p := problemOf(err)
 		id := c.Response().Header().Get(echo.HeaderXRequestID)
-		if p.Status >= http.StatusInternalServerError && p.Code != "busy" && p.Code != "not-ready" {
+		if p.Status >= http.StatusInternalServerError && p.Code != "busy" && p.Code != "not-ready" && p.Code != "issuer-away" {
 			log.Error("request failed", "method", c.Request().Method, "path", c.Request().URL.Path, "request", id, "error", err)
 		}
 		if c.Response().Committed {

@@ -41,6 +41,7 @@ type Metrics struct {
 	CanarySamples      Counter
 	ShadowSeries       Gauge
 	AuditLost          Counter
+	AuthRefused        Counter
 	ShortIDConflicts   Counter
 	CollectRequests    Counter
 	CollectWaiting     Gauge
