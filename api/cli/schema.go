@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/rest"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -16,16 +17,17 @@ func newSchema(t terminal) *cobra.Command {
 		Long: `The schema that policies import is built into Sluice, so "sluice check" needs
 nothing else. Plain cue and editors have to find it too: "sluice init" and
 "sluice schema export" put a copy into the repository, "sluice schema serve"
-offers it as a CUE module.`,
+offers it as a CUE module. "sluice schema openapi" prints the document of the HTTP
+API.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
 			}
-			return environment(fmt.Errorf("sluice schema has serve and export, but not %q", args[0]))
+			return environment(fmt.Errorf("sluice schema has serve, export and openapi, but not %q", args[0]))
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newSchemaServe(t), newSchemaExport(t))
+	c.AddCommand(newSchemaServe(t), newSchemaExport(t), newSchemaOpenAPI(t))
 	return c
 }
 
@@ -58,6 +60,22 @@ In cue.mod/module.cue of your repository:
 		})
 	}
 	return c
+}
+
+func newSchemaOpenAPI(t terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "openapi",
+		Short: "Print the OpenAPI document of the HTTP API",
+		Long: `Print the OpenAPI 3.1 document of what can be asked of an instance, as JSON: what
+/api/v1/openapi.json of an instance of this version answers. Generators of clients,
+linters and gateways read it.`,
+		Example: `  sluice schema openapi > openapi.json`,
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := t.out.Write(rest.Document())
+			return err
+		},
+	}
 }
 
 func newSchemaExport(t terminal) *cobra.Command {

@@ -21,7 +21,7 @@ func index(r *runtime.Runtime) echo.HandlerFunc {
 			state = s.Waiting
 		}
 		rows := [][2]string{
-			{"state", state}, {"version", s.Version}, {"policies", s.Policies}, {"revision", s.Revision},
+			{"state", state}, {"version", s.Version}, {"policies", s.Policies}, {"revision", fmt.Sprintf("%.12s", s.Revision)},
 			{"records in", fmt.Sprint(in.Records)},
 			{"samples in", fmt.Sprint(in.SamplesIn)}, {"samples out", fmt.Sprint(in.Dispositions["out"])},
 			{"series in", fmt.Sprint(in.SeriesIn)}, {"series out", fmt.Sprint(in.SeriesOut)},
@@ -53,12 +53,13 @@ func (o *operation) row() string {
 	if o.method == http.MethodGet && !strings.Contains(o.path, "{") {
 		path = fmt.Sprintf(`<a href="%[1]s">%[1]s</a>`, path)
 	}
-	return fmt.Sprintf("<tr><th scope=row>%s<td>%s<br><small>%s</small><td>%s", o.method, path, html.EscapeString(o.summary), o.role)
+	return fmt.Sprintf("<tr><th scope=row>%s<td>%s<br><small>%s</small><td class=role>%s", o.method, path, html.EscapeString(o.summary), o.role)
 }
 
 const pageHead = `<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>Sluice</title><style>
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:46rem;margin:3rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem;white-space:nowrap;vertical-align:top}td{vertical-align:top;padding-right:1.5rem}small{opacity:.7}
-td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}a{color:inherit}</style>
+table{margin-left:-2px}td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}td.role{white-space:nowrap;padding-right:0;opacity:.7}a{color:inherit}
+@media(max-width:36rem){body{margin:1.5rem auto}th,td{padding-right:.75rem}ul{padding-left:1.25rem}}</style>
 <h1>Sluice</h1><p>governs the metrics of Apache Flink fleets.<table>`
