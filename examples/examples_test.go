@@ -39,7 +39,7 @@ func TestExamples(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await-ready": awaitReady, "promql": promql, "status": status,
+			"await-ready": awaitReady, "promql": promql, "status": status, "await-rule": awaitRule,
 		},
 	})
 }
@@ -156,6 +156,14 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 		if err == nil && !want.Match(body) {
 			err = errors.New(string(body) + "\ndoes not match " + args[0])
 		}
+		return err
+	})
+}
+
+// await-rule TEAM/NAME waits until the instance runs a rule.
+func awaitRule(ts *testscript.TestScript, _ bool, args []string) {
+	await(ts, func() error {
+		_, err := get(ts, "/api/v1/explain?rule="+url.QueryEscape(args[0]))
 		return err
 	})
 }
