@@ -227,7 +227,7 @@ func (r *Runtime) PromoteCanary(ctx context.Context, actor Actor) (CanaryStatus,
 func (r *Runtime) promote(ctx context.Context, by Actor, c *canary, how string) (CanaryStatus, error) {
 	err := r.mayPush(ctx)
 	if err == nil {
-		_, err = r.push(ctx, by, &c.set)
+		_, err = r.push(ctx, by, &c.set, true)
 	}
 	if err != nil {
 		return CanaryStatus{}, err

@@ -32,7 +32,7 @@ func (r *Runtime) Rollback(ctx context.Context, by Actor, revision, reason strin
 		Kind: OriginRollback, Commit: to.Origin.Commit, Ref: to.Origin.Ref,
 		By: by.Name, From: by.Address, Reason: reason, At: time.Now(),
 	}
-	return r.push(ctx, by, &set)
+	return r.push(ctx, by, &set, false)
 }
 
 // find returns the newest revision of the history that a digest, or its beginning,

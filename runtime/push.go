@@ -89,7 +89,7 @@ func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyR
 	if req.Plan != nil {
 		set.origin.Plan = req.Plan.Digest
 	}
-	return r.push(ctx, by, &set)
+	return r.push(ctx, by, &set, req.Base != "" || req.Plan != nil)
 }
 
 // pushPatience is how long a push waits for the control topic to be read, at the
@@ -130,8 +130,9 @@ func (r *Runtime) agreed(p *PlanBinding, set *loadedSet) error {
 	return nil
 }
 
-// push puts a set on the control topic and in force. The caller holds r.reloading.
-func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet) (ApplyResult, error) {
+// push puts a set on the control topic and in force; where it was made for the set
+// in force, only while nobody has pushed another. The caller holds r.reloading.
+func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool) (ApplyResult, error) {
 	was := r.rev.Load()
 	out := ApplyResult{Revision: set.bundle.Digest, Before: was.digest, Rules: len(set.program.Rules()), Findings: set.report.Findings}
 	if err := r.takes(by, was, set); err != nil {
@@ -139,6 +140,9 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet) (ApplyResu
 	}
 	revisions := control.NewRevisions(r.control.Load())
 	current, pushed := revisions.Current()
+	if bound && pushed && r.behind(current) {
+		return ApplyResult{}, fmt.Errorf("%w: %s has pushed %.12s, which is not in force here yet", ErrConflict, current.By, current.Digest)
+	}
 	if was.same(set) && pushed && current.Digest == set.bundle.Digest {
 		out.Number = current.N
 		return out, nil
@@ -172,6 +176,17 @@ func (r *Runtime) fits(set *loadedSet) error {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
 	return nil
+}
+
+// behind reports whether this instance has yet to take up the newest pushed revision:
+// who asks it for a change does not know of that one.
+func (r *Runtime) behind(newest control.Revision) bool {
+	if r.cfg.Policies == sourceTopic {
+		return newest.Digest != r.rev.Load().digest
+	}
+	r.policies.mu.Lock()
+	defer r.policies.mu.Unlock()
+	return newest.N > r.policies.taken
 }
 
 // takePushed puts a revision of the control topic in force.
