@@ -135,6 +135,9 @@ func (r *Runtime) Canary(ctx context.Context, actor Actor, q CanaryRequest) (Can
 	case was != nil && len(q.Files) > 0:
 		return CanaryStatus{}, Report{}, fmt.Errorf("%w: a canary of %.12s runs on %s; promote or abort it first", ErrRollout, was.rev.digest, was.text())
 	case was != nil:
+		if err := within(actor, was.base, &was.set); err != nil {
+			return CanaryStatus{}, Report{}, err
+		}
 		next.rev, next.set, next.base, next.since, next.reason = was.rev, was.set, was.base, was.since, was.reason
 		if err := r.share(ctx, next); err != nil {
 			return CanaryStatus{}, Report{}, err
@@ -239,13 +242,16 @@ func (r *Runtime) promote(ctx context.Context, by Actor, c *canary, how string) 
 }
 
 // AbortCanary gives everything back to the set in force. The error wraps ErrRollout:
-// no canary runs.
+// no canary runs, or ErrForeignTeam.
 func (r *Runtime) AbortCanary(ctx context.Context, actor Actor, reason string) (CanaryStatus, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	c := r.rollouts.canary.Load()
 	if c == nil {
 		return CanaryStatus{}, fmt.Errorf("%w: no canary runs", ErrRollout)
+	}
+	if err := within(actor, c.base, &c.set); err != nil {
+		return CanaryStatus{}, err
 	}
 	how := "aborted" + byText(actor)
 	if reason != "" {

@@ -43,7 +43,10 @@ type conformance struct {
 	handler http.Handler
 }
 
-const roleHeader = "X-Test-Role"
+const (
+	roleHeader = "X-Test-Role"
+	teamHeader = "X-Test-Team"
+)
 
 // asRoles answers who says that it has a role as who has it, and others not at all.
 func (s *site) asRoles(t *testing.T) http.Handler {
@@ -55,7 +58,7 @@ func (s *site) asRoles(t *testing.T) http.Handler {
 			if role == "" {
 				return echo.NewHTTPError(http.StatusUnauthorized, "a bearer token is needed")
 			}
-			setActor(c, runtime.Actor{Name: "tester", Role: role})
+			setActor(c, runtime.Actor{Name: "tester", Role: role, Teams: c.Request().Header[teamHeader]})
 			return next(c)
 		}
 	})

@@ -73,7 +73,7 @@ func applyOperations() []operation {
 			return awaitFleet(c, out, err, body.Fleet)
 		},
 	}, {
-		id: "reload", method: http.MethodPost, path: "/reload", role: runtime.RoleOperator, changes: true,
+		id: "reload", method: http.MethodPost, path: "/reload", role: runtime.RoleOperator, changes: true, whole: true,
 		summary: "Look at the source of policies now, and put in force what it has",
 		about:   "A set that was rolled back is tried again.",
 		body:    reloadBody{Reason: "the repository was mended"}, time: evaluationTime,

@@ -36,7 +36,7 @@ func letterOperations() []operation {
 			return c.runtime.Letters(c.ctx, f, c.text("after"), c.number("limit"))
 		},
 	}, {
-		id: "replayDeadLetters", method: http.MethodPost, path: "/dead-letters/replay", role: runtime.RoleOperator, changes: true,
+		id: "replayDeadLetters", method: http.MethodPost, path: "/dead-letters/replay", role: runtime.RoleOperator, changes: true, whole: true,
 		summary: "Send dead letters again into the topics that they came from",
 		about: "With key and value as they were, and a header that counts how often: what has died four times is left where it is. " +
 			"Without send, nothing is sent, and the answer says what would be.",

@@ -35,7 +35,7 @@ func streamOperations() []operation {
 			return pageOf(c, c.runtime.Streams(), func(s runtime.Stream) string { return s.Name })
 		},
 	}, {
-		id: "pauseStream", method: http.MethodPost, path: "/streams/{name}/pause", role: runtime.RoleOperator, changes: true,
+		id: "pauseStream", method: http.MethodPost, path: "/streams/{name}/pause", role: runtime.RoleOperator, changes: true, whole: true,
 		summary: "Stop reading a stream in this instance",
 		about: "The instance stays in its group and keeps its partitions, so no other one reads on: what comes waits in Kafka. " +
 			"A pause outlives a rebalance, not a restart. The answer is the stream after it.",
@@ -44,7 +44,7 @@ func streamOperations() []operation {
 		answer: runtime.Stream{},
 		handle: pauseStream,
 	}, {
-		id: "resumeStream", method: http.MethodPost, path: "/streams/{name}/resume", role: runtime.RoleOperator, changes: true,
+		id: "resumeStream", method: http.MethodPost, path: "/streams/{name}/resume", role: runtime.RoleOperator, changes: true, whole: true,
 		summary: "Go on reading a stream that was paused or drained",
 		about:   "It goes on where it stopped. A stream that runs is left as it is. The answer is the stream after it.",
 		params:  []param{name},
@@ -55,7 +55,7 @@ func streamOperations() []operation {
 			return c.runtime.ResumeStream(c.ctx, c.actor, c.text("name"))
 		},
 	}, {
-		id: "drainStream", method: http.MethodPost, path: "/streams/{name}/drain", role: runtime.RoleOperator, changes: true,
+		id: "drainStream", method: http.MethodPost, path: "/streams/{name}/drain", role: runtime.RoleOperator, changes: true, whole: true,
 		time:    runtime.MaxDrainTime + 10*time.Second,
 		summary: "Stop reading a stream, and acknowledge and commit everything that was read",
 		about: "The answer comes when that is done: the instance may then be stopped. When it takes too long, the stream stays " +

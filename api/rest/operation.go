@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -39,6 +40,7 @@ type operation struct {
 	media  string // of the answer; "": JSON
 
 	changes bool          // something: then it is audited, and no page of another site may ask for it
+	whole   bool          // what it changes is the whole instance's: who is bound to teams may not
 	time    time.Duration // that it may take; 0: callTime
 	waits   bool          // for as long as it likes, until the server ends; time is of no use
 
@@ -148,6 +150,9 @@ func (s *server) handler(o *operation) echo.HandlerFunc {
 func (o *operation) do(c echo.Context, asked *call) (any, error) {
 	if !asked.actor.May(o.role) {
 		return nil, forbidden(asked.actor, o.role)
+	}
+	if o.whole && len(asked.actor.Teams) > 0 {
+		return nil, refuse(http.StatusForbidden, "forbidden", fmt.Sprintf("%s may change what belongs to %s; this is every team's", asked.actor.Name, strings.Join(asked.actor.Teams, ", ")))
 	}
 	if err := o.ownPage(c); err != nil {
 		return nil, err
