@@ -94,7 +94,7 @@ func examine(ctx context.Context, cfg Config, opts Options, p probes) []HealthCh
 		name string
 		look func(context.Context, *findings)
 	}{
-		{AreaSluice, d.lookAtSluice}, {AreaMachine, d.lookAtMachine}, {AreaKafka, d.lookAtKafka},
+		{AreaSluice, d.lookAtSluice}, {AreaMachine, d.lookAtMachine}, {AreaKafka, d.lookAtKafka}, {AreaSinks, d.lookAtSinks},
 	}
 	found := make([]chan []HealthCheck, len(areas))
 	for i, a := range areas {
@@ -120,21 +120,6 @@ func examine(ctx context.Context, cfg Config, opts Options, p probes) []HealthCh
 		}
 	}
 	return out
-}
-
-// lookAtSluice checks the policies.
-func (d *doctor) lookAtSluice(_ context.Context, f *findings) {
-	const name = "policies"
-	switch n := len(d.report.Findings); {
-	case d.err != nil:
-		f.fail(name, "mend what the message names", "%v", d.err)
-	case d.r == nil:
-		f.fail(name, "run sluice check on the set", "refused, %s", count(n, "finding"))
-	case n > 0:
-		f.warn(name, "run sluice check on the set", "right, with %s", count(n, "finding"))
-	default:
-		f.ok(name, "right, nothing found")
-	}
 }
 
 // firstFew writes names one after the other, sorted, at most five of them.

@@ -1,12 +1,16 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -50,6 +54,22 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 			p.space = func(string) (host.Space, error) { return host.Space{Size: 100 << 30, Available: available}, nil }
 		}
 	}
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }))
+	t.Cleanup(receiver.Close)
+	to := func(url string) func(*Config) {
+		return func(c *Config) {
+			c.Policies = writeSet(t, policySet(simpleSet+fmt.Sprintf("\n\tsink: away: {type: \"remote-write\", url: %q}\n", url)))
+		}
+	}
+	keep := func(name string) func(*Config) {
+		return func(c *Config) {
+			at := filepath.Join(c.DataDir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, []byte("torn"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	ending := fmt.Sprintf("\n\tcontrol: soon: schema.#Drop & {description: \"for the test\", reason: \"for the test\", tier: \"tenant\", match: metrics: [\"x\"], expires: %q}\n", time.Now().AddDate(0, 0, 10).Format(time.DateOnly))
 	for _, tt := range []struct {
 		name                       string
 		config                     func(*Config)
@@ -74,6 +94,14 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 		{"groups that may not be seen", as("DOCTOR_RIGHT"), nil, AreaKafka, "group sluice.sink.store", CheckFail, "may not describe"},
 		{"an instance that runs", func(c *Config) { c.Brokers = running }, nil, AreaKafka, "rights", CheckOK, "may read"},
 		{"missing topics", func(c *Config) { c.Brokers = []string{cluster(t)} }, nil, AreaKafka, "topics", CheckWarn, "not there: "},
+		{"a rule that ends", func(c *Config) { c.Policies = writeSet(t, policySet(simpleSet+ending)) }, nil, AreaSluice, "rules", CheckWarn, "/soon on "},
+		{"no rule that ends", nil, nil, AreaSluice, "rules", CheckOK, "none"},
+		{"nothing kept", nil, nil, AreaSluice, "last good policies", CheckOK, "none yet"},
+		{"kept and torn", keep("policies/last-good.json"), nil, AreaSluice, "last good policies", CheckWarn, "cannot be used"},
+		{"a torn block", keep("store/01A/meta.json"), nil, AreaSluice, "store", CheckFail, "01A"},
+		{"a receiver that is forbidden", to(receiver.URL), nil, AreaSinks, "sink away", CheckFail, "loopback"},
+		{"a receiver", func(c *Config) { to(receiver.URL)(c); c.EgressAllow = []string{"127.0.0.0/8"} }, nil, AreaSinks, "sink away", CheckOK, "answers"},
+		{"no receiver", func(c *Config) { to("http://127.0.0.1:1/write")(c); c.EgressAllow = []string{"127.0.0.0/8"} }, nil, AreaSinks, "sink away", CheckFail, "refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg, p := testConfig(t, simpleSet), healthy()
@@ -83,6 +111,7 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 			if tt.probe != nil {
 				tt.probe(&p)
 			}
+			before, err := os.ReadDir(cfg.DataDir)
 			checks := examine(t.Context(), cfg, Options{}, p)
 			found := false
 			for _, c := range checks {
@@ -94,7 +123,7 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 			if !found {
 				t.Errorf("no %s %s: %s with %q in\n%s", tt.area, tt.check, tt.outcome, tt.says, strings.ReplaceAll(fmt.Sprintf("%+v", checks), "} {", "}\n{"))
 			}
-			if left, err := os.ReadDir(cfg.DataDir); cfg.DataDir != "" && err == nil && len(left) > 0 {
+			if left, _ := os.ReadDir(cfg.DataDir); err == nil && len(left) != len(before) {
 				t.Errorf("something stays: %v", left)
 			}
 		})

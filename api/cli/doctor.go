@@ -3,10 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/rest"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -15,11 +18,12 @@ func newDoctor(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what an instance needs, and say what to do",
-		Long: `Look at what an instance with this configuration needs: its policies, the
-machine (disk, files, memory), and the brokers: do they answer and let this user
-in, are topics there with settings that lose nothing, which rights lack, how far
-are the groups behind. It takes the flags of sluice run, and at most 20 seconds.
-Nothing of what it does stays, and no instance is asked.
+		Long: `Look at what an instance with this configuration needs: its policies, what it
+keeps and where it listens; the machine (disk, files, memory); the brokers: do
+they answer and let this user in, are topics there with settings that lose
+nothing, which rights lack, how far are the groups behind; and the receivers of
+remote write. It takes the flags of sluice run, and at most 20 seconds. Nothing
+of what it does stays, and no instance is asked.
 
 Exit code 0: everything is ok, or a warning. 1: something of Sluice fails, its
 policies or what it keeps. 3: something around it fails, and nothing of Sluice.`,
@@ -39,6 +43,7 @@ policies or what it keeps. 3: something around it fails, and nothing of Sluice.`
 			return err
 		}
 		checks := runtime.Doctor(c.Context(), cfg, runtime.Options{Version: version(), Child: childCommand()})
+		checks = slices.Insert(checks, 0, listenCheck(cfg))
 		if asJSON {
 			err = printJSON(t.out, checks)
 		} else {
@@ -48,6 +53,22 @@ policies or what it keeps. 3: something around it fails, and nothing of Sluice.`
 			return &exitError{code: code}
 		}
 		return err
+	}
+	return c
+}
+
+// listenCheck tells whether sluice run would listen where it is told to.
+func listenCheck(cfg runtime.Config) runtime.HealthCheck {
+	c := runtime.HealthCheck{Area: runtime.AreaSluice, Name: "listen", Outcome: runtime.CheckOK, Seen: cfg.Listen + " can be listened at"}
+	inUse, err := rest.Admits(rest.Options{Listen: cfg.Listen, Token: cfg.ListenToken, Tokens: cfg.Tokens, OIDC: cfg.OIDC, TLS: cfg.ListenTLS, Log: slog.New(slog.DiscardHandler)})
+	if err == nil && cfg.ListenToken != "" {
+		_, err = runtime.Secret(cfg.ListenToken)
+	}
+	switch {
+	case inUse:
+		c.Outcome, c.Seen, c.Do = runtime.CheckWarn, cfg.Listen+" is in use", "by an instance that runs? else choose another with --listen"
+	case err != nil:
+		c.Outcome, c.Seen, c.Do = runtime.CheckFail, err.Error(), "sluice run would refuse it: mend what the message names"
 	}
 	return c
 }

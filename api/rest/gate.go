@@ -38,20 +38,12 @@ type gate struct {
 // newGate refuses an address that others can reach where nobody would be checked,
 // or where tokens would cross the network for all to read.
 func newGate(r *runtime.Runtime, o *Options, loopback bool) (*gate, error) {
-	var tls runtime.ListenTLS
-	if o.TLS != nil {
-		tls = *o.TLS
+	if err := o.guarded(loopback); err != nil {
+		return nil, err
 	}
-	g := &gate{token: o.Token, log: o.Log, count: r.CountRefused, behind: tls.Elsewhere, open: o.Token == "" && o.Tokens == "" && o.OIDC == nil}
-	switch {
-	case tls.ClientCA != "" && (o.Tokens == "" || tls.Cert == ""):
-		return nil, errors.New("--listen-client-ca needs --listen-cert and --listen-key, and --tokens, which says what role a certificate has")
-	case !loopback && g.open:
-		return nil, fmt.Errorf("%s can be reached from other machines, and nothing would check who asks: "+
-			"give --tokens FILE (see 'sluice token'), --oidc-issuer or --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
-	case !loopback && tls.Cert == "" && !tls.Elsewhere:
-		return nil, fmt.Errorf("%s can be reached from other machines, and tokens would cross the network in the clear: "+
-			"give --listen-cert and --listen-key, or --listen-insecure where something in front of it encrypts", o.Listen)
+	g := &gate{
+		token: o.Token, log: o.Log, count: r.CountRefused, open: o.open(),
+		behind: o.TLS != nil && o.TLS.Elsewhere,
 	}
 	if o.Tokens != "" {
 		keyring, err := auth.Open(o.Tokens, o.Log)
@@ -70,6 +62,28 @@ func newGate(r *runtime.Runtime, o *Options, loopback bool) (*gate, error) {
 		}
 	}
 	return g, nil
+}
+
+// open reports whether nobody is asked who they are.
+func (o *Options) open() bool { return o.Token == "" && o.Tokens == "" && o.OIDC == nil }
+
+// guarded refuses what would let others in, or send their tokens in the clear.
+func (o *Options) guarded(loopback bool) error {
+	var tls runtime.ListenTLS
+	if o.TLS != nil {
+		tls = *o.TLS
+	}
+	switch {
+	case tls.ClientCA != "" && (o.Tokens == "" || tls.Cert == ""):
+		return errors.New("--listen-client-ca needs --listen-cert and --listen-key, and --tokens, which says what role a certificate has")
+	case !loopback && o.open():
+		return fmt.Errorf("%s can be reached from other machines, and nothing would check who asks: "+
+			"give --tokens FILE (see 'sluice token'), --oidc-issuer or --listen-token env://NAME, or listen on 127.0.0.1", o.Listen)
+	case !loopback && tls.Cert == "" && !tls.Elsewhere:
+		return fmt.Errorf("%s can be reached from other machines, and tokens would cross the network in the clear: "+
+			"give --listen-cert and --listen-key, or --listen-insecure where something in front of it encrypts", o.Listen)
+	}
+	return nil
 }
 
 // issuerTime bounds one call of an issuer: who asks waits for it.

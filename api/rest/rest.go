@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
+	"github.com/sluice-metrics/sluice/api/auth"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -79,6 +80,30 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	}}
 	s.http.RegisterOnShutdown(stop)
 	return s, nil
+}
+
+// Admits tells whether an instance could listen: what would keep it from that, and
+// whether that is only another one that has the address. The address is free again
+// afterwards. Whether an OIDC issuer answers is not looked at.
+func Admits(o Options) (inUse bool, err error) {
+	loopback, err := onLoopback(o.Listen)
+	if err == nil {
+		err = o.guarded(loopback)
+	}
+	if err == nil && o.Tokens != "" {
+		_, err = auth.Open(o.Tokens, o.Log)
+	}
+	if err == nil {
+		_, err = newCertificates(o.TLS, o.Log)
+	}
+	if err != nil {
+		return false, fmt.Errorf("listen: %w", err)
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return errors.Is(err, syscall.EADDRINUSE), cannotListen(o.Listen, err)
+	}
+	return false, l.Close()
 }
 
 // cannotListen tells why the address cannot be bound, once: what net says of it
