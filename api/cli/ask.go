@@ -58,3 +58,13 @@ func fitted(s string, n int) string {
 	}
 	return string(r[:n-1]) + "…"
 }
+
+// fittedName cuts a name to n characters, n > 1, in its middle: names of metrics begin alike.
+func fittedName(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	head := (n - 1) / 3
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+}

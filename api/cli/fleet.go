@@ -65,7 +65,7 @@ func printFleet(out io.Writer, q *questions, s *runtime.FleetStatus) error {
 	if q.format == "json" {
 		return printJSON(out, s)
 	}
-	err := table(out, "INSTANCE\tSTATE\tREVISION\tVERSION\tHEARD\tADDRESS\tWHY", "(none was heard of yet)", s.Instances, func(w io.Writer, in *runtime.FleetInstance) {
+	err := table(out, "INSTANCE\tSTATE\tREVISION\tVERSION\tHEARD\tADDRESS\tWHY", "no instance was heard of yet", s.Instances, func(w io.Writer, in *runtime.FleetInstance) {
 		name := in.Name
 		if in.This {
 			name += " (this)"
@@ -126,7 +126,7 @@ was refused is in the list, too. It is about the whole fleet.`,
 		if q.format == "json" {
 			return printJSON(t.out, list)
 		}
-		return table(t.out, "WHEN\tWHO\tOPERATION\tTARGET\tRESULT\tWHY", "(nothing)", list, func(w io.Writer, e *runtime.AuditEntry) {
+		return table(t.out, "WHEN\tWHO\tOPERATION\tTARGET\tRESULT\tWHY", "nothing was done, or nothing that fits the filter", list, func(w io.Writer, e *runtime.AuditEntry) {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.RFC3339), printable(cmp.Or(e.Actor.Name, "-")), e.Operation,
 				printable(cmp.Or(e.Target, "-")), e.Result, printable(cmp.Or(e.Error, e.Reason, "-")))
 		})

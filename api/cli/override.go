@@ -90,7 +90,7 @@ func printOverrides(out io.Writer, q *questions, list []runtime.Override) error 
 	if q.format == "json" {
 		return printJSON(out, list)
 	}
-	return table(out, "ID\tKIND\tTARGET\tENDS IN\tBY\tREASON", "(none: the policies hold as they are)", list, func(w io.Writer, o *runtime.Override) {
+	return table(out, "ID\tKIND\tTARGET\tENDS IN\tBY\tREASON", "no override: the policies hold as they are", list, func(w io.Writer, o *runtime.Override) {
 		reason := o.Reason
 		if o.Idle != "" {
 			reason += " (without effect: " + o.Idle + ")"
@@ -102,14 +102,15 @@ func printOverrides(out io.Writer, q *questions, list []runtime.Override) error 
 
 // table writes a list in columns, or what to say of an empty one.
 func table[T any](out io.Writer, head, empty string, list []T, row func(io.Writer, *T)) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(out, empty)
+		return err
+	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, head)
 	for i := range list {
 		row(w, &list[i])
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(w, empty)
 	}
 	if err := w.Flush(); err != nil {
 		return err

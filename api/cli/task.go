@@ -111,7 +111,7 @@ func printTasks(out io.Writer, q *questions, list []runtime.TaskInfo) error {
 	if q.format == "json" {
 		return printJSON(out, list)
 	}
-	return table(out, "TASK\tJOB\tTEAM\tSTATE\tSERIES\tSAMPLES/S\tSEEN", "(none that this instance knows)", list, func(w io.Writer, t *runtime.TaskInfo) {
+	return table(out, "TASK\tJOB\tTEAM\tSTATE\tSERIES\tSAMPLES/S\tSEEN", "no task that this instance knows", list, func(w io.Writer, t *runtime.TaskInfo) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%.1f\t%s\n", printable(t.ID), printable(cmp.Or(t.Job, "-")), printable(cmp.Or(t.Team, "-")),
 			taskState(t), t.Series, t.Samples, seenText(t))
 	})

@@ -190,7 +190,7 @@ func (d *topView) list(b *strings.Builder, name string, l *runtime.TopList, w in
 	b.WriteString(d.paint.dim(head) + "\n")
 	for i := range l.Rows {
 		r := &l.Rows[i]
-		fmt.Fprintf(b, "%-*s %10s %10s %10s %10s", w, fitted(printable(cmp.Or(r.Key, "(none)")), w), rateText(r.Samples), countText(float64(r.Series)),
+		fmt.Fprintf(b, "%-*s %10s %10s %10s %10s", w, fittedName(printable(cmp.Or(r.Key, "(none)")), w), rateText(r.Samples), countText(float64(r.Series)),
 			bytesText(uint64(r.Bytes)), rateText(r.Dropped))
 		if r.Error > 0 {
 			fmt.Fprintf(b, "  %s", rateText(r.Error))
