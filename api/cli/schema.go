@@ -17,8 +17,8 @@ func newSchema(t terminal) *cobra.Command {
 		Long: `The schema that policies import is built into Sluice, so "sluice check" needs
 nothing else. Plain cue and editors have to find it too: "sluice init" and
 "sluice schema export" put a copy into the repository, "sluice schema serve"
-offers it as a CUE module. "sluice schema openapi" prints the document of the HTTP
-API.`,
+offers it as a CUE module. "sluice schema openapi" prints the document of the
+HTTP API.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -66,9 +66,9 @@ func newSchemaOpenAPI(t terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:   "openapi",
 		Short: "Print the OpenAPI document of the HTTP API",
-		Long: `Print the OpenAPI 3.1 document of what can be asked of an instance, as JSON: what
-/api/v1/openapi.json of an instance of this version answers. Generators of clients,
-linters and gateways read it.`,
+		Long: `Print the OpenAPI 3.1 document of what can be asked of an instance, as JSON:
+what /api/v1/openapi.json of an instance of this version answers. Generators
+of clients, linters and gateways read it.`,
 		Example: `  sluice schema openapi > openapi.json`,
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
