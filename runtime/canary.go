@@ -102,7 +102,7 @@ func (c *canary) with(rev *revision) *canary {
 	defer c.mu.Unlock()
 	return &canary{
 		rev: rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every, compare: c.compare,
-		share: c.share, partitions: c.partitions, steps: c.steps, changed: c.changed, unhealthy: c.unhealthy,
+		share: c.share, partitions: c.partitions, steps: c.steps, changed: c.changed, unhealthy: c.unhealthy, shared: c.shared,
 	}
 }
 
