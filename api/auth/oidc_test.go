@@ -309,6 +309,13 @@ func TestIssuerAway(t *testing.T) {
 	if err := bearer(key); err != nil {
 		t.Error("it is there:", err)
 	}
+	for asked := -1; asked != p.asked; { // keys are kept a moment after they were answered with
+		asked = p.asked
+		clock = clock.Add(recentFor)
+		if err := bearer(key); err != nil {
+			t.Fatal("it is there:", err)
+		}
+	}
 	p.become(true)
 	clock = clock.Add(recentFor)
 	if err := bearer(key); err != nil {
