@@ -48,7 +48,6 @@ var refusals = []struct {
 	{runtime.ErrNoOverride, http.StatusNotFound, "no-override"},
 	{runtime.ErrNoTask, http.StatusNotFound, "no-task"},
 	{runtime.ErrTooMany, http.StatusConflict, "too-many-overrides"},
-	{runtime.ErrForeignTeam, http.StatusForbidden, "other-team"},
 	{runtime.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{runtime.ErrNotReady, http.StatusServiceUnavailable, "not-ready"},
 	{runtime.ErrUnreachable, http.StatusServiceUnavailable, "not-reachable"},
