@@ -29,6 +29,8 @@ type applyFlags struct {
 	base        string
 	fleet, wait bool
 	json        bool
+	canary      string // share or partitions; "": not as a canary
+	shadow      bool
 }
 
 func (f *applyFlags) add(c *cobra.Command) {
@@ -58,17 +60,29 @@ With --plan FILE, the JSON of "sluice plan", the change is refused unless these
 files are those of the plan and what is in force is what the plan started from.
 With --if-match REVISION it is refused when another revision is in force.
 
+With --canary the set governs a part beside the set in force: a share of the
+tasks, such as 5%, or partitions of every input topic, such as 0,1. With
+--shadow it only decides beside it, about every live series once, and what it
+would do otherwise is counted. "sluice rollout" shows how it does, and ends it.
+
 Exit code 0: in force. 2: refused, or rolled back. 3: no instance answers, or
 not every worker or instance runs it in time.`,
 		Example: `  sluice apply policies --reason "fewer series of the state backend"
   sluice plan policies --base deployed --format json > plan.json
-  sluice apply policies --plan plan.json --fleet --wait`,
+  sluice apply policies --plan plan.json --fleet --wait
+  sluice apply policies --canary 5% --reason "fewer operator metrics"
+  sluice apply policies --shadow --wait --reason "do fewer metrics save?"`,
 		Args: oneDir,
 	}
 	f.add(c)
+	c.Flags().StringVar(&f.canary, "canary", "", "let the set govern a share of the tasks (5%) or partitions (0,1) only")
+	c.Flags().BoolVar(&f.shadow, "shadow", false, "let the set decide beside the one in force, with nothing sent")
 	c.Flags().StringVar(&f.plan, "plan", "", "file with the plan that was agreed to, as plan --format json writes it")
 	c.Flags().StringVar(&f.base, "if-match", "", "revision that must be in force")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if f.canary != "" || f.shadow {
+			return f.try(c.Context(), t, args[0])
+		}
 		req, err := f.request(args[0])
 		if err != nil {
 			return environment(err)
@@ -119,7 +133,7 @@ func policyFiles(dir string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string]string{}
+	files, size := map[string]string{}, 0
 	err = fs.WalkDir(from.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		base := path.Base(name)
 		hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "cue.mod")
@@ -135,6 +149,9 @@ func policyFiles(dir string) (map[string]string, error) {
 		}
 		text, err := fs.ReadFile(from.Files, name)
 		files[name] = string(text)
+		if size += len(text); err == nil && size > runtime.MaxCandidateBytes {
+			return fmt.Errorf("%s has more than %d MiB of CUE", dir, runtime.MaxCandidateBytes>>20)
+		}
 		return err
 	})
 	if err == nil && len(files) == 0 {

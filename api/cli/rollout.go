@@ -6,14 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
@@ -65,14 +62,19 @@ func rolloutCommand(t terminal, c *cobra.Command, do func(ctx context.Context, a
 		if err != nil {
 			return err
 		}
-		if *format == "json" {
-			enc := json.NewEncoder(t.out)
-			enc.SetIndent("", "  ")
-			return enc.Encode(status)
-		}
-		return rolloutText(t.out, &status, time.Now())
+		return showRollout(t.out, &status, *format == "json")
 	}
 	return c
+}
+
+// showRollout prints the candidates of an instance.
+func showRollout(out io.Writer, status *runtime.RolloutStatus, asJSON bool) error {
+	if !asJSON {
+		return rolloutText(out, status, time.Now())
+	}
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(status)
 }
 
 // candidateFindings prints what is wrong with a set in a directory.
@@ -125,11 +127,11 @@ bounds that the instance sets for a probation; 100% puts the set in force.`,
 	return rolloutCommand(t, c, func(ctx context.Context, at *client.Client, args []string) (s runtime.RolloutStatus, err error) {
 		q := runtime.CanaryRequest{Partitions: *partitions, Every: *every}
 		q.Reason = *reason
-		if q.Share, err = shareOf(f, "share", *share); err != nil {
+		if q.Share, err = shareOf("share", *share); err != nil {
 			return s, environment(err)
 		}
 		for _, text := range *steps {
-			step, err := shareOf(f, "steps", text)
+			step, err := shareOf("steps", text)
 			if err != nil {
 				return s, environment(err)
 			}
@@ -139,11 +141,11 @@ bounds that the instance sets for a probation; 100% puts the set in force.`,
 			return s, environment(errors.New("say what the canary governs: --share 5% or --partitions 0,1"))
 		}
 		if len(args) > 0 {
-			if q.Files, err = candidateFiles(args[0]); err != nil {
-				return s, err
+			if q.Files, err = policyFiles(args[0]); err != nil {
+				return s, environment(err)
 			}
 			if q.Reason == "" {
-				return s, environment(errors.New("--reason is missing: say why in a few words"))
+				return s, environment(errNoReason)
 			}
 		}
 		if _, err := at.Canary(ctx, q); err != nil {
@@ -153,8 +155,11 @@ bounds that the instance sets for a probation; 100% puts the set in force.`,
 	})
 }
 
+// errNoReason says that a candidate is tried for no reason.
+var errNoReason = errors.New("--reason is missing: say why in a few words")
+
 // shareOf reads the share of a flag; "" is 0.
-func shareOf(_ *pflag.FlagSet, flag, text string) (float64, error) {
+func shareOf(flag, text string) (float64, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -164,33 +169,6 @@ func shareOf(_ *pflag.FlagSet, flag, text string) (float64, error) {
 		return 0, fmt.Errorf("--%s: %q is no share above 0%% and at most 100%%, such as 5%%", flag, text)
 	}
 	return n / 100, nil
-}
-
-// candidateFiles reads the files of a policy set.
-func candidateFiles(dir string) (map[string]string, error) {
-	from, err := runtime.DirSource(dir)
-	if err != nil {
-		return nil, err
-	}
-	files, size := map[string]string{}, int64(0)
-	err = fs.WalkDir(from.Files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !strings.HasSuffix(name, ".cue") {
-			return err
-		}
-		text, err := fs.ReadFile(from.Files, name)
-		files[name] = string(text)
-		if size += int64(len(text)); size > runtime.MaxCandidateBytes {
-			return fmt.Errorf("%s has more than %d MiB of CUE", dir, runtime.MaxCandidateBytes>>20)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, environment(err)
-	}
-	if len(files) == 0 {
-		return nil, environment(fmt.Errorf("%s has no .cue files: %w", dir, os.ErrNotExist))
-	}
-	return files, nil
 }
 
 func newPromote(t terminal) *cobra.Command {
@@ -253,12 +231,12 @@ once.`,
 		case len(args) == 0:
 			return s, environment(errors.New("say which policy set: sluice rollout shadow DIR"))
 		case *reason == "":
-			return s, environment(errors.New("--reason is missing: say why in a few words"))
+			return s, environment(errNoReason)
 		}
 		q := runtime.ShadowRequest{For: *length}
 		q.Reason = *reason
-		if q.Files, err = candidateFiles(args[0]); err != nil {
-			return s, err
+		if q.Files, err = policyFiles(args[0]); err != nil {
+			return s, environment(err)
 		}
 		if _, err := at.Shadow(ctx, q); err != nil {
 			return s, err
