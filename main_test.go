@@ -67,6 +67,7 @@ var may = map[string]string{
 	"runtime/internal/scaffold":    "",
 	"runtime/internal/source":      "",
 	"runtime/internal/relabel":     "schema internal/policy",
+	"runtime/internal/depot":       "internal/control",
 
 	// Transforms. What a guest is given and may do lies in plugins; it knows nothing of policies.
 	"plugins/abi": "",

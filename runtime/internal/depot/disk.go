@@ -1,0 +1,100 @@
+package depot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// disk is the directory of a depot: a file for each, named by its digest, which
+// anyone may put there who may write to it.
+type disk struct{ dir string } // "": none
+
+const suffix = ".wasm"
+
+func (d disk) name(digits string) string { return filepath.Join(d.dir, digits+suffix) }
+
+// read returns a file whose bytes are those of its digest. The error is
+// fs.ErrNotExist for none, ErrDamaged for another, or one of the file system.
+func (d disk) read(digits string) ([]byte, error) {
+	if d.dir == "" {
+		return nil, fs.ErrNotExist
+	}
+	info, err := os.Stat(d.name(digits))
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > MaxSize {
+		return nil, fmt.Errorf("%s: %w", d.name(digits), ErrDamaged)
+	}
+	file, err := os.ReadFile(d.name(digits))
+	if err != nil {
+		return nil, err
+	}
+	if err := verify(digits, file); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.name(digits), err)
+	}
+	return file, nil
+}
+
+// write keeps a file so that after a crash it is there whole or not at all.
+func (d disk) write(digits string, file []byte) (err error) {
+	if d.dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return err
+	}
+	part, err := os.CreateTemp(d.dir, "*.part")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(part.Name()))
+		}
+	}()
+	_, err = part.Write(file)
+	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
+		return err
+	}
+	return os.Rename(part.Name(), d.name(digits))
+}
+
+// remove deletes a file; one that is not there is no error.
+func (d disk) remove(digits string) error {
+	if d.dir == "" {
+		return nil
+	}
+	if err := os.Remove(d.name(digits)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// list returns the size of each file, by the digits of its digest.
+func (d disk) list() (map[string]int64, error) {
+	if d.dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(d.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), suffix)
+		if _, err := digits(prefix + name); !ok || err != nil || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil { // else it has just gone
+			out[name] = info.Size()
+		}
+	}
+	return out, nil
+}
