@@ -70,7 +70,8 @@ var may = map[string]string{
 	"runtime/internal/depot":       "internal/control",
 
 	// Transforms. What a guest is given and may do lies in plugins; it knows nothing of policies.
-	"plugins/abi": "",
+	"plugins/abi":             "",
+	"plugins/internal/module": "plugins/abi",
 
 	// The collector.
 	"runtime/internal/flinkrest": "",
