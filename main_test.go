@@ -37,6 +37,10 @@ var may = map[string]string{
 
 	"examples/data": "", // what a real Flink reported: the demo and tests replay it
 
+	// What guests are written with, and the example plugins.
+	"plugins/sdk/go":                 "plugins/abi",
+	"examples/plugins/quickstart-go": "plugins/sdk/go",
+
 	"runtime":        "schema policies examples/data runtime/metric runtime/diag internal/*",
 	"runtime/metric": "",
 	"runtime/diag":   "",

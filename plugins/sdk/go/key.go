@@ -1,0 +1,117 @@
+package sluice
+
+// Key is a string that many records are looked at with, mostly the name of a label.
+// Its number is found once per batch, and then a record compares numbers. Make keys in
+// the setup, not per record.
+type Key struct {
+	text   string
+	batch  *Batch
+	serial uint32
+	number uint32
+}
+
+// NewKey makes a key.
+func NewKey(text string) *Key { return &Key{text: text, number: none} }
+
+// String returns the text of the key.
+func (k *Key) String() string { return k.text }
+
+// of returns the number of the key in a batch, none when the batch does not have it.
+func (k *Key) of(b *Batch) uint32 {
+	if k.serial == b.serial && k.batch == b {
+		return k.number
+	}
+	k.number = b.find(k.text, k.number)
+	k.batch, k.serial = b, b.serial
+	return k.number
+}
+
+// make returns the number of the key in a batch, which has it from then on.
+func (k *Key) make(b *Batch) uint32 {
+	if n := k.of(b); n != none {
+		return n
+	}
+	k.number = b.add(k.text)
+	// Another key of the same text may have looked already, and found nothing.
+	b.serial++
+	k.serial = b.serial
+	return k.number
+}
+
+// Mapping makes strings of strings, each distinct one of a batch once.
+type Mapping struct {
+	f    func(string) string
+	memo Memo[uint32]
+}
+
+// NewMapping makes a mapping. f must be a pure function of its argument, and may
+// keep it only as a clone; what it means to return "" the methods of Record say.
+func NewMapping(f func(string) string) *Mapping { return &Mapping{f: f} }
+
+// of returns the number of what the mapping makes of a string, none for "".
+func (m *Mapping) of(b *Batch, n uint32) uint32 {
+	made, known := m.memo.at(b, n)
+	if !known {
+		s := b.text(n)
+		switch to := m.f(s); to {
+		case "":
+			*made = none
+		case s:
+			*made = n
+		default:
+			*made = b.add(to)
+		}
+	}
+	return *made
+}
+
+// Memo works something out for strings, for each distinct one of a batch once.
+type Memo[T any] struct {
+	f      func(string) T
+	values []T
+	marks  []uint32 // round in which the value was worked out
+	round  uint32
+	batch  *Batch
+	opened uint32
+}
+
+// NewMemo makes a memo. f must be a pure function of its argument, and may keep it
+// only as a clone.
+func NewMemo[T any](f func(string) T) *Memo[T] { return &Memo[T]{f: f} }
+
+// OfName returns what f makes of the name of a record.
+func (m *Memo[T]) OfName(r *Record) T { return m.of(r.b, r.raw.Name) }
+
+// OfLabel returns what f makes of the value of a label, and whether there is one.
+func (m *Memo[T]) OfLabel(r *Record, k *Key) (v T, ok bool) {
+	_, p := r.find(k)
+	if p == nil {
+		return v, false
+	}
+	return m.of(r.b, p.Value), true
+}
+
+func (m *Memo[T]) of(b *Batch, n uint32) T {
+	v, known := m.at(b, n)
+	if !known {
+		*v = m.f(b.text(n))
+	}
+	return *v
+}
+
+// at returns where the value for a string of a batch is, and whether it is known;
+// from then on it is.
+func (m *Memo[T]) at(b *Batch, n uint32) (v *T, known bool) {
+	if m.opened != b.opened || m.batch != b {
+		m.batch, m.opened = b, b.opened
+		m.round++
+	}
+	if n >= uint32(len(m.marks)) {
+		most := max(int(n)+1, len(b.refs))
+		m.values = append(m.values, make([]T, most-len(m.values))...)
+		m.marks = append(m.marks, make([]uint32, most-len(m.marks))...)
+	}
+	known = m.marks[n] == m.round
+	m.marks[n] = m.round
+	return &m.values[n], known
+}
