@@ -68,6 +68,11 @@ const (
 	WindowBounds    Code = "P235" // a window that is too short or too long
 )
 
+// How plugins are used.
+const (
+	PluginFailed Code = "P245" // a plugin that cannot be made ready
+)
+
 // Findings about how the rules of a set, and what is known of Flink, go together.
 const (
 	Ambiguous     Code = "P301" // two rules that want different things of one series

@@ -14,7 +14,7 @@ type Help struct {
 
 // Codes returns the help for every code, in order of code.
 func Codes() []Help {
-	return slices.Concat(fileHelp, shapeHelp, meaningHelp, mergingHelp, analysisHelp, instanceHelp)
+	return slices.Concat(fileHelp, shapeHelp, meaningHelp, mergingHelp, pluginHelp, analysisHelp, instanceHelp)
 }
 
 // Lookup returns the help for a code; ok is false for an unknown one.

@@ -11,9 +11,9 @@ import (
 )
 
 // Codes whose examples the loader does not judge: one needs a symbolic link, one more
-// time than a test has, and both have scenes in testdata; the last is about tests,
-// which run on the compiled set.
-var shownOtherwise = []diag.Code{diag.BadFile, diag.TooExpensive, diag.TestFailed}
+// time than a test has, and both have scenes in testdata; the others are about tests,
+// which run on the compiled set, and plugins, which are started for it.
+var shownOtherwise = []diag.Code{diag.BadFile, diag.TooExpensive, diag.TestFailed, diag.PluginFailed}
 
 // ofAnalysis reports whether a code is of package analysis, which shows it.
 func ofAnalysis(c diag.Code) bool { return strings.HasPrefix(string(c), "P3") }

@@ -16,7 +16,7 @@ import (
 const policyField = "policy"
 
 // sections are the fields of policy that hold rules and the like, by name.
-var sections = []string{"stream", "task", "control", "degrade", "rewrite", "aggregate", "budget", "sink", "test"}
+var sections = []string{"stream", "task", "control", "degrade", "rewrite", "transform", "aggregate", "budget", "sink", "test"}
 
 // A holeFinder finds what CUE accepts in silence although it declares nothing:
 // written into a policy, each would be a rule or a condition that is not there.

@@ -19,6 +19,7 @@ type Team struct {
 	Control     map[string]Control   `json:"control,omitempty"`
 	Degrade     map[string]Degrade   `json:"degrade,omitempty"`
 	Rewrite     map[string]Rewrite   `json:"rewrite,omitempty"`
+	Transform   map[string]Transform `json:"transform,omitempty"`
 	Aggregate   map[string]Aggregate `json:"aggregate,omitempty"`
 	Budget      map[string]Budget    `json:"budget,omitempty"`
 	Sink        map[string]Sink      `json:"sink,omitempty"`
@@ -125,6 +126,27 @@ type Rewrite struct {
 	Regex     string            `json:"regex,omitempty"`     // extract
 	Value     string            `json:"value,omitempty"`     // set-label, extract
 	Factor    float64           `json:"factor,omitempty"`    // scale
+}
+
+// Transform is a rule that has a plugin change series or samples; its place is among
+// the rewrites. In a set that was loaded, Plugin is name@sha256:…, Scope is there,
+// and Config is complete: with what the plugin's schema fills in.
+type Transform struct {
+	Ordered
+	Plugin  string          `json:"plugin"`          // a file of the set, or name@sha256:…
+	Scope   string          `json:"scope,omitempty"` // series, sample
+	Config  map[string]any  `json:"config,omitempty"`
+	Limits  TransformLimits `json:"limits,omitzero"`
+	OnError string          `json:"onError"`          // quarantine, drop, pass, stop
+	Accept  string          `json:"accept,omitempty"` // "loss"
+	Shadow  float64         `json:"shadow,omitempty"` // share of batches that it is only tried on
+}
+
+// TransformLimits bound the plugin of a rule; what is not given is as the plugin and
+// the instance have it.
+type TransformLimits struct {
+	Pages int    `json:"pages,omitempty"` // of 64 KiB
+	Batch string `json:"batch,omitempty"` // how long one batch may take
 }
 
 // Aggregate is a rule that merges series by taking labels away: the first that

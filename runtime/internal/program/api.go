@@ -42,6 +42,14 @@ type Verdict struct {
 	// Step is what is left to decide per sample.
 	Step Step
 
+	// Transform is what the samples that Step lets through go to, as Name, Labels and
+	// Scale have them; what comes out is decided about by Program.After. nil: none.
+	Transform *Transform
+
+	// Failure is the transform that failed for the series; nil: none did. With
+	// Disposition Out the series goes on without it; else it was ended by it.
+	Failure *TransformFailure
+
 	// Merge is the aggregate that takes the samples which Step lets through; nil:
 	// none. Charges are the budgets that the series counts in, if it goes out itself.
 	Merge   *Merge
@@ -115,7 +123,7 @@ type RuleID string
 // Rule describes a rule of the program.
 type Rule struct {
 	ID          RuleID
-	Section     string // SectionControl, SectionDegrade, SectionRewrite, SectionAggregate, SectionBudget or SectionTask
+	Section     string // SectionControl, SectionDegrade, SectionRewrite, SectionTransform, SectionAggregate, SectionBudget or SectionTask
 	Action      string // as written; "aggregate" and "budget" for those sections, "disable" or "tag" for an entry of the task section
 	Priority    string // of a degrade rule: P3, P2 or P1, the step at which it gives series up
 	Description string
@@ -128,6 +136,7 @@ const (
 	SectionControl   = "control"
 	SectionDegrade   = "degrade"
 	SectionRewrite   = "rewrite"
+	SectionTransform = "transform"
 	SectionAggregate = "aggregate"
 	SectionBudget    = "budget"
 	SectionTask      = "task"

@@ -6,6 +6,9 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
+// everyLabel stands for all labels in what a plugin reads or writes.
+const everyLabel = "*"
+
 // flinkLabels are the variables that Flink gives its metrics.
 var flinkLabels = [...]string{
 	"host", "job_id", jobLabel, "operator_id", "operator_name", metric.SubtaskLabel,
@@ -53,6 +56,9 @@ func (c *collector) droppable(names patterns) []string {
 
 // takesOthers reports whether a pattern matches a label that has to stay.
 func (c *collector) takesOthers(p *pattern) bool {
+	if c.read[everyLabel] {
+		return true
+	}
 	for name := range c.read {
 		if p.match(name) {
 			return true
@@ -63,6 +69,6 @@ func (c *collector) takesOthers(p *pattern) bool {
 
 // free reports whether a label may be missing.
 func (c *collector) free(label string) bool {
-	return !c.read[label] && !slices.Contains(kept[:], label) &&
+	return !c.read[everyLabel] && !c.read[label] && !slices.Contains(kept[:], label) &&
 		(!c.sampling || slices.Contains(incarnation[:], label))
 }

@@ -23,6 +23,10 @@ type Options struct {
 
 	// Overrides switch off what the set has on.
 	Overrides []Override
+
+	// Plugins makes the plugins of transforms ready. Without it, a set that has a
+	// transform in force does not compile.
+	Plugins Plugins
 }
 
 // Override switches a rule, or tasks, off. One of Rule and Tasks is given.
@@ -39,7 +43,7 @@ type Override struct {
 // package policy has loaded has none of these. The program is nil when a finding
 // is an error.
 func Compile(set *policy.Set, opts Options) (*Program, []diag.Diagnostic) {
-	c := &compiler{set: set, from: opts.Provenance, overrides: opts.Overrides}
+	c := &compiler{set: set, from: opts.Provenance, overrides: opts.Overrides, plugins: opts.Plugins}
 	if !opts.Today.IsZero() {
 		c.today = opts.Today.UTC().Format(time.DateOnly)
 	}
@@ -72,6 +76,7 @@ type compiler struct {
 	findings []diag.Diagnostic
 
 	overrides []Override
+	plugins   Plugins
 }
 
 // off switches a rule off that an override is on.

@@ -70,6 +70,13 @@ func (r *recorder) applied(rule int32, d *draft) {
 	}
 }
 
+// failed notes that a transform ended the series.
+func (r *recorder) failed(rule int32) {
+	if r != nil {
+		r.events = append(r.events, Event{Rule: rule})
+	}
+}
+
 // merged notes that an aggregate takes the series.
 func (r *recorder) merged(rule int32, v *Verdict, m *Merge) {
 	if r != nil {

@@ -39,7 +39,7 @@ func (p *Program) Preimages(set *policy.Set, name string, labels metric.Labels, 
 	for i := p.rewrites - 1; i >= p.degrades; i-- {
 		r := &p.rules[i]
 		w := written[r.ID]
-		if r.Inert != "" || w == nil {
+		if r.Inert != "" || w == nil || r.transform != nil {
 			continue
 		}
 		for _, after := range all[:len(all):len(all)] {
@@ -121,7 +121,7 @@ func (p *Program) Makes(set *policy.Set, label string) (rules []int32) {
 	written := rewritesOf(set)
 	for i := p.degrades; i < p.rewrites; i++ {
 		r := &p.rules[i]
-		if r.Inert != "" {
+		if r.Inert != "" || r.transform != nil {
 			continue
 		}
 		w := written[r.ID]

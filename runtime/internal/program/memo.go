@@ -58,9 +58,15 @@ func (m *Memo) forget(p *Program, x *subject) {
 	}
 }
 
-func (m *Memo) note(rule int32) {
-	if m != nil {
-		m.rules = append(m.rules, rule)
+// note remembers that a rule matches. What a plugin does may depend on the name of
+// the series as well: then nothing is remembered.
+func (m *Memo) note(rule int32, plugin bool) {
+	if m == nil {
+		return
+	}
+	m.rules = append(m.rules, rule)
+	if plugin {
+		m.program = nil
 	}
 }
 

@@ -19,7 +19,7 @@ type Program struct {
 	rules      []rule // control rules, degrade rules, rewrites, aggregates, budgets and entries of tasks, each in the order of evaluation
 	controls   int    // where the control rules end
 	degrades   int    // where the degrade rules end
-	rewrites   int    // where the rewrites end
+	rewrites   int    // where the rewrites end, and the transforms among them
 	aggregates int    // where the aggregates end
 	n          int    // where the budgets end
 	tasks      tasks
@@ -35,7 +35,8 @@ type Program struct {
 	tags    []fieldIndex
 }
 
-// rule is a compiled rule. One of control, degrade, rewrite, aggregate and budget is set, by section.
+// rule is a compiled rule. One of control, degrade, rewrite, transform, aggregate and
+// budget is set, by section.
 type rule struct {
 	Rule
 	team      string // the only team whose tasks it sees, "" for all tasks
@@ -44,6 +45,7 @@ type rule struct {
 	control   *control
 	degrade   *degrade
 	rewrite   rewrite
+	transform *Transform
 	aggregate *aggregate
 	budget    *budget
 	touches   []string // labels that the rewrite reads or writes, other than by dropping them
@@ -197,12 +199,22 @@ func (p *Program) run(x *subject, c candidates, rec *recorder) Verdict {
 		}
 	}
 	p.shed(x, &c, &v, rec)
-	p.rewrite(x, &c, &v, rec)
-	p.merge(x, &c, &v, rec)
-	if v.Merge == nil || v.Merge.Keep {
-		p.charge(x, &c, &v, rec)
+	if p.rewrite(x, &c, &v, rec) {
+		p.finish(x, &c, &v, rec)
 	}
 	return v
+}
+
+// finish decides what comes behind the rewrites. Where a transform waits for the
+// samples, that is decided when they come out.
+func (p *Program) finish(x *subject, c *candidates, v *Verdict, rec *recorder) {
+	if v.Transform != nil {
+		return
+	}
+	p.merge(x, c, v, rec)
+	if v.Merge == nil || v.Merge.Keep {
+		p.charge(x, c, v, rec)
+	}
 }
 
 // decide returns the first control rule that matches, or NoRule.
@@ -218,26 +230,46 @@ func (p *Program) decide(x *subject, c *candidates, rec *recorder) int32 {
 }
 
 // rewrite sets what the series becomes: every rewrite that matches the series as
-// it was reported, each applied to the outcome of the one before.
-func (p *Program) rewrite(x *subject, c *candidates, v *Verdict, rec *recorder) {
+// it was reported, each applied to the outcome of the one before. False says that a
+// transform ended it.
+func (p *Program) rewrite(x *subject, c *candidates, v *Verdict, rec *recorder) bool {
 	d, known := x.memo.recall(p, x, c)
 	if known {
 		v.Name, v.Labels, v.Scale, v.Short = d.name, d.labels, d.scale, d.short
-		return
+		return true
 	}
 	d = draft{name: x.Name, labels: slices.Clone(x.Labels).Compact(), scale: 1}
 	x.memo.forget(p, x)
-	for i := c.next(p.degrades, p.rewrites); i < p.rewrites; i = c.next(i+1, p.rewrites) {
+	goesOn := p.rewriteFrom(p.degrades, x, c, &d, v, rec)
+	x.memo.keep(&d)
+	return goesOn
+}
+
+// rewriteFrom applies the rewrites from a rule on, up to a transform that needs the
+// samples. False says that a transform ended the series.
+func (p *Program) rewriteFrom(first int, x *subject, c *candidates, d *draft, v *Verdict, rec *recorder) bool {
+	for i := c.next(first, p.rewrites); i < p.rewrites; i = c.next(i+1, p.rewrites) {
 		r := &p.rules[i]
 		if why := r.mismatch(x); why != "" {
 			rec.considered(int32(i), why)
 			continue
 		}
-		rec.before(&d)
-		r.rewrite(&d)
-		rec.applied(int32(i), &d)
-		x.memo.note(int32(i))
+		rec.before(d)
+		switch t := r.transform; {
+		case t == nil:
+			r.rewrite(d)
+		case t.samples:
+			v.Transform = t
+		case !d.transform(t, v):
+			rec.failed(int32(i))
+			return false
+		}
+		rec.applied(int32(i), d)
+		x.memo.note(int32(i), r.transform != nil)
+		if v.Transform != nil {
+			break
+		}
 	}
-	x.memo.keep(&d)
 	v.Name, v.Labels, v.Scale, v.Short = d.name, d.labels, d.scale, d.short
+	return true
 }

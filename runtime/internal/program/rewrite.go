@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -26,19 +27,48 @@ func (d *draft) set(label, value string) { d.labels = d.labels.Set(label, value)
 // rewrite is the effect of one rewrite rule.
 type rewrite func(*draft)
 
-// rewrites compiles the rewrites of all teams.
+// rewrites compiles the rewrites and transforms of all teams, in one order.
 func (c *compiler) rewrites() {
-	compare := func(a, b *named[policy.Rewrite]) int { return compareOrdered(a, b, a.value.Order, b.value.Order) }
-	for _, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Rewrite { return t.Rewrite }, compare) {
-		v := &e.value
-		r := c.ordered(&v.Ordered, e.team, SectionRewrite, e.name, v.Action)
-		r.rewrite = c.rewrite(v, c.path(e.team, SectionRewrite, e.name))
-		r.touches = touches(v)
-		if v.Action == "drop-labels" {
-			r.drops, _ = newPatterns(v.Labels) // what is wrong with them has been reported
+	type placed struct {
+		named[int] // its order
+		section    string
+		compile    func() rule
+	}
+	var all []placed
+	for i := range c.set.Teams {
+		t := &c.set.Teams[i]
+		for name, v := range t.Rewrite {
+			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionRewrite, func() rule {
+				return c.rewriteRule(&named[policy.Rewrite]{t.Name, name, v})
+			}})
+		}
+		for name, v := range t.Transform {
+			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionTransform, func() rule {
+				return c.transform(&named[policy.Transform]{t.Name, name, v})
+			}})
+		}
+	}
+	slices.SortFunc(all, func(a, b placed) int {
+		return cmp.Or(compareOrdered(&a.named, &b.named, a.value, b.value), cmp.Compare(a.section, b.section))
+	})
+	for _, e := range all {
+		r := e.compile()
+		if r.transform != nil {
+			r.transform.Rule = int32(len(c.rules))
 		}
 		c.rules = append(c.rules, r)
 	}
+}
+
+func (c *compiler) rewriteRule(e *named[policy.Rewrite]) rule {
+	v, path := &e.value, c.path(e.team, SectionRewrite, e.name)
+	r := c.ordered(&v.Ordered, e.team, SectionRewrite, e.name, v.Action)
+	r.rewrite = c.rewrite(v, path)
+	r.touches = touches(v)
+	if v.Action == "drop-labels" {
+		r.drops, _ = newPatterns(v.Labels) // what is wrong with them has been reported
+	}
+	return r
 }
 
 func (c *compiler) rewrite(v *policy.Rewrite, path string) rewrite {
