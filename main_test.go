@@ -45,7 +45,7 @@ var may = map[string]string{
 	"runtime/metric": "",
 	"runtime/diag":   "",
 
-	"runtime/internal/policy":      "internal/spell runtime/diag schema",
+	"runtime/internal/policy":      "internal/confine internal/spell runtime/diag schema",
 	"runtime/internal/catalogue":   "runtime/metric internal/policy",
 	"runtime/internal/program":     "runtime/metric runtime/diag internal/policy internal/catalogue internal/ledger internal/ladder",
 	"runtime/internal/automaton":   "",
@@ -72,6 +72,7 @@ var may = map[string]string{
 	"runtime/internal/source":      "",
 	"runtime/internal/relabel":     "schema internal/policy",
 	"runtime/internal/depot":       "internal/control",
+	"runtime/internal/confine":     "",
 
 	// Transforms. What a guest is given and may do lies in plugins; it knows nothing of policies.
 	"plugins/abi":             "",

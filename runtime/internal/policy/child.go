@@ -2,12 +2,12 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/confine"
 )
 
 // Child compiles sets in a process of its own, which gets the files on its
@@ -30,21 +31,10 @@ type Child struct {
 }
 
 // Limits bound one compilation in a child process.
-type Limits struct {
-	CPU    time.Duration `json:"cpu"`    // whole seconds; on Linux and macOS
-	Wall   time.Duration `json:"wall"`   // from start to end
-	Memory int64         `json:"memory"` // bytes held by the Go runtime
-}
+type Limits = confine.Limits
 
 // DefaultLimits suit sets of up to 10,000 rules with a factor of four to spare.
 var DefaultLimits = Limits{CPU: 10 * time.Second, Wall: 15 * time.Second, Memory: 1 << 30}
-
-func (l Limits) orDefault() Limits {
-	if l == (Limits{}) {
-		return DefaultLimits
-	}
-	return l
-}
 
 // A childRequest is what a child reads.
 type childRequest struct {
@@ -59,12 +49,6 @@ type childAnswer struct {
 	Fault string            `json:"fault,omitempty"`
 }
 
-// Exit codes of a child that met its limits.
-const (
-	exitMemory = 70
-	exitCPU    = 71
-)
-
 // Bounds of what a child may answer, and of what it may say beside that.
 const (
 	maxAnswer = 256 << 20
@@ -78,46 +62,19 @@ func (c *Child) judge(ctx context.Context, work judgement) ([]teamOutcome, []dia
 	if len(c.Command) == 0 {
 		return nil, nil, errors.New("compile policy set: no command for the child process")
 	}
-	limits := c.Limits.orDefault()
+	limits := cmp.Or(c.Limits, DefaultLimits)
 	request, err := json.Marshal(childRequest{work, limits})
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile policy set: %w", err)
 	}
-	bounded, cancel := context.WithTimeout(ctx, limits.Wall)
-	defer cancel()
-	out, told := capped{left: maxAnswer}, &progress{other: capped{left: maxTold}}
-	cmd := exec.CommandContext(bounded, c.Command[0], c.Command[1:]...)
-	cmd.Env = []string{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(request), &out, told
-	cmd.WaitDelay = time.Second
-	err = cmd.Run()
-	switch {
-	case ctx.Err() != nil:
-		return nil, nil, fmt.Errorf("compile policy set: %w", ctx.Err())
-	case bounded.Err() != nil:
-		return nil, tooExpensive("time", limits.Wall.String(), work.busy(told)), nil
-	case err != nil:
-		return childFailed(err, cmd, limits, told.said(), work.busy(told))
+	out, told := confine.Capped{Left: maxAnswer}, &progress{other: confine.Capped{Left: maxTold}}
+	err = (&confine.Work{Command: c.Command, Limits: limits, In: request, Out: &out, Told: told}).Run(ctx)
+	if met := (*confine.MetError)(nil); errors.As(err, &met) {
+		return nil, tooExpensive(met.What, met.Limit, work.busy(told)), nil
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("compile policy set: %w", err)
 	}
 	return readAnswer(out.Bytes(), work)
-}
-
-// childFailed explains a child that ended with an error, and what it said, while it
-// evaluated some teams.
-func childFailed(err error, cmd *exec.Cmd, limits Limits, trouble string, teams []teamPackage) ([]teamOutcome, []diag.Diagnostic, error) {
-	if cmd.ProcessState != nil {
-		switch code := cmd.ProcessState.ExitCode(); {
-		case code == exitMemory, strings.Contains(trouble, "out of memory"):
-			return nil, tooExpensive("memory", fmt.Sprintf("%d MiB", limits.Memory>>20), teams), nil
-		case code == exitCPU, cmd.ProcessState.UserTime() >= limits.CPU:
-			return nil, tooExpensive("processor time", limits.CPU.String(), teams), nil
-		}
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(trouble), "\n")
-	if first == "" {
-		first = "no message"
-	}
-	return nil, nil, fmt.Errorf("compile policy set in a child process: %w: %s", err, first)
 }
 
 func readAnswer(text []byte, work judgement) ([]teamOutcome, []diag.Diagnostic, error) {
@@ -171,7 +128,7 @@ const (
 
 // progress is the parent's end of it; what a child says otherwise is kept apart.
 type progress struct {
-	other capped
+	other confine.Capped
 	rest  []byte // a line that has not ended
 	busy  []int  // teams begun and not done
 }
@@ -196,8 +153,8 @@ func (p *progress) Write(b []byte) (int, error) {
 	}
 }
 
-// said is all that is no progress.
-func (p *progress) said() string { return p.other.String() + string(p.rest) }
+// String is all that is no progress.
+func (p *progress) String() string { return p.other.String() + string(p.rest) }
 
 // busy returns the teams that a child had begun and not done, in order.
 func (j *judgement) busy(told *progress) (teams []teamPackage) {
@@ -218,7 +175,7 @@ func ServeChild(in io.Reader, out, told io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&r); err != nil {
 		return fmt.Errorf("read request: %w", err)
 	}
-	stop, err := bound(r.Limits)
+	stop, err := confine.Bound(r.Limits)
 	if err != nil {
 		return err
 	}
@@ -246,17 +203,4 @@ func ServeChild(in io.Reader, out, told io.Writer) error {
 		return fmt.Errorf("write answer: %w", err)
 	}
 	return nil
-}
-
-// capped keeps the first bytes that are written to it, up to left.
-type capped struct {
-	bytes.Buffer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	keep := p[:min(len(p), c.left)]
-	c.left -= len(keep)
-	c.Buffer.Write(keep)
-	return len(p), nil
 }

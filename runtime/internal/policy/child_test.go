@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/confine"
 )
 
 // A child says what this process says.
@@ -114,7 +115,7 @@ func TestChildHoldsOneTeamAtATime(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
-	p := &progress{other: capped{left: maxTold}}
+	p := &progress{other: confine.Capped{Left: maxTold}}
 	for _, part := range []string{"begin 0\nbeg", "in 2\ndone 0\n", "begin x\npanic: ", "no more", strings.Repeat("x", 3*maxTold)} {
 		if n, err := p.Write([]byte(part)); n != len(part) || err != nil {
 			t.Fatal(n, err)
@@ -124,7 +125,7 @@ func TestProgress(t *testing.T) {
 	if got := work.busy(p); len(got) != 1 || got[0].Team != "c" {
 		t.Errorf("in work: %v", got)
 	}
-	if said := p.said(); !strings.HasPrefix(said, "begin x\npanic: no more") || len(said) > 2*maxTold {
+	if said := p.String(); !strings.HasPrefix(said, "begin x\npanic: no more") || len(said) > 2*maxTold {
 		t.Errorf("%d bytes: %.40q", len(said), said)
 	}
 }

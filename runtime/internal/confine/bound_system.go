@@ -1,6 +1,6 @@
 //go:build linux || darwin
 
-package policy
+package confine
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 const addressSpace = 4 << 30
 
 // systemLimits has the system bound the processor time and address space of this
-// process, and its files: it writes none and needs none beyond those it has.
+// process, and the files that it writes.
 func systemLimits(limits Limits) error {
 	seconds := uint64(max(limits.CPU/time.Second, 1))
 	set := []struct {
@@ -25,7 +25,7 @@ func systemLimits(limits Limits) error {
 	}{
 		{"processor time", syscall.RLIMIT_CPU, syscall.Rlimit{Cur: seconds, Max: seconds + 1}},
 		{"address space", syscall.RLIMIT_AS, syscall.Rlimit{Cur: uint64(limits.Memory) + addressSpace, Max: uint64(limits.Memory) + addressSpace}},
-		{"file size", syscall.RLIMIT_FSIZE, syscall.Rlimit{}},
+		{"file size", syscall.RLIMIT_FSIZE, syscall.Rlimit{Cur: uint64(limits.File), Max: uint64(limits.File)}},
 		{"core size", syscall.RLIMIT_CORE, syscall.Rlimit{}},
 	}
 	for _, s := range set {

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package policy
+package confine
 
 // systemLimits does nothing: the parent bounds the wall time of this process, and
 // the process its own memory.

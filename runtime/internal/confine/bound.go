@@ -1,4 +1,4 @@
-package policy
+package confine
 
 import (
 	"os"
@@ -11,9 +11,9 @@ import (
 // some gigabytes a second, so that it overshoots its limit by a few percent.
 const watchEvery = 5 * time.Millisecond
 
-// bound makes this process exit when it goes beyond limits. The returned function
+// Bound makes this process exit when it goes beyond limits. The returned function
 // ends the watch; limits that the system enforces stay.
-func bound(limits Limits) (stop func(), err error) {
+func Bound(limits Limits) (stop func(), err error) {
 	if err := systemLimits(limits); err != nil {
 		return nil, err
 	}
