@@ -32,6 +32,7 @@ func (r instance) awaitPolicies(t *testing.T, what string, as func(p *PolicyStat
 
 // A file that is saved is in force by itself; a wrong one is not, and says why.
 func TestSaveIsLive(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	r := startInstance(t, cfg)
 	now := time.Now().Truncate(time.Millisecond)
@@ -65,6 +66,7 @@ func TestSaveIsLive(t *testing.T) {
 // A set is good once it has run for the time of its probation, and a restart falls
 // back on it when the directory has none that can run.
 func TestLastGood(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.DataDir, cfg.Probation.For = t.TempDir(), "50ms"
 	first := t.Run("passes", func(t *testing.T) {
@@ -124,6 +126,7 @@ func TestLastGood(t *testing.T) {
 // A set that takes nearly everything away is taken back, and stays away until the
 // source has another.
 func TestRollback(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.Probation.For = "100ms"
 	r := startInstance(t, cfg)
@@ -198,6 +201,7 @@ func TestBoundsOfProbation(t *testing.T) {
 // An instance that is killed while a set is on probation comes up with the last
 // good one.
 func TestKillDuringProbation(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.DataDir, cfg.Probation.For = t.TempDir(), "100ms"
 	file := func(name string, into any) bool {

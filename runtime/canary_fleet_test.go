@@ -10,6 +10,7 @@ import (
 // next revision of the history: each instance runs it, be it promoted by hand or by
 // its last step, and one that starts later, too.
 func TestAPromotedCanaryIsPushed(t *testing.T) {
+	t.Parallel()
 	cfg := topicConfig(t)
 	cfg.Brokers = roomyBroker(t)
 	first := startFollowing(t, cfg)

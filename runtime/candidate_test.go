@@ -11,6 +11,7 @@ import (
 
 // What is validated is said to be right or wrong as an apply would, and does not run.
 func TestValidate(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, dropping("a")))
 	before := r.Status().Revision
 	bob := Actor{Name: "bob", Role: RoleAuthor, Teams: []string{"billing"}}
@@ -52,6 +53,7 @@ func TestValidate(t *testing.T) {
 // A plan is made over what came to this very instance, and says what an apply that
 // is bound to it would do.
 func TestPlanLive(t *testing.T) {
+	t.Parallel()
 	r := startFollowing(t, topicConfig(t))
 	now := time.Now().Truncate(time.Millisecond)
 	r.publish(t, "flink.native", flat("t-1", "a", "gauge", now.UnixMilli(), "1"), flat("t-1", "b", "gauge", now.UnixMilli(), "2"))

@@ -6,6 +6,7 @@ import (
 )
 
 func TestCatalogueFilters(t *testing.T) {
+	t.Parallel()
 	r, _, err := New(t.Context(), testConfig(t, simpleSet), Options{})
 	if err != nil {
 		t.Fatal(err)

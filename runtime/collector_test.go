@@ -48,6 +48,7 @@ func collectorOptions(flink string) CollectorOptions {
 
 // From a JobManager and brokers to series in the store of an instance.
 func TestCollectorFeedsAnInstance(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, `
 	stream: custom: {topics: ["flink.custom"]}
 	sink: store: {type: "store", default: true}`))
@@ -117,6 +118,7 @@ func TestCollectorFeedsAnInstance(t *testing.T) {
 // Brokers that go away are said to be away; what they do not take before the end
 // is counted in the error.
 func TestCollectorWithoutBrokers(t *testing.T) {
+	t.Parallel()
 	broker, err := kafka.OpenEmbedded(kafka.EmbeddedOptions{Topics: []kafka.Topic{{Name: "flink.custom", Partitions: 1}}})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +161,7 @@ func TestCollectorWithoutBrokers(t *testing.T) {
 }
 
 func TestCollectorOnce(t *testing.T) {
+	t.Parallel()
 	job := &sourceJob{}
 	server := httptest.NewServer(job)
 	defer server.Close()
@@ -264,6 +267,7 @@ func TestCollectorCallsWhatIsAllowed(t *testing.T) {
 }
 
 func TestCollectorReadsTheHost(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	for name, content := range map[string]string{
 		"proc/loadavg": "1 2 3 4/5 6\n", "cgroup/cgroup.controllers": "cpu\n", "cgroup/cpu.max": "50000 100000\n", "cgroup/memory.events": "oom_kill 2\n",

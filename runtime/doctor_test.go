@@ -38,15 +38,18 @@ func cluster(t *testing.T, opts ...kfake.Opt) string {
 }
 
 func TestDoctorTellsWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	running := startInstance(t, testConfig(t, simpleSet)).Status().Brokers
 	mayRead := kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: controlTopic, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationRead, Allow: true}
 	guarded := []string{cluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.SeedTopics(3, controlTopic),
 		kfake.User("PLAIN", "ann", "a", mayRead))}
-	t.Setenv("DOCTOR_RIGHT", "a")
-	t.Setenv("DOCTOR_WRONG", "x")
 	as := func(password string) func(*Config) {
+		file := filepath.Join(t.TempDir(), "password")
+		if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		return func(c *Config) {
-			c.Brokers, c.SASL = guarded, &SASL{Mechanism: "plain", User: "ann", Password: "env://" + password}
+			c.Brokers, c.SASL = guarded, &SASL{Mechanism: "plain", User: "ann", Password: "file://" + file}
 		}
 	}
 	space := func(available uint64) func(*probes) {
@@ -87,11 +90,11 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 		{"no limit of memory", nil, func(p *probes) { p.memory = math.NaN }, AreaMachine, "memory", CheckWarn, "no limit"},
 		{"a broker inside", nil, nil, AreaKafka, "broker", CheckOK, "inside"},
 		{"a closed port", func(c *Config) { c.Brokers = []string{"127.0.0.1:1"} }, nil, AreaKafka, "broker", CheckFail, "refused"},
-		{"a wrong password", as("DOCTOR_WRONG"), nil, AreaKafka, "broker", CheckFail, `do not let user "ann" in`},
-		{"topics that may not be seen", as("DOCTOR_RIGHT"), nil, AreaKafka, "topics", CheckFail, "may not see"},
-		{"a right that lacks", as("DOCTOR_RIGHT"), nil, AreaKafka, "rights", CheckFail, "WRITE on " + controlTopic},
-		{"a control topic of three", as("DOCTOR_RIGHT"), nil, AreaKafka, "topic " + controlTopic, CheckFail, "3 partitions"},
-		{"groups that may not be seen", as("DOCTOR_RIGHT"), nil, AreaKafka, "group sluice.sink.store", CheckFail, "may not describe"},
+		{"a wrong password", as("x"), nil, AreaKafka, "broker", CheckFail, `do not let user "ann" in`},
+		{"topics that may not be seen", as("a"), nil, AreaKafka, "topics", CheckFail, "may not see"},
+		{"a right that lacks", as("a"), nil, AreaKafka, "rights", CheckFail, "WRITE on " + controlTopic},
+		{"a control topic of three", as("a"), nil, AreaKafka, "topic " + controlTopic, CheckFail, "3 partitions"},
+		{"groups that may not be seen", as("a"), nil, AreaKafka, "group sluice.sink.store", CheckFail, "may not describe"},
 		{"an instance that runs", func(c *Config) { c.Brokers = running }, nil, AreaKafka, "rights", CheckOK, "may read"},
 		{"missing topics", func(c *Config) { c.Brokers = []string{cluster(t)} }, nil, AreaKafka, "topics", CheckWarn, "not there: "},
 		{"a rule that ends", func(c *Config) { c.Policies = writeSet(t, policySet(simpleSet+ending)) }, nil, AreaSluice, "rules", CheckWarn, "/soon on "},
@@ -104,6 +107,7 @@ func TestDoctorTellsWhatIsWrong(t *testing.T) {
 		{"no receiver", func(c *Config) { to("http://127.0.0.1:1/write")(c); c.EgressAllow = []string{"127.0.0.0/8"} }, nil, AreaSinks, "sink away", CheckFail, "refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			cfg, p := testConfig(t, simpleSet), healthy()
 			if cfg.DataDir = t.TempDir(); tt.config != nil {
 				tt.config(&cfg)

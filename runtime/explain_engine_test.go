@@ -107,6 +107,7 @@ func drawRecord(t *rapid.T, at int64) string {
 
 // What explain says becomes of each point of a record is what an engine writes of it.
 func TestExplainIsWhatTheEngineDoes(t *testing.T) {
+	t.Parallel()
 	known, err := catalogue.Load(policies.FS, policies.Catalogue)
 	if err != nil {
 		t.Fatal(err)

@@ -160,6 +160,7 @@ func TestWhyNot(t *testing.T) {
 
 // A running instance answers by the program in force, and says what it did.
 func TestRunningInstanceExplains(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, `
 	stream: native: topics: ["flink.native"]
 	sink: store: {type: "store", default: true}
@@ -202,6 +203,7 @@ func jsonText(t *testing.T, v any) string {
 // An aggregate and a budget are stages like the others: what comes out of them, and
 // how much room there is on a running instance.
 func TestExplainAggregatesAndBudgets(t *testing.T) {
+	t.Parallel()
 	const rules = `
 	stream: native: {topics: ["flink.native"], level: "none"}
 	sink: store: {type: "store", default: true}

@@ -18,6 +18,7 @@ import (
 )
 
 func TestTopologyIsRefused(t *testing.T) {
+	t.Parallel()
 	stream, store := "\n\tstream: native: {topics: [\"flink.native\"]}", "\n\tsink: store: {type: \"store\", default: true}"
 	for name, test := range map[string]struct {
 		body, says string
@@ -39,6 +40,7 @@ func TestTopologyIsRefused(t *testing.T) {
 }
 
 func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
 	for name, wrong := range map[string]func(*Config){
 		"policies": func(c *Config) { c.Policies = "/does/not/exist" },
 		"broker":   func(c *Config) { c.Brokers = []string{"no port"} },
@@ -66,6 +68,7 @@ func TestWrongConfiguration(t *testing.T) {
 }
 
 func TestUnreachableBroker(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +105,7 @@ func TestCheckRunsTheTestsOfASet(t *testing.T) {
 }
 
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	cfg := r.cfg
 	cfg.Brokers = r.Status().Brokers
@@ -151,6 +155,7 @@ func TestReplay(t *testing.T) {
 }
 
 func TestReplayRefuses(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	cfg := r.cfg
 	cfg.Brokers = r.Status().Brokers

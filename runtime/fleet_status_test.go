@@ -26,6 +26,7 @@ func startFleet(t *testing.T, n int, cfg Config) []instance {
 }
 
 func TestFleetKnowsItsInstances(t *testing.T) {
+	t.Parallel()
 	fleet := startFleet(t, 3, testConfig(t, simpleSet))
 	fleet[1].SetAddress("http://10.0.0.2:7070")
 	for _, r := range fleet {
@@ -57,6 +58,7 @@ func TestFleetKnowsItsInstances(t *testing.T) {
 }
 
 func TestFleetSaysWhenItHasNotConvergedAndWhoHasLeft(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.Brokers = roomyBroker(t)
 	r := startInstance(t, cfg)
@@ -83,6 +85,7 @@ func TestFleetSaysWhenItHasNotConvergedAndWhoHasLeft(t *testing.T) {
 }
 
 func TestFleetBeforeThereIsOne(t *testing.T) {
+	t.Parallel()
 	r, _, err := New(t.Context(), testConfig(t, simpleSet), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +99,7 @@ func TestFleetBeforeThereIsOne(t *testing.T) {
 }
 
 func TestAuditIsSeenByTheWholeFleet(t *testing.T) {
+	t.Parallel()
 	fleet := startFleet(t, 2, testConfig(t, simpleSet))
 	ann := Actor{Name: "ann", Role: RoleOperator, Address: "10.1.1.1:5000"}
 	for _, e := range []AuditEntry{
@@ -146,6 +150,7 @@ func TestAuditIsSeenByTheWholeFleet(t *testing.T) {
 // Without a broker nothing waits: entries are in the log, and those that do not fit
 // are counted.
 func TestAuditNeverWaits(t *testing.T) {
+	t.Parallel()
 	r, _, err := New(t.Context(), testConfig(t, simpleSet), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +175,7 @@ func TestAuditNeverWaits(t *testing.T) {
 
 // What one instance has put into labels, another can look up.
 func TestShortIDsAreKnownInTheWholeFleet(t *testing.T) {
+	t.Parallel()
 	fleet := startFleet(t, 2, testConfig(t, simpleSet+`
 	rewrite: short: schema.#ShortID & {match: metrics: ["*"], label: "vertex", into: "vertex", length: 8}`))
 	fleet[0].publish(t, "flink.native", strings.Replace(flat("t-1", "m", "gauge", time.Now().UnixMilli(), "1"), "{", `{"labels":{"vertex":"a name that is much too long"},`, 1))

@@ -12,6 +12,7 @@ func flat(task, metric, kind string, at int64, value string) string {
 }
 
 func TestFromRecordsToTheStore(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	now := time.Now().Truncate(time.Millisecond)
 	grouped := func(metric, kind, points string) string {
@@ -61,6 +62,7 @@ func TestFromRecordsToTheStore(t *testing.T) {
 }
 
 func TestEndEndsASeries(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	now := time.Now().Truncate(time.Millisecond)
 	before := now.Add(-2 * time.Second).UnixMilli()
@@ -75,6 +77,7 @@ func TestEndEndsASeries(t *testing.T) {
 }
 
 func TestTwoStreams(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, `
 	stream: native: {topics: ["flink.native", "flink.more"]}
 	stream: custom: {topics: ["flink.custom"], processed: "other.processed", deadLetter: "other.dead-letter"}

@@ -13,6 +13,7 @@ import (
 // A topic that gets more partitions while it is read: records in the new ones are
 // read from their start within the 15 s that are promised.
 func TestNewPartitions(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	cl, err := kgo.NewClient(kgo.SeedBrokers(r.Status().Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableClientMetrics())
 	if err != nil {

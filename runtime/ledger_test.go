@@ -6,6 +6,7 @@ import (
 )
 
 func TestLedgerAddsUp(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, tapSet))
 	now := time.Now().UnixMilli()
 	r.publish(t, "flink.native", flat("t-1", "m", "gauge", now, "1"), flat("t-1", "noise", "gauge", now, "1"),

@@ -26,6 +26,7 @@ func (r instance) letters(t *testing.T, n int, f LetterFilter) []Letter {
 }
 
 func TestLettersAreListedNewestFirst(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	now := time.Now().UnixMilli()
 	r.publish(t, "flink.native", flat("t-1", "m", "gauge", now, "1"), `{"not json`)
@@ -86,6 +87,7 @@ func TestLettersAreListedNewestFirst(t *testing.T) {
 }
 
 func TestReplayedLettersAreWhatTheyWereAndDoNotGoRoundForEver(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	r.publish(t, "flink.native", `{"not json`)
 	r.letters(t, 1, LetterFilter{})

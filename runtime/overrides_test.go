@@ -33,6 +33,7 @@ func (r instance) disabled(t *testing.T, task string) (off bool, why string) {
 }
 
 func TestOverrideOnATaskHoldsInTheWholeFleet(t *testing.T) {
+	t.Parallel()
 	fleet := startFleet(t, 3, testConfig(t, named))
 	began := time.Now()
 	o, err := fleet[0].SetOverride(t.Context(), operator, OverrideRequest{Kind: OverrideTask, Target: "t-9", For: time.Hour, Reason: "too loud"})
@@ -77,6 +78,7 @@ func TestOverrideOnATaskHoldsInTheWholeFleet(t *testing.T) {
 
 // The samples of a task that is off are dropped by the override, and by no other rule.
 func TestOverrideDecidesAboutSamples(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, named))
 	r.send(t, 0, 10)
 	r.settled(t, false, "native", 10)
@@ -96,6 +98,7 @@ func TestOverrideDecidesAboutSamples(t *testing.T) {
 }
 
 func TestOverrideOnARuleSurvivesReloadsAndRestartsAndEndsByItself(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, named)
 	cfg.Brokers = roomyBroker(t)
 	inert := func(r instance) string {
@@ -152,6 +155,7 @@ func TestOverrideOnARuleSurvivesReloadsAndRestartsAndEndsByItself(t *testing.T) 
 }
 
 func TestWrongOverrides(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, named))
 	for want, req := range map[string]OverrideRequest{
 		`rejected: kind: "team" is none of task, rule, step`:                                 {Kind: "team", Target: "x", For: time.Hour, Reason: "a reason"},
@@ -188,6 +192,7 @@ func TestWrongOverrides(t *testing.T) {
 }
 
 func TestOverridesStayWithinTheTeamsOfTheActor(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, named))
 	pay := Actor{Name: "pia", Role: RoleOperator, Teams: []string{"pay"}}
 	set := func(by Actor, kind, target string) (string, error) {
@@ -213,6 +218,7 @@ func TestOverridesStayWithinTheTeamsOfTheActor(t *testing.T) {
 
 // What no instance has written changes nothing.
 func TestOverridesOfOthersAreLookedAt(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, named))
 	until := time.Now().Add(time.Hour).Format(time.RFC3339)
 	now := time.Now().Format(time.RFC3339)

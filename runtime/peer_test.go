@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -45,6 +46,12 @@ func TestMain(m *testing.M) {
 	}
 	if conf := os.Getenv(instanceVariable); conf != "" {
 		fmt.Fprintln(os.Stderr, serveInstance(conf)) // it ends by being killed
+		os.Exit(1)
+	}
+	// Parallel tests wait for brokers and clocks, hardly ever for a processor: those
+	// that load one are not parallel.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)

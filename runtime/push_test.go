@@ -49,6 +49,7 @@ func startFollowing(t *testing.T, cfg Config) instance {
 
 // A push reaches every instance, and one that starts later runs it from its first record on.
 func TestPushReachesTheFleet(t *testing.T) {
+	t.Parallel()
 	cfg := topicConfig(t)
 	cfg.Brokers = roomyBroker(t)
 	first, second := startFollowing(t, cfg), startInstance(t, cfg)
@@ -106,6 +107,7 @@ policy: schema.#Policy & {
 
 // Of two changes at once one wins, and the other is told.
 func TestTwoAppliesAtOnce(t *testing.T) {
+	t.Parallel()
 	cfg := topicConfig(t)
 	cfg.Brokers = roomyBroker(t)
 	one, two := startFollowing(t, cfg), startInstance(t, cfg)
@@ -133,6 +135,7 @@ func TestTwoAppliesAtOnce(t *testing.T) {
 }
 
 func TestApplyRefuses(t *testing.T) {
+	t.Parallel()
 	r := startFollowing(t, topicConfig(t))
 	before := r.Status().Revision
 	right := push(t, r, "a")
@@ -184,6 +187,7 @@ func TestApplyRefuses(t *testing.T) {
 // A directory is the only source unless the pusher allows a push, which holds
 // until the directory changes.
 func TestPushBesideADirectory(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	t.Run("is refused", func(t *testing.T) {
 		r := startInstance(t, cfg)
@@ -211,6 +215,7 @@ func TestPushBesideADirectory(t *testing.T) {
 
 // A pushed set that takes nearly everything away is pushed back for the whole fleet.
 func TestRollbackOfAPush(t *testing.T) {
+	t.Parallel()
 	cfg := topicConfig(t)
 	cfg.Probation.For = "50ms"
 	r := startFollowing(t, cfg)

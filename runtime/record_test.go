@@ -36,6 +36,7 @@ func TestRecordJoinsSources(t *testing.T) {
 }
 
 func TestRecordFaults(t *testing.T) {
+	t.Parallel()
 	if _, err := Record(io.Discard, []TrafficSource{{"bad", strings.NewReader("x")}}, RecordOptions{}); !errors.Is(err, ErrRejected) || !strings.Contains(err.Error(), "traffic bad: line 1") {
 		t.Errorf("error %v", err)
 	}
@@ -63,6 +64,7 @@ func TestRecordFaults(t *testing.T) {
 
 // An instance and the log of its topics tell the same.
 func TestTrafficOfAnInstance(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	at := time.Now().UnixMilli()
 	r.publish(t, "flink.native", flat("t-1", "a", "gauge", at-10_000, "1"), flat("t-1", "a", "gauge", at, "1"), flat("t-2", "b", "gauge", at, "1"), "no record")

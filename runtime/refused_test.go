@@ -10,6 +10,7 @@ import (
 )
 
 func TestLedgerNamesTheSinkWhoseReceiverRefuses(t *testing.T) {
+	t.Parallel()
 	for name, direct := range map[string]bool{"over the processed topic": false, "directly": true} {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -55,6 +55,7 @@ func rulesOf(t *testing.T, d *Document) (ids []string, revision string) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	r := startInstance(t, cfg)
 	now := time.Now().Truncate(time.Millisecond)
@@ -102,6 +103,7 @@ func TestReload(t *testing.T) {
 }
 
 func TestReloadRefuses(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	r := startInstance(t, cfg)
 	before := r.Status().Revision
@@ -138,6 +140,7 @@ func TestReloadRefuses(t *testing.T) {
 
 // What is equal is not put in force again: reporters that wait go on waiting.
 func TestReloadOfTheSame(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	r, _, err := New(context.Background(), cfg, Options{})
 	if err != nil {
@@ -154,6 +157,7 @@ func TestReloadOfTheSame(t *testing.T) {
 }
 
 func TestCollectWaits(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	r, _, err := New(context.Background(), cfg, Options{})
 	if err != nil {
@@ -189,6 +193,7 @@ func TestCollectWaits(t *testing.T) {
 }
 
 func TestDocumentsAreBounded(t *testing.T) {
+	t.Parallel()
 	r, _, err := New(context.Background(), testConfig(t, dropping("a")), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +211,7 @@ func TestDocumentsAreBounded(t *testing.T) {
 // The document of the whole set is on the control topic once per revision, however
 // many instances write it.
 func TestControlTopic(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.Brokers = roomyBroker(t)
 	r := startInstance(t, cfg)

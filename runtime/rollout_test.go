@@ -33,6 +33,7 @@ func tasksOf(share float64) (in, out string) {
 }
 
 func TestACanaryGovernsItsTasks(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.AllowPush = true
 	r := startInstance(t, cfg)
@@ -81,9 +82,12 @@ func TestACanaryGovernsItsTasks(t *testing.T) {
 	if a, err := r.Explain(Question{Rule: "platform/drop-b"}); err != nil || a.Revision != s.Revision {
 		t.Errorf("a rule that only the canary has is explained by %s, error %v", a.Revision, err)
 	}
-	if got := r.Rollout().Canary; got.Canary.Samples != 2 || got.Rest.Samples != 2 || got.Canary.Dispositions["dropped"] != 1 || got.Canary.On != 0.5 {
-		t.Errorf("compared: %+v", got)
-	}
+	eventually(t, func() string { // what is stored is counted a little later
+		if got := r.Rollout().Canary; got.Canary.Samples != 2 || got.Rest.Samples != 2 || got.Canary.Dispositions["dropped"] != 1 || got.Canary.On != 0.5 {
+			return fmt.Sprintf("compared: %+v", got)
+		}
+		return ""
+	})
 	if _, _, err := r.Canary(ctx, admin, CanaryRequest{Candidate: candidate("b"), Share: 0.5}); !errors.Is(err, ErrRollout) {
 		t.Errorf("a second canary: %v", err)
 	}
@@ -100,6 +104,7 @@ func TestACanaryGovernsItsTasks(t *testing.T) {
 }
 
 func TestACanaryIsAborted(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	r := startInstance(t, cfg)
 	ctx := context.Background()
@@ -129,6 +134,7 @@ func TestACanaryIsAborted(t *testing.T) {
 
 // A canary takes its steps when their time has come.
 func TestACanaryMovesByItself(t *testing.T) {
+	t.Parallel()
 	r, _, err := New(context.Background(), testConfig(t, dropping("a")), Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +173,7 @@ func TestACanaryMovesByItself(t *testing.T) {
 }
 
 func TestAShadowSendsNothing(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, dropping("a")))
 	now := time.Now().Truncate(time.Millisecond)
 	send := func(at time.Time) {
@@ -212,6 +219,7 @@ func TestAShadowSendsNothing(t *testing.T) {
 }
 
 func TestRolloutsRefuse(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, dropping("a")))
 	ctx := context.Background()
 	good := candidate("b")
@@ -259,6 +267,7 @@ func TestRolloutsRefuse(t *testing.T) {
 // Whatever partitions a canary governs, reporters leave out only what both sets
 // would drop.
 func TestACanaryOfPartitions(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, dropping("a")))
 	ctx := context.Background()
 	if _, _, err := r.Canary(ctx, Actor{}, CanaryRequest{Candidate: candidate("b"), Partitions: []int32{0, 1, 2, 3, 4, 5, 6, 7}}); err != nil {
@@ -282,6 +291,7 @@ func TestACanaryOfPartitions(t *testing.T) {
 // A canary that begins in one instance runs in all of the fleet, with the same
 // tasks, and is promoted or aborted in all.
 func TestACanaryIsTheFleets(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, dropping("a"))
 	cfg.AllowPush = true
 	cfg.Brokers = roomyBroker(t)

@@ -90,6 +90,7 @@ func page(r instance, path string) string {
 }
 
 func TestAllSinks(t *testing.T) {
+	t.Parallel()
 	received, url := startReceiver(t)
 	cfg := testConfig(t, fmt.Sprintf(`
 	stream: native: {topics: ["flink.native"]}
@@ -154,6 +155,7 @@ func TestAllSinks(t *testing.T) {
 }
 
 func TestDirectStream(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, `
 	stream: native: {topics: ["flink.native"], level: "none", direct: true}
 	sink: store: {type: "store", default: true}
@@ -175,6 +177,7 @@ func TestDirectStream(t *testing.T) {
 // A receiver inside the network that the operator did not allow gets nothing, and
 // the instance says so.
 func TestEgressIsRefused(t *testing.T) {
+	t.Parallel()
 	received, url := startReceiver(t)
 	r := startInstance(t, testConfig(t, fmt.Sprintf(`
 	stream: native: {topics: ["flink.native"], level: "none"}

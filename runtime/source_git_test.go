@@ -64,6 +64,7 @@ func (r *repository) commit(t *testing.T, text string) (hash string) {
 // A commit is live by itself; a bad one is not, and says what is wrong and where it
 // comes from.
 func TestGit(t *testing.T) {
+	t.Parallel()
 	repo := newRepository(t)
 	first := repo.commit(t, policySet(dropping("a")))
 	cfg := testConfig(t, simpleSet)
@@ -118,6 +119,7 @@ func TestGit(t *testing.T) {
 
 // Without a signature that is trusted a commit does not run, where one is asked for.
 func TestGitWantsSignatures(t *testing.T) {
+	t.Parallel()
 	repo := newRepository(t)
 	repo.commit(t, policySet(dropping("a")))
 	cfg := testConfig(t, simpleSet)

@@ -22,6 +22,7 @@ func (r instance) send(t *testing.T, from, n int) {
 }
 
 func TestPausedStreamKeepsItsPlaceAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	r.send(t, 0, 100)
 	r.settled(t, false, "native", 100)
@@ -62,6 +63,7 @@ func TestPausedStreamKeepsItsPlaceAndLosesNothing(t *testing.T) {
 }
 
 func TestPauseEndsByItself(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	s, err := r.PauseStream(t.Context(), operator, "native", HaltRequest{Reason: "for a moment", For: time.Second})
 	if err != nil || s.Halt.Until.IsZero() {
@@ -78,6 +80,7 @@ func TestPauseEndsByItself(t *testing.T) {
 }
 
 func TestDrainedStreamHasCommittedEverything(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(t, simpleSet)
 	r := startInstance(t, cfg)
 	r.send(t, 0, 500)
@@ -106,6 +109,7 @@ func TestDrainedStreamHasCommittedEverything(t *testing.T) {
 }
 
 func TestStreamRequestsThatAreWrong(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, simpleSet))
 	ctx := t.Context()
 	ask := func(f func(context.Context, Actor, string, HaltRequest) (Stream, error), name string, q HaltRequest) error {

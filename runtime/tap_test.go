@@ -18,6 +18,7 @@ const tapSet = `
 	rewrite: host: schema.#DropLabels & {match: metrics: ["*"], labels: ["host"]}`
 
 func TestTapShowsSamplesOfARunningInstance(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, tapSet))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -78,6 +79,7 @@ func TestTapShowsSamplesOfARunningInstance(t *testing.T) {
 }
 
 func TestTapEndsAfterItsTimeAndTellsWhatWasLeftOut(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, tapSet))
 	r.send(t, 0, 1)
 	r.settled(t, false, "native", 1)
@@ -105,6 +107,7 @@ func TestTapEndsAfterItsTimeAndTellsWhatWasLeftOut(t *testing.T) {
 }
 
 func TestTapRequestsThatAreWrong(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, tapSet))
 	for name, q := range map[string]TapRequest{
 		"rate":        {PerSecond: 1001},

@@ -9,6 +9,7 @@ import (
 )
 
 func TestTopAddsUpWhatComes(t *testing.T) {
+	t.Parallel()
 	r := startInstance(t, testConfig(t, tapSet+`
 	task: pay: schema.#Task & {match: tasks: ["t-1"], tags: team: "payments"}`))
 	now := time.Now().UnixMilli()
