@@ -104,6 +104,7 @@ const (
 	outputSize = 150
 	stepSize   = 280
 	flowSize   = 110
+	failedSize = 180
 	nameSize   = 240
 )
 

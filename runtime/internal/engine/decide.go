@@ -48,6 +48,9 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if v.Scale != w.cache.rare(e).scale && (isOut || w.cache.rare(e).flow != nil) {
 		w.cache.own(e).scale = v.Scale
 	}
+	if err := w.setFailed(e, v.Failure); err != nil {
+		return err
+	}
 	w.setStep(sl, e, v.Step)
 	if isOut && w.records != nil {
 		w.output(sl, e, p, &v)

@@ -101,7 +101,12 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if err := w.finishHeld(ctx, sl, e); err != nil {
 		return false, err
 	}
-	if e.disposition != ledger.Out {
+	switch e.disposition {
+	case ledger.Out:
+	case ledger.Quarantined: // an end has no value to put aside
+		w.entry.By[ledger.NoValue]++
+		return false, nil
+	default:
 		w.count(w.ender(e), e.disposition)
 		return false, nil
 	}

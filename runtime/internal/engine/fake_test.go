@@ -90,6 +90,7 @@ type bench struct {
 	book    ledger.Book
 	now     time.Time
 	offset  int64
+	plugins program.Plugins // of the next generations
 }
 
 var epoch = time.UnixMilli(1_763_800_000_000)
@@ -99,11 +100,13 @@ type setup struct {
 	pack  bool
 	takes func([]string) bool
 	cache int64
+
+	plugins program.Plugins
 }
 
 func newBench(t *testing.T, s setup) *bench {
 	t.Helper()
-	b := &bench{t: t, sink: &wire{}, letters: &wire{}, now: epoch}
+	b := &bench{t: t, sink: &wire{}, letters: &wire{}, now: epoch, plugins: s.plugins}
 	opts := Options{
 		Name: "test", Topic: "processed", Letters: b.letters, LetterTopic: "letters", Takes: s.takes,
 		Catalogue: noCatalogue{}, CacheBytes: cmp.Or(s.cache, 64<<20), Book: &b.book, Taps: &Taps{},
@@ -130,7 +133,7 @@ func (b *bench) generation(revision string, team *policy.Team) Generation {
 		return Generation{Revision: revision}
 	}
 	team.Name = cmp.Or(team.Name, "platform")
-	prog, found := program.Compile(&policy.Set{Teams: []policy.Team{*team}}, program.Options{Today: b.now})
+	prog, found := program.Compile(&policy.Set{Teams: []policy.Team{*team}}, program.Options{Today: b.now, Plugins: b.plugins})
 	if prog == nil {
 		b.t.Fatal(found)
 	}

@@ -122,20 +122,26 @@ func (w *Worker) deadLetter(ctx context.Context, m *Message, cause error) error 
 	w.cur.did.DeadLetters++
 	w.pending++
 	k := &w.pack
-	key, value := m.Key[:min(len(m.Key), maxLetterKey)], m.Value
 	headers := append([]Header{
 		{"sluice-reason", []byte(bad.Reason)},
 		{"sluice-stage", []byte(w.opts.Name)},
 		{"sluice-detail", []byte(bad.Detail)},
 		{"sluice-position", strconv.AppendInt(nil, int64(bad.Offset), 10)},
 	}, k.header(w.partition, m.Offset, w.cur.revision)...)
+	return w.writeLetter(ctx, m, headers, m.Key, m.Value)
+}
+
+// writeLetter writes a dead letter of what came with a message.
+func (w *Worker) writeLetter(ctx context.Context, m *Message, headers []Header, key, value []byte) error {
 	if len(m.Replays) > 0 {
 		headers = append(headers, Header{ReplaysHeader, bytes.Clone(m.Replays[:min(len(m.Replays), 20)])})
 	}
-	if len(value) > maxLetter {
+	if whole := len(value); whole > maxLetter {
 		value = value[:maxLetter]
-		headers = append(headers, Header{"sluice-truncated", strconv.AppendInt(nil, int64(len(m.Value)), 10)})
+		headers = append(headers, Header{"sluice-truncated", strconv.AppendInt(nil, int64(whole), 10)})
 	}
+	k := &w.pack
+	key = key[:min(len(key), maxLetterKey)]
 	return w.letters.Write(ctx, Outgoing{
 		Topic: w.opts.LetterTopic, Partition: w.partition.ID, Headers: headers,
 		Key:   k.buf.end(append(k.buf.begin(len(key)), key...)),

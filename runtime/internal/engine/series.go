@@ -34,6 +34,7 @@ type rare struct {
 	more   *binding // refs of a metric that becomes several series
 	flow   *flow    // where samples go that do not simply go out
 	seats  *seats   // in budgets that have let the series in
+	failed *failed  // the transform that failed for it; nil: none did
 
 	charged int64 // bytes that the cache accounts for this part and what it points to
 }
@@ -93,6 +94,9 @@ func (w *Worker) charge(sl *slot, e *series) {
 	}
 	if r.flow != nil {
 		n += flowSize
+	}
+	if r.failed != nil {
+		n += failedSize
 	}
 	if b := r.more; b != nil {
 		n += int64(cap(b.text) + 4*cap(b.refs))

@@ -52,6 +52,7 @@ type Worker struct {
 
 	overload overload
 	tapping  *tapping // nil: nobody taps
+	at       *Message // at hand
 
 	turn     turn   // of whoever looks at the cache
 	running  uint32 // Generation.applied of what it runs, 0 before the first batch; open guards it
@@ -152,6 +153,7 @@ func (w *Worker) message(ctx context.Context, m *Message) error {
 	v := &w.view
 	w.entry.Records++
 	w.entry.BytesIn += uint64(len(m.Value))
+	w.at = m
 	if err := w.scanner.Scan(m.Value, v); err != nil {
 		w.enter(w.forces.base)
 		return w.deadLetter(ctx, m, err)
@@ -256,16 +258,19 @@ func (w *Worker) point(ctx context.Context, sl *slot, e *series, p *record.Point
 			return false, nil
 		}
 	}
-	if e.gen != w.cur.number || p.Attempt != e.attempt {
+	r := w.cache.rare(e)
+	if e.gen != w.cur.number || p.Attempt != e.attempt || r.failed != nil && r.failed.due(w.now) {
 		e.attempt = p.Attempt
 		if err := w.decide(ctx, sl, e, p); err != nil {
 			return false, err
 		}
+		r = w.cache.rare(e)
 	}
 	e.seen = v.Timestamp
 	e.samples++
-	r := w.cache.rare(e)
 	switch {
+	case e.disposition == ledger.Quarantined:
+		return false, w.quarantine(ctx, sl, e, p, v.Timestamp, w.at, r.failed.TransformFailure)
 	case e.disposition != ledger.Out && r.flow == nil:
 		w.count(e.rule, e.disposition)
 		return false, nil
