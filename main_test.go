@@ -77,6 +77,7 @@ var may = map[string]string{
 	// Transforms. What a guest is given and may do lies in plugins; it knows nothing of policies.
 	"plugins/abi":             "",
 	"plugins/internal/module": "plugins/abi",
+	"plugins/internal/meter":  "plugins/internal/module",
 
 	// The collector.
 	"runtime/internal/flinkrest": "",
@@ -102,6 +103,7 @@ var owners = map[string]string{
 	"github.com/prometheus/common":        "runtime runtime/internal/program runtime/internal/store tests",
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
+	"github.com/tetratelabs/wazero":       "plugins tests-of-plugins/internal/meter",
 	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime tests",
 	"github.com/coreos/go-oidc":           "api/auth",
 	"github.com/fsnotify/fsnotify":        "runtime/internal/source",

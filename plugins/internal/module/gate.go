@@ -75,10 +75,6 @@ func sig(params, results string) FuncType {
 	return FuncType{types(params), types(results)}
 }
 
-func (t FuncType) equal(u FuncType) bool {
-	return slices.Equal(t.Params, u.Params) && slices.Equal(t.Results, u.Results)
-}
-
 // Gate says whether the module may be a plugin: what it imports and exports, and
 // whether it can be compiled in a bounded time. An error is an *Error at StepGate:
 // abi.BadModule for an export that is missing or wrong, else abi.Gate.
@@ -108,7 +104,7 @@ func (m *Module) gateImports() *Error {
 		case i < 0:
 			return refused("it imports %s, which no plugin is given", name)
 		}
-		if t := m.Types[im.Func]; !t.equal(allowed[i].FuncType) {
+		if t := m.Types[im.Func]; !t.Equal(allowed[i].FuncType) {
 			return refused("it imports %s as %s, it is %s", name, t, allowed[i].FuncType)
 		}
 	}
@@ -141,7 +137,7 @@ func (m *Module) gateExports() *Error {
 		if !ok || e.Kind != Function {
 			return missing("it does not export the function %s", s.Name)
 		}
-		if t := m.TypeOf(e.Index); !t.equal(s.FuncType) {
+		if t := m.TypeOf(e.Index); !t.Equal(s.FuncType) {
 			return missing("it exports %s as %s, it must be %s", s.Name, t, s.FuncType)
 		}
 	}

@@ -6,6 +6,8 @@
 // and types to it that the module must not be able to name.
 package module
 
+import "slices"
+
 // ValueType is a type of a parameter, result, local, global or table element.
 type ValueType byte
 
@@ -91,6 +93,11 @@ type FuncType struct{ Params, Results []ValueType }
 // String returns the type as (i32, i32) -> i64.
 func (t FuncType) String() string {
 	return list(t.Params) + " -> " + list(t.Results)
+}
+
+// Equal says whether two types are the same.
+func (t FuncType) Equal(u FuncType) bool {
+	return slices.Equal(t.Params, u.Params) && slices.Equal(t.Results, u.Results)
 }
 
 // Limits are those of a memory in pages of 64 KiB or of a table in elements.
