@@ -9,48 +9,46 @@ const chunk = 128 << 10
 // growth is the fuel that growing the memory costs: the host may have to copy it.
 const growth = 1_000
 
-// helper is a function that a rewritten module has in addition.
-type helper int
+// extra is a function that a rewritten module has in addition.
+type extra int
 
 const (
-	charge  helper = iota // (n) -> n: pays for n elements, or bytes of a data segment
-	fill                  // memory.fill
-	copying               // memory.copy
-	grow                  // memory.grow
+	charge  extra = iota // (n) -> n: pays for n elements of a table, or bytes of a data segment
+	grow                 // memory.grow
+	fill                 // memory.fill
+	copying              // memory.copy
 )
 
-var (
-	i32  = []module.ValueType{module.I32}
-	i32s = []module.ValueType{module.I32, module.I32, module.I32}
+// Parameters of fill (where second is the byte) and copying, and the local after them.
+const (
+	to, second, length, left = 0, 1, 2, 3
 )
 
-func (h helper) funcType() module.FuncType {
-	if h == charge || h == grow {
-		return module.FuncType{Params: i32, Results: i32}
+func (e extra) funcType() module.FuncType {
+	one := []module.ValueType{module.I32}
+	if e == charge || e == grow {
+		return module.FuncType{Params: one, Results: one}
 	}
-	return module.FuncType{Params: i32s}
+	return module.FuncType{Params: []module.ValueType{module.I32, module.I32, module.I32}}
 }
 
-// helper returns the function's index; it is there from its first use on.
-func (w *rewriter) helper(h helper) uint32 {
-	for i, there := range w.helpers {
-		if there == h {
-			return w.helperAt(i)
-		}
+// extra returns the function's index; it is there from its first use on.
+func (w *rewriter) extra(e extra) uint32 {
+	i := 0
+	for i < len(w.extras) && w.extras[i] != e {
+		i++
 	}
-	w.helpers = append(w.helpers, h)
-	return w.helperAt(len(w.helpers) - 1)
-}
-
-func (w *rewriter) helperAt(i int) uint32 {
+	if i == len(w.extras) {
+		w.extras = append(w.extras, e)
+	}
 	return w.tick + 1 + uint32(len(w.m.Funcs)+i)
 }
 
-func (w *rewriter) helperBody(h helper) []byte {
+func (w *rewriter) extraBody(e extra) []byte {
 	out := code{1, 1, byte(module.I64)} // one local, after the parameters
-	switch h {
+	switch e {
 	case charge:
-		w.payFor(&out, 0, 3, 1)
+		w.payBy(&out, 0, 3, 1)
 		out.at(module.OpLocalGet, 0)
 	case grow:
 		out.at(module.OpGlobalGet, w.fuel)
@@ -58,99 +56,74 @@ func (w *rewriter) helperBody(h helper) []byte {
 		w.take(&out, 1)
 		out.at(module.OpLocalGet, 0)
 		out.memory(module.OpMemoryGrow, 1)
-	case fill:
-		w.inChunks(&out, h, func() { w.chunks(&out, h, true) })
-	case copying:
-		w.inChunks(&out, h, func() {
-			// Ranges may overlap: what is read later must not be written before.
-			out.at(module.OpLocalGet, to)
-			out.at(module.OpLocalGet, from)
-			out.op(opI32GtU, module.OpIf, noResult)
-			w.chunks(&out, h, false)
-			out.op(0x05) // else
-			w.chunks(&out, h, true)
-			out.op(module.OpEnd)
-		})
+	default:
+		w.inChunks(&out, e)
 	}
 	out.op(module.OpEnd)
 	return out
 }
 
-// Parameters of fill and copying, and the local after them.
-const (
-	to, from, length, left = 0, 1, 2, 3
-)
-
-// payFor takes the fuel for what the local n says, 2^-by of a unit each.
-func (w *rewriter) payFor(out *code, n uint32, by int32, left uint32) {
+// payBy takes fuel for what a local says, divided by 2^shift.
+func (w *rewriter) payBy(out *code, local uint32, shift int32, left uint32) {
 	out.at(module.OpGlobalGet, w.fuel)
-	out.at(module.OpLocalGet, n)
-	out.i32(by)
+	out.at(module.OpLocalGet, local)
+	out.i32(shift)
 	out.op(opI32ShrU, opExtend)
 	w.take(out, left)
 }
 
-// inChunks does all but the last chunk by many, then the rest. A range that ends outside
-// the memory must trap before anything is written: an operation of no bytes at its end
-// does, and one whose end is no address is done as it is.
-func (w *rewriter) inChunks(out *code, h helper, many func()) {
+// inChunks does chunks until at most one is left, and then that. A range that ends
+// outside the memory must trap before anything is written: an operation of no bytes at
+// its end does, and one whose end is no address is done as it is.
+func (w *rewriter) inChunks(out *code, e extra) {
+	rest := func() { out.at(module.OpLocalGet, length) }
 	out.at(module.OpLocalGet, length)
 	out.i32(chunk)
 	out.op(opI32GtU, module.OpIf, noResult)
 
-	w.wraps(out, to)
-	if h == copying {
-		w.wraps(out, from)
+	wraps(out, to)
+	if e == copying {
+		wraps(out, second)
 		out.op(opI32Or)
 	}
 	out.op(module.OpIf, noResult)
-	w.bulk(out, h, func() { out.at(module.OpLocalGet, to) }, func() { out.at(module.OpLocalGet, from) }, func() { out.at(module.OpLocalGet, length) })
+	e.operation(out, start, rest)
 	out.op(module.OpReturn, module.OpEnd)
+	e.operation(out, end, func() { out.i32(0) })
 
-	w.bulk(out, h, func() { w.end(out, to) }, func() { w.end(out, from) }, func() { out.i32(0) })
-	many()
+	if e == copying {
+		// Ranges may overlap: what is read later must not be written before.
+		out.at(module.OpLocalGet, to)
+		out.at(module.OpLocalGet, second)
+		out.op(opI32GtU, module.OpIf, noResult)
+		w.chunks(out, e, false)
+		out.op(opElse)
+		w.chunks(out, e, true)
+		out.op(module.OpEnd)
+	} else {
+		w.chunks(out, e, true)
+	}
 	out.op(module.OpEnd)
-
-	w.payFor(out, length, 6, left)
-	w.bulk(out, h, func() { out.at(module.OpLocalGet, to) }, func() { out.at(module.OpLocalGet, from) }, func() { out.at(module.OpLocalGet, length) })
+	w.payBy(out, length, 6, left)
+	e.operation(out, start, rest)
 }
 
-// end puts the end of the range that begins at a local on the stack.
-func (w *rewriter) end(out *code, start uint32) {
-	out.at(module.OpLocalGet, start)
-	out.at(module.OpLocalGet, length)
-	out.op(opI32Add)
-}
-
-func (w *rewriter) wraps(out *code, start uint32) {
-	w.end(out, start)
-	out.at(module.OpLocalGet, length)
-	out.op(opI32LtU)
-}
-
-// chunks does chunks until no more than one is left: from the start of the range
-// forward, or from its end back.
-func (w *rewriter) chunks(out *code, h helper, forward bool) {
+// chunks does chunks from the start of the range forward, or from its end back.
+func (w *rewriter) chunks(out *code, e extra, forward bool) {
+	size := func() { out.i32(chunk) }
 	out.op(module.OpLoop, noResult)
 	out.at(module.OpGlobalGet, w.fuel)
 	out.i64(chunk / 64)
 	w.take(out, left)
-	size := func() { out.i32(chunk) }
-	add := func(local uint32, op module.Op) {
-		out.at(module.OpLocalGet, local)
-		out.i32(chunk)
-		out.op(op)
-		out.at(module.OpLocalSet, local)
-	}
-	add(length, opI32Sub)
+	move(out, length, opI32Sub)
 	if forward {
-		w.bulk(out, h, func() { out.at(module.OpLocalGet, to) }, func() { out.at(module.OpLocalGet, from) }, size)
-		add(to, opI32Add)
-		if h == copying {
-			add(from, opI32Add)
+		e.operation(out, start, size)
+		move(out, to, opI32Add)
+		if e == copying {
+			move(out, second, opI32Add)
 		}
 	} else {
-		w.bulk(out, h, func() { w.end(out, to) }, func() { w.end(out, from) }, size)
+		e.operation(out, end, size)
 	}
 	out.at(module.OpLocalGet, length)
 	out.i32(chunk)
@@ -159,17 +132,40 @@ func (w *rewriter) chunks(out *code, h helper, forward bool) {
 	out.op(module.OpEnd)
 }
 
-// bulk appends the operation on what the three put on the stack. A fill takes its byte
-// in place of the second.
-func (w *rewriter) bulk(out *code, h helper, at, second, size func()) {
-	at()
-	if h == fill {
-		out.at(module.OpLocalGet, from)
+// operation appends the fill or copy, at addresses that the function puts on the stack.
+func (e extra) operation(out *code, address func(*code, uint32), size func()) {
+	address(out, to)
+	if e == fill {
+		out.at(module.OpLocalGet, second)
 		size()
 		out.memory(module.OpMemoryFill, 1)
 		return
 	}
-	second()
+	address(out, second)
 	size()
 	out.memory(module.OpMemoryCopy, 2)
+}
+
+// start and end put where the range that begins at a local begins, or ends, on the stack.
+func start(out *code, local uint32) { out.at(module.OpLocalGet, local) }
+
+func end(out *code, local uint32) {
+	out.at(module.OpLocalGet, local)
+	out.at(module.OpLocalGet, length)
+	out.op(opI32Add)
+}
+
+// wraps says whether the end of a range is no address.
+func wraps(out *code, local uint32) {
+	end(out, local)
+	out.at(module.OpLocalGet, length)
+	out.op(opI32LtU)
+}
+
+// move adds a chunk to a local, or subtracts it.
+func move(out *code, local uint32, op module.Op) {
+	out.at(module.OpLocalGet, local)
+	out.i32(chunk)
+	out.op(op)
+	out.at(module.OpLocalSet, local)
 }

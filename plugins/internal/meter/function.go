@@ -4,6 +4,7 @@ import "github.com/sluice-metrics/sluice/plugins/internal/module"
 
 // Opcodes that only the code of a meter needs names for.
 const (
+	opElse    module.Op = 0x05
 	opI32GtU  module.Op = 0x4b
 	opI32LtU  module.Op = 0x49
 	opI64LtS  module.Op = 0x53
@@ -82,13 +83,13 @@ func (w *rewriter) instruction(out *code, in module.Instruction, open int, guard
 		}
 		out.at(module.OpBr, uint32(open))
 	case module.OpMemoryFill:
-		out.at(module.OpCall, w.helper(fill))
+		out.at(module.OpCall, w.extra(fill))
 	case module.OpMemoryCopy:
-		out.at(module.OpCall, w.helper(copying))
+		out.at(module.OpCall, w.extra(copying))
 	case module.OpMemoryGrow:
-		out.at(module.OpCall, w.helper(grow))
+		out.at(module.OpCall, w.extra(grow))
 	case module.OpMemoryInit, module.OpTableInit, module.OpTableCopy, module.OpTableGrow, module.OpTableFill:
-		out.at(module.OpCall, w.helper(charge))
+		out.at(module.OpCall, w.extra(charge))
 		*out = append(*out, in.Raw...)
 	default:
 		*out = append(*out, in.Raw...)

@@ -64,13 +64,13 @@ func Rewrite(m *module.Module, o Options) ([]byte, error) {
 
 // rewriter knows what stands where in the rewritten module.
 type rewriter struct {
-	m       *module.Module
-	o       Options
-	tick    uint32 // function: the last import
-	fuel    uint32 // global
-	depth   uint32 // global
-	helpers []helper
-	added   []module.FuncType // types, after those of the module
+	m      *module.Module
+	o      Options
+	tick   uint32 // function: the last import
+	fuel   uint32 // global
+	depth  uint32 // global
+	extras []extra
+	added  []module.FuncType // types, after those of the module
 }
 
 func newRewriter(m *module.Module, o Options) *rewriter {

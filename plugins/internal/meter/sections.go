@@ -5,8 +5,8 @@ import "github.com/sluice-metrics/sluice/plugins/internal/module"
 // module writes the rewritten module: every section that has something in it, in order.
 func (w *rewriter) module(bodies [][]byte) []byte {
 	tick := w.typeOf(module.FuncType{Results: []module.ValueType{module.I64}})
-	for _, h := range w.helpers {
-		w.typeOf(h.funcType())
+	for _, e := range w.extras {
+		w.typeOf(e.funcType())
 	}
 	out := make(code, 0, w.m.Size+w.m.Size/8+1024)
 	out = append(out, module.Magic...)
@@ -81,7 +81,7 @@ func (c *code) global(t module.GlobalType) {
 }
 
 func (w *rewriter) functions() (out code) {
-	n := len(w.m.Funcs) + len(w.helpers)
+	n := len(w.m.Funcs) + len(w.extras)
 	if n == 0 {
 		return nil
 	}
@@ -89,8 +89,8 @@ func (w *rewriter) functions() (out code) {
 	for _, t := range w.m.Funcs {
 		out.u32(t)
 	}
-	for _, h := range w.helpers {
-		out.u32(w.typeOf(h.funcType()))
+	for _, e := range w.extras {
+		out.u32(w.typeOf(e.funcType()))
 	}
 	return out
 }
@@ -203,16 +203,16 @@ func (w *rewriter) dataCount() (out code) {
 }
 
 func (w *rewriter) code(bodies [][]byte) (out code) {
-	if len(bodies)+len(w.helpers) == 0 {
+	if len(bodies)+len(w.extras) == 0 {
 		return nil
 	}
 	out = make(code, 0, w.m.Size+w.m.Size/8)
-	out.u32(uint32(len(bodies) + len(w.helpers)))
+	out.u32(uint32(len(bodies) + len(w.extras)))
 	for _, b := range bodies {
 		out.sized(b)
 	}
-	for _, h := range w.helpers {
-		out.sized(w.helperBody(h))
+	for _, e := range w.extras {
+		out.sized(w.extraBody(e))
 	}
 	return out
 }
