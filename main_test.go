@@ -75,9 +75,11 @@ var may = map[string]string{
 	"runtime/internal/confine":     "",
 
 	// Transforms. What a guest is given and may do lies in plugins; it knows nothing of policies.
-	"plugins/abi":             "",
-	"plugins/internal/module": "plugins/abi",
-	"plugins/internal/meter":  "plugins/internal/module",
+	"plugins":                   "plugins/abi plugins/internal/*",
+	"plugins/abi":               "",
+	"plugins/internal/assemble": "plugins/abi",
+	"plugins/internal/meter":    "plugins/internal/module",
+	"plugins/internal/module":   "plugins/abi",
 
 	// The collector.
 	"runtime/internal/flinkrest": "",

@@ -1,0 +1,137 @@
+package plugins
+
+import (
+	"math"
+
+	"github.com/sluice-metrics/sluice/plugins/abi"
+)
+
+// accept judges one record r against row k that was sent, of which it was made:
+// numbers, ranges, and that only such things differ as the manifest lists. It puts
+// the record aside in the batch's numbers.
+func (x *exchange) accept(r *abi.Record, k int) *Error {
+	b, v, row := x.batch, &x.back, x.row(k)
+	old := &b.Records[row]
+	total := uint64(len(x.ids))
+	if r.Time != old.Time || r.Kind != old.Kind {
+		return faultAt(abi.Capability, row, "its time or kind was changed, which no plugin may")
+	}
+	if uint64(r.Name) >= total {
+		return faultAt(abi.BadOutput, row, "its name is string %d of %d", r.Name, total)
+	}
+	if r.Kind == abi.Text {
+		if textOf(r) >= total {
+			return faultAt(abi.BadOutput, row, "its text is string %d of %d", textOf(r), total)
+		}
+		r.Value = text(x.ids[textOf(r)])
+	}
+	if !x.writes.Value && math.Float64bits(r.Value) != math.Float64bits(old.Value) {
+		return faultAt(abi.Capability, row, "its value was changed; the manifest does not say writes.value")
+	}
+	r.Name = x.ids[r.Name]
+	if r.Name != old.Name {
+		if !x.writes.Name {
+			return faultAt(abi.Capability, row, "its name was changed; the manifest does not say writes.name")
+		}
+		if b.Strings[r.Name] == "" {
+			return faultAt(abi.BadOutput, row, "its name is empty")
+		}
+	}
+	first := len(v.outPairs)
+	if err := x.relabel(r, k); err != nil {
+		return err
+	}
+	r.First, r.Labels, r.Source, r.Flags = uint32(first), uint16(len(v.outPairs)-first), uint32(row), 0
+	v.out = append(v.out, *r)
+	return nil
+}
+
+// relabel appends the labels of r to those that are put aside: as the guest left
+// them, and those of row k that it was not shown.
+func (x *exchange) relabel(r *abi.Record, k int) *Error {
+	v, row := &x.back, x.row(k)
+	if uint64(r.First)+uint64(r.Labels) > uint64(len(v.pairs)) {
+		return faultAt(abi.BadOutput, row, "its labels are %d from %d of %d", r.Labels, r.First, len(v.pairs))
+	}
+	if int(r.Labels) > x.limits.Labels {
+		return faultAt(abi.Expansion, row, "%d labels; a record has at most %d", r.Labels, x.limits.Labels)
+	}
+	old, from, ids := x.labels(k), len(v.outPairs), x.ids
+	same := len(old) == int(r.Labels)
+	for i, p := range v.pairs[r.First : r.First+uint32(r.Labels)] {
+		if uint64(p.Key) >= uint64(len(ids)) || uint64(p.Value) >= uint64(len(ids)) {
+			return faultAt(abi.BadOutput, row, "a label is the strings %d and %d of %d", p.Key, p.Value, len(ids))
+		}
+		p.Key, p.Value = ids[p.Key], ids[p.Value]
+		v.outPairs = append(v.outPairs, p)
+		if same && p != old[i] {
+			same = false
+		}
+	}
+	if same {
+		if x.narrowed {
+			v.outPairs = append(v.outPairs[:from], x.batch.Labels(&x.batch.Records[row])...)
+		}
+		return nil
+	}
+	if err := x.differ(old, v.outPairs[from:], row); err != nil {
+		return err
+	}
+	if x.narrowed {
+		x.restore(row)
+	}
+	return x.fits(from, row)
+}
+
+// differ compares the labels of a record with those it had, and leaves stamps of
+// both: each name once, new names well-formed, changed ones listed in the manifest.
+func (x *exchange) differ(old, now []abi.Pair, row int) *Error {
+	b, v := x.batch, &x.back
+	v.turn++
+	if v.turn == 0 {
+		clear(v.stamps)
+		v.turn = 1
+	}
+	for _, p := range old {
+		v.stamps[p.Key].had, v.stamps[p.Key].value = v.turn, p.Value
+	}
+	for _, p := range now {
+		s := &v.stamps[p.Key]
+		if s.has == v.turn {
+			return faultAt(abi.BadOutput, row, "it has the label %q twice", b.Strings[p.Key])
+		}
+		s.has = v.turn
+		if s.had == v.turn && s.value == p.Value {
+			continue
+		}
+		if s.had != v.turn && !x.grammar(p.Key, b.Strings[p.Key]) {
+			return faultAt(abi.BadOutput, row, "%.64q is not the name of a label", b.Strings[p.Key])
+		}
+		if !x.label(p.Key, b.Strings[p.Key]) {
+			return faultAt(abi.Capability, row, "it was given another %q; the manifest does not list that under writes.labels", b.Strings[p.Key])
+		}
+	}
+	for _, p := range old {
+		if v.stamps[p.Key].has != v.turn && !x.label(p.Key, b.Strings[p.Key]) {
+			return faultAt(abi.Capability, row, "it has lost %q; the manifest does not list that under writes.labels", b.Strings[p.Key])
+		}
+	}
+	return nil
+}
+
+// restore appends the labels of a row that the plugin did not see and did not set.
+func (x *exchange) restore(row int) {
+	b, v := x.batch, &x.back
+	for _, p := range b.Labels(&b.Records[row]) {
+		if !x.key(p.Key, b.Strings[p.Key]) && v.stamps[p.Key].has != v.turn {
+			v.outPairs = append(v.outPairs, p)
+		}
+	}
+}
+
+func (x *exchange) fits(from, row int) *Error {
+	if n := len(x.back.outPairs) - from; n > x.limits.Labels {
+		return faultAt(abi.Expansion, row, "%d labels with those that the plugin does not see; a record has at most %d", n, x.limits.Labels)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/sluice-metrics/sluice/plugins/abi"
+	"github.com/sluice-metrics/sluice/plugins/internal/module"
+)
+
+// hostFunc is what a guest calls; its parameters are on the stack, and its answer.
+type hostFunc func(c *call, m api.Module, stack []uint64)
+
+// hostFuncs are what guests can import, by module and name; what types they have
+// is decided by the gate.
+func hostFuncs() map[string]hostFunc {
+	return map[string]hostFunc{
+		abi.Module + "." + abi.Log:   hostLog,
+		abi.Module + "." + abi.Fail:  hostFail,
+		abi.Module + "." + abi.Count: hostCount,
+		"env.abort":                  hostAbort,
+
+		wasiModule + ".args_get":            wasiStrings((*Plugin).arguments),
+		wasiModule + ".args_sizes_get":      wasiSizes((*Plugin).arguments),
+		wasiModule + ".clock_time_get":      wasiClock,
+		wasiModule + ".environ_get":         wasiStrings((*Plugin).environment),
+		wasiModule + ".environ_sizes_get":   wasiSizes((*Plugin).environment),
+		wasiModule + ".fd_close":            wasiRefuse(wasiBadFD),
+		wasiModule + ".fd_fdstat_get":       wasiStat,
+		wasiModule + ".fd_fdstat_set_flags": wasiRefuse(wasiNoSys),
+		wasiModule + ".fd_prestat_dir_name": wasiRefuse(wasiBadFD),
+		wasiModule + ".fd_prestat_get":      wasiRefuse(wasiBadFD),
+		wasiModule + ".fd_write":            wasiWrite,
+		wasiModule + ".poll_oneoff":         wasiPoll,
+		wasiModule + ".proc_exit":           wasiExit,
+		wasiModule + ".random_get":          wasiRandom,
+		wasiModule + ".sched_yield":         wasiRefuse(wasiOK),
+	}
+}
+
+func hostLog(c *call, m api.Module, s []uint64) {
+	if c.guest.plugin.muted() {
+		return
+	}
+	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+	c.guest.plugin.say(levels[min(uint32(s[0]), uint32(len(levels)-1))], c.text(m, uint32(s[1]), uint32(s[2])))
+}
+
+func hostFail(c *call, m api.Module, s []uint64) {
+	if len(c.notes) == maxNotes {
+		return
+	}
+	c.notes = append(c.notes, note{int(int32(s[1])), abi.Code(uint32(s[0])), c.text(m, uint32(s[2]), uint32(s[3]))})
+}
+
+func hostCount(c *call, _ api.Module, s []uint64) {
+	if at, n := uint32(s[0]), int64(s[1]); uint64(at) < uint64(len(c.counts)) && n > 0 {
+		c.counts[at] += n
+	}
+}
+
+func hostAbort(c *call, m api.Module, s []uint64) {
+	panic(&stopped{code: abi.Trap, message: "abort: " + c.utf16(m, uint32(s[0]))})
+}
+
+// provide gives a runtime the functions that a module imports.
+func provide(ctx context.Context, r wazero.Runtime, m *module.Module) error {
+	functions := hostFuncs()
+	builders := map[string]wazero.HostModuleBuilder{}
+	for _, im := range m.Imports {
+		run := functions[im.Module+"."+im.Name]
+		if run == nil {
+			return fmt.Errorf("%s.%s is allowed and not provided", im.Module, im.Name)
+		}
+		if builders[im.Module] == nil {
+			builders[im.Module] = r.NewHostModuleBuilder(im.Module)
+		}
+		t := m.Types[im.Func]
+		builders[im.Module].NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(
+			func(ctx context.Context, m api.Module, stack []uint64) {
+				c := callOf(ctx)
+				c.enter()
+				run(c, m, stack)
+			}), types(t.Params), types(t.Results)).Export(im.Name)
+	}
+	for _, b := range builders {
+		if _, err := b.Instantiate(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// types spells value types for the runtime: both use the format's own bytes.
+func types(list []module.ValueType) (out []api.ValueType) {
+	for _, t := range list {
+		out = append(out, api.ValueType(t))
+	}
+	return out
+}
+
+func levelOf(fault bool) slog.Level {
+	if fault {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
