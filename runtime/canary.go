@@ -3,6 +3,7 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -33,6 +34,9 @@ type CanaryRequest struct {
 	Partitions []int32       // instead: these, of every input topic
 	Steps      []float64     // shares that follow, each larger; after the last the set is put in force
 	Every      time.Duration // between steps, while the canary is healthy
+
+	// Base is the tag that the canary must have, as Rollout gives it; "" for any.
+	Base string
 }
 
 // CanaryStatus tells of a canary and how it does against the rest.
@@ -117,11 +121,16 @@ func (c *canary) text() string {
 // Canary lets a policy set govern a part of what comes in, or gives the canary that
 // runs another part. The report tells what was found in the set; one that refuses
 // it, or an error, changes nothing. Errors wrap ErrRejected, ErrRollout when a canary
-// runs already, or none does that could be given another part, or ErrForeignTeam.
+// runs already, or none does that could be given another part, ErrConflict when
+// somebody else changed the canary first, or ErrForeignTeam.
 func (r *Runtime) Canary(ctx context.Context, actor Actor, q CanaryRequest) (CanaryStatus, Report, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
-	if err := q.check(); err != nil {
+	err := q.check()
+	if err == nil {
+		err = r.rollouts.unchanged(q.Base)
+	}
+	if err != nil {
 		return CanaryStatus{}, Report{}, err
 	}
 	now, was := time.Now(), r.rollouts.canary.Load()
@@ -214,14 +223,15 @@ func (r *Runtime) govern(ctx context.Context, next *canary) {
 }
 
 // PromoteCanary puts the set of the canary in force, as Apply does: in every instance
-// that follows the control topic. The tasks that it governs notice nothing. Errors
-// wrap ErrRollout when no canary runs, or are those of Apply; it then goes on.
-func (r *Runtime) PromoteCanary(ctx context.Context, actor Actor) (CanaryStatus, error) {
+// that follows the control topic. The tasks that it governs notice nothing. Base is
+// the tag that the canary must have, "" for any. Errors wrap ErrRollout when no
+// canary runs, ErrConflict for another tag, or are those of Apply; it then goes on.
+func (r *Runtime) PromoteCanary(ctx context.Context, actor Actor, base string) (CanaryStatus, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
-	c := r.rollouts.canary.Load()
-	if c == nil {
-		return CanaryStatus{}, fmt.Errorf("%w: no canary runs", ErrRollout)
+	c, err := r.rollouts.running(base)
+	if err != nil {
+		return CanaryStatus{}, err
 	}
 	return r.promote(ctx, actor, c, "promoted"+byText(actor))
 }
@@ -235,20 +245,21 @@ func (r *Runtime) promote(ctx context.Context, by Actor, c *canary, how string) 
 	if err != nil {
 		return CanaryStatus{}, err
 	}
-	if err := r.unshare(ctx, c); err != nil {
+	if err := r.unshare(ctx, c, how, true); err != nil {
 		r.log.Warn("the canary is in force, and stays on the control topic for a moment", "revision", c.rev.digest, "error", err)
 	}
 	return r.endCanary(c, how, func() {}), nil
 }
 
-// AbortCanary gives everything back to the set in force. The error wraps ErrRollout:
-// no canary runs, or ErrForeignTeam.
-func (r *Runtime) AbortCanary(ctx context.Context, actor Actor, reason string) (CanaryStatus, error) {
+// AbortCanary gives everything back to the set in force. Base is the tag that the
+// canary must have, "" for any. The error wraps ErrRollout: no canary runs,
+// ErrConflict when somebody else changed it first, or ErrForeignTeam.
+func (r *Runtime) AbortCanary(ctx context.Context, actor Actor, base, reason string) (CanaryStatus, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
-	c := r.rollouts.canary.Load()
-	if c == nil {
-		return CanaryStatus{}, fmt.Errorf("%w: no canary runs", ErrRollout)
+	c, err := r.rollouts.running(base)
+	if err != nil {
+		return CanaryStatus{}, err
 	}
 	if err := within(actor, c.base, &c.set); err != nil {
 		return CanaryStatus{}, err
@@ -257,10 +268,19 @@ func (r *Runtime) AbortCanary(ctx context.Context, actor Actor, reason string) (
 	if reason != "" {
 		how += ": " + reason
 	}
-	if err := r.unshare(ctx, c); err != nil {
+	if err := r.unshare(ctx, c, how, false); err != nil {
 		return CanaryStatus{}, err
 	}
 	return r.endCanary(c, how, func() { r.govern(ctx, nil) }), nil
+}
+
+// running returns the canary that runs, if it is as it was at a tag.
+func (o *rollouts) running(base string) (*canary, error) {
+	c := o.canary.Load()
+	if c == nil {
+		return nil, fmt.Errorf("%w: no canary runs", ErrRollout)
+	}
+	return c, o.unchanged(base)
 }
 
 func byText(a Actor) string {
@@ -330,13 +350,17 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 	}
 	switch {
 	case why != "":
-		if err := r.unshare(ctx, c); err != nil {
+		if err := r.unshare(ctx, c, "aborted: "+why, false); errors.Is(err, ErrConflict) {
+			return // somebody else changed it, which is about to be taken up; the next look is at that
+		} else if err != nil {
 			r.log.Error("the canary is aborted in this instance only", "revision", c.rev.digest, "error", err)
 		}
 		r.endCanary(c, "aborted: "+why, func() { r.govern(ctx, nil) })
 		r.auditOwn(ctx, AuditEntry{Operation: "abortCanary", Target: "canary", Reason: why, Before: c.base.digest, After: c.base.digest})
 	case c.steps[0] >= 1:
-		if _, err := r.promote(ctx, c.by, c, "promoted after its last step"); err != nil {
+		if _, err := r.promote(ctx, c.by, c, "promoted after its last step"); errors.Is(err, ErrConflict) {
+			return // another instance was first, or another set was
+		} else if err != nil {
 			r.log.Error("the canary cannot be promoted, and goes on", "revision", c.rev.digest, "error", err)
 			return
 		}
@@ -349,7 +373,9 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 			rev: c.rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every,
 			share: c.steps[0], steps: c.steps[1:], changed: time.Now(), compare: &engine.Comparison{},
 		}
-		if err := r.share(ctx, next); err != nil {
+		if err := r.share(ctx, next); errors.Is(err, ErrConflict) {
+			return // another instance was first
+		} else if err != nil {
 			r.log.Error("the canary cannot take its step", "revision", c.rev.digest, "error", err)
 			return
 		}

@@ -3,8 +3,8 @@ package runtime
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
@@ -19,37 +19,58 @@ func (r *Runtime) canaries() *control.Canaries {
 	return nil
 }
 
-// share tells the fleet of a canary. An instance without a control topic is alone.
+// share tells the fleet of a canary, or of a change of it. An instance without a
+// control topic is alone. The error wraps ErrConflict when another instance changed
+// the fleet's canary first. The caller holds r.reloading.
 func (r *Runtime) share(ctx context.Context, c *canary) error {
-	fleet := r.canaries()
-	if fleet == nil {
-		return nil
-	}
 	text, err := json.Marshal(c.set.bundle)
 	if err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}
-	err = fleet.Set(ctx, control.Canary{
-		Digest: c.rev.digest, Base: c.base.digest, By: c.by.Name, Reason: c.reason, Since: c.since, Changed: c.changed,
-		Share: c.share, Partitions: c.partitions, Steps: c.steps, Every: c.every,
-	}, text)
+	told, err := r.tellCanary(ctx, c.record(), text)
 	if err != nil {
-		return fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
+		return err
 	}
-	c.shared = true
+	c.shared = told
 	return nil
 }
 
-// unshare takes a canary from the fleet.
-func (r *Runtime) unshare(ctx context.Context, c *canary) error {
-	fleet := r.canaries()
-	if fleet == nil || !c.shared {
+// unshare tells the fleet that a canary has ended, and how. Errors are as for share.
+func (r *Runtime) unshare(ctx context.Context, c *canary, how string, promoted bool) error {
+	if !c.shared {
+		r.rollouts.alone.Add(1)
 		return nil
 	}
-	if err := fleet.End(ctx, c.rev.digest); err != nil {
-		return fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
+	end := c.record()
+	end.Ended, end.Promoted, end.Changed = how, promoted, time.Now().UTC()
+	_, err := r.tellCanary(ctx, end, nil)
+	return err
+}
+
+// tellCanary writes the next change of the fleet's canary, where there is a fleet.
+func (r *Runtime) tellCanary(ctx context.Context, next control.Canary, bundle []byte) (told bool, err error) {
+	o := r.rollouts
+	fleet := r.canaries()
+	if fleet == nil {
+		o.alone.Add(1)
+		return false, nil
 	}
-	return nil
+	done, err := fleet.Change(ctx, int(o.number.Load()), next, bundle)
+	if errors.Is(err, control.ErrCanaryChanged) {
+		return false, fmt.Errorf("%w: %w", ErrConflict, err)
+	} else if err != nil {
+		return false, fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
+	}
+	o.number.Store(int64(done.N))
+	return true, nil
+}
+
+// record is how the fleet knows a canary.
+func (c *canary) record() control.Canary {
+	return control.Canary{
+		Digest: c.rev.digest, Base: c.base.digest, By: c.by.Name, Reason: c.reason, Since: c.since, Changed: c.changed,
+		Share: c.share, Partitions: c.partitions, Steps: c.steps, Every: c.every,
+	}
 }
 
 // canaryMoved returns what is closed when the canary of the fleet changes, nil while
@@ -73,27 +94,52 @@ func (r *Runtime) joinCanary(ctx context.Context) {
 	}
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
-	have := r.rollouts.canary.Load()
-	now, there := fleet.Current()
-	switch {
-	case !there && (have == nil || !have.shared):
-	case !there:
-		r.endCanary(have, "ended by another instance", func() { r.govern(ctx, nil) })
+	o := r.rollouts
+	have := o.canary.Load()
+	now, _ := fleet.Newest()
+	switch known := int64(now.N) == o.number.Load(); {
+	case now.N == 0 || known && (now.Ended != "" || have != nil):
+	case now.Ended != "":
+		r.leaveCanary(ctx, &now, have)
 	case now.Base != r.rev.Load().digest:
-		if time.Since(now.Changed) > stale {
-			_ = fleet.End(ctx, now.Digest) // the next look does it again, and nobody runs it
-		}
-	case have != nil && have.rev.digest == now.Digest && have.share == now.Share && slices.Equal(have.partitions, now.Partitions):
+		r.endStale(ctx, fleet, &now)
 	default:
 		err := r.takeCanary(ctx, fleet, &now, have)
-		news := r.rollouts.refused != now.Digest
-		r.rollouts.refused = ""
-		if err != nil {
-			r.rollouts.refused = now.Digest
+		news := o.refused != now.Digest
+		o.refused = ""
+		if err == nil {
+			o.number.Store(int64(now.N))
+			return
 		}
-		if err != nil && news {
+		if o.refused = now.Digest; news {
 			r.log.Error("the canary of the fleet does not run here", "revision", now.Digest, "error", err)
 		}
+	}
+}
+
+// leaveCanary ends a canary as the fleet has. One that is promoted governs its tasks
+// until its set is in force here, so that they notice nothing.
+func (r *Runtime) leaveCanary(ctx context.Context, end *control.Canary, have *canary) {
+	shared := have != nil && have.shared
+	if shared && end.Promoted && have.rev.digest == end.Digest && time.Since(end.Changed) < stale {
+		return
+	}
+	if shared {
+		r.endCanary(have, end.Ended, func() { r.govern(ctx, nil) })
+	}
+	r.rollouts.number.Store(int64(end.N))
+}
+
+// endStale ends a canary of the fleet whose base is in force no more. Who else does
+// is right, too.
+func (r *Runtime) endStale(ctx context.Context, fleet *control.Canaries, now *control.Canary) {
+	if time.Since(now.Changed) <= stale {
+		return
+	}
+	end := *now
+	end.Ended, end.Changed = fmt.Sprintf("aborted: another set was put in force, %.12s", r.rev.Load().digest), time.Now().UTC()
+	if done, err := fleet.Change(ctx, now.N, end, nil); err == nil { // else the next look does it again, and nobody runs it
+		r.rollouts.number.Store(int64(done.N))
 	}
 }
 

@@ -2,8 +2,13 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 // Where the policies come from the control topic, a canary that is promoted is the
@@ -30,7 +35,7 @@ func TestAPromotedCanaryIsPushed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.PromoteCanary(ctx, pusher); err != nil {
+	if _, err := first.PromoteCanary(ctx, pusher, ""); err != nil {
 		t.Fatal(err)
 	}
 	second.awaitPolicies(t, "promoted by hand", func(p *PolicyStatus) bool { return p.Revision == begun.Revision && p.Origin.By == "ann" })
@@ -62,4 +67,125 @@ func TestAPromotedCanaryIsPushed(t *testing.T) {
 	if _, _, err := first.Canary(ctx, pusher, CanaryRequest{Candidate: Candidate{Files: push(t, first, "c").Files, Reason: "one more"}, Share: 0.5}); err != nil {
 		t.Errorf("another canary: %v", err)
 	}
+}
+
+// canaryFleet are two instances of one fleet, and a canary of 20 % that both run.
+func canaryFleet(t *testing.T) (first, second instance, begun CanaryStatus) {
+	t.Helper()
+	cfg := testConfig(t, dropping("a"))
+	cfg.AllowPush = true
+	cfg.Brokers = roomyBroker(t)
+	first, second = startInstance(t, cfg), startInstance(t, cfg)
+	begun, _, err := first.Canary(context.Background(), pusher, CanaryRequest{Candidate: candidate("b"), Share: 0.2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.awaitCanary(t, "begun", func(s *CanaryStatus) bool { return s.Revision == begun.Revision && s.Ended == "" })
+	return first, second, begun
+}
+
+func (r instance) awaitCanary(t *testing.T, what string, done func(*CanaryStatus) bool) {
+	t.Helper()
+	eventually(t, func() string {
+		if s := r.Rollout().Canary; s == nil || !done(s) {
+			return fmt.Sprintf("%s: %+v", what, s)
+		}
+		return ""
+	})
+}
+
+// Of two changes of one canary at once, in two instances, one is refused, and both
+// instances come to run what the other says.
+func TestTwoChangesOfACanaryAtOnce(t *testing.T) {
+	first, second, _ := canaryFleet(t)
+	ctx := context.Background()
+	change := map[string]func(instance) error{
+		"grow": func(r instance) error {
+			_, _, err := r.Canary(ctx, pusher, CanaryRequest{Share: 0.3})
+			return err
+		},
+		"other steps": func(r instance) error {
+			_, _, err := r.Canary(ctx, pusher, CanaryRequest{Share: 0.2, Steps: []float64{0.9}, Every: time.Hour})
+			return err
+		},
+		"abort": func(r instance) error {
+			_, err := r.AbortCanary(ctx, pusher, "", "no need")
+			return err
+		},
+	}
+	for _, pair := range [][2]string{{"grow", "other steps"}, {"other steps", "grow"}, {"grow", "abort"}} {
+		tag := first.Rollout().Tag
+		eventually(t, func() string {
+			if now := second.Rollout().Tag; now != tag {
+				return "tag " + tag + " in the second instance, which is at " + now
+			}
+			return ""
+		})
+		var errs [2]error
+		var both sync.WaitGroup
+		both.Go(func() { errs[0] = change[pair[0]](first) })
+		both.Go(func() { errs[1] = change[pair[1]](second) })
+		both.Wait()
+		switch {
+		case errs[0] == nil && errs[1] == nil: // one after the other: the second knew of the first
+		case (errs[0] == nil) == (errs[1] == nil), !errors.Is(errors.Join(errs[:]...), ErrConflict) && !errors.Is(errors.Join(errs[:]...), ErrRollout):
+			t.Fatalf("%v: %v", pair, errs)
+		}
+		eventually(t, func() string {
+			a, b := first.Rollout(), second.Rollout()
+			if a.Tag == tag || a.Tag != b.Tag || a.Canary.Share != b.Canary.Share || !slices.Equal(a.Canary.Steps, b.Canary.Steps) || a.Canary.Ended != b.Canary.Ended {
+				return fmt.Sprintf("%v: the same canary in both: %+v and %+v", pair, a.Canary, b.Canary)
+			}
+			return ""
+		})
+	}
+}
+
+// What an instance has not taken up yet, it does not write over.
+func TestAChangeOfACanaryThatIsBehind(t *testing.T) {
+	first, second, begun := canaryFleet(t)
+	ctx := context.Background()
+	second.reloading.Lock() // it takes nothing up
+	if _, _, err := first.Canary(ctx, pusher, CanaryRequest{Share: 0.2, Steps: []float64{0.5}, Every: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if now, _ := second.canaries().Newest(); now.N != 2 {
+			return "the change on the topic"
+		}
+		return ""
+	})
+	late := second.rollouts.canary.Load().with(second.rollouts.canary.Load().rev)
+	if err := second.share(ctx, late); !errors.Is(err, ErrConflict) {
+		t.Errorf("another part: %v", err)
+	}
+	if err := second.unshare(ctx, late, "aborted", false); !errors.Is(err, ErrConflict) {
+		t.Errorf("its end: %v", err)
+	}
+	second.reloading.Unlock()
+	second.awaitCanary(t, "other steps", func(s *CanaryStatus) bool { return len(s.Steps) == 1 && s.Share == 0.2 && s.Ended == "" })
+
+	tag := second.Rollout().Tag
+	if _, _, err := second.Canary(ctx, pusher, CanaryRequest{Share: 0.4, Base: tag}); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"promoted": func() error { _, err := second.PromoteCanary(ctx, pusher, tag); return err }(),
+		"aborted":  func() error { _, err := second.AbortCanary(ctx, pusher, tag, ""); return err }(),
+		"grown": func() error {
+			_, _, err := second.Canary(ctx, pusher, CanaryRequest{Share: 0.5, Base: tag})
+			return err
+		}(),
+		"nonsense": func() error { _, err := second.AbortCanary(ctx, pusher, "x", ""); return err }(),
+	} {
+		if !errors.Is(err, ErrConflict) {
+			t.Errorf("%s by an old tag: %v", what, err)
+		}
+	}
+	first.awaitCanary(t, "grown", func(s *CanaryStatus) bool { return s.Share == 0.4 })
+	if _, err := second.PromoteCanary(ctx, pusher, second.Rollout().Tag); err != nil {
+		t.Fatal(err)
+	}
+	first.awaitPolicies(t, "promoted", func(p *PolicyStatus) bool { return p.Revision == begun.Revision })
+	first.awaitCanary(t, "promoted", func(s *CanaryStatus) bool { return strings.HasPrefix(s.Ended, "promoted") })
 }

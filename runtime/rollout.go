@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ var ErrRollout = errors.New("rollout")
 // /api/v1/policies/rollout.
 type RolloutStatus struct {
 	Revision string        `json:"revision"`         // in force
+	Tag      string        `json:"tag"`              // of the last change of the canary, be it its end: another after each
 	Canary   *CanaryStatus `json:"canary,omitempty"` // that runs, or ended last
 	Shadow   *ShadowStatus `json:"shadow,omitempty"` // that runs, or ended last
 }
@@ -23,7 +25,9 @@ type RolloutStatus struct {
 type rollouts struct {
 	canary atomic.Pointer[canary] // that governs something; nil: none
 
-	refused string // digest of the fleet's canary that does not run here; guarded by reloading
+	number  atomic.Int64 // of the last change of the fleet's canary that was made or taken up here
+	alone   atomic.Int64 // changes that no fleet was told of
+	refused string       // digest of the fleet's canary that does not run here; guarded by reloading
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when canary changes
@@ -36,6 +40,18 @@ func newRollouts() *rollouts {
 	return &rollouts{changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
+// tag tells the last change of the canary from others.
+func (o *rollouts) tag() string { return fmt.Sprintf("%d.%d", o.number.Load(), o.alone.Load()) }
+
+// unchanged refuses what was meant for the canary as it was at a tag; "" is any.
+// The caller holds reloading.
+func (o *rollouts) unchanged(base string) error {
+	if now := o.tag(); base != "" && base != now {
+		return fmt.Errorf("%w: the canary is at tag %s, not %s: look at it again", ErrConflict, now, base)
+	}
+	return nil
+}
+
 // moved returns what is closed when another canary, or none, is in force. Take it
 // before looking.
 func (o *rollouts) moved() <-chan struct{} {
@@ -46,8 +62,8 @@ func (o *rollouts) moved() <-chan struct{} {
 
 // Rollout tells of the canary and of the shadow.
 func (r *Runtime) Rollout() RolloutStatus {
-	s := RolloutStatus{Revision: r.rev.Load().digest}
 	o := r.rollouts
+	s := RolloutStatus{Revision: r.rev.Load().digest, Tag: o.tag()}
 	o.mu.Lock()
 	s.Canary = o.last
 	shadow := o.shadow

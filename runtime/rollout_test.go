@@ -92,12 +92,12 @@ func TestACanaryGovernsItsTasks(t *testing.T) {
 		t.Errorf("a second canary: %v", err)
 	}
 
-	if s, err := r.PromoteCanary(ctx, admin); err != nil || !strings.Contains(s.Ended, "promoted by ann") || r.Status().Revision != s.Revision {
+	if s, err := r.PromoteCanary(ctx, admin, ""); err != nil || !strings.Contains(s.Ended, "promoted by ann") || r.Status().Revision != s.Revision {
 		t.Fatalf("%+v, %v, revision %s", s, err, r.Status().Revision)
 	}
 	send(now)
 	r.stored(t, `{__name__=~".+"}`, now, map[string]string{series(in, "a", "b"): "1", series(out, "a", "b"): "1"})
-	if _, err := r.AbortCanary(ctx, admin, ""); !errors.Is(err, ErrRollout) {
+	if _, err := r.AbortCanary(ctx, admin, "", ""); !errors.Is(err, ErrRollout) {
 		t.Errorf("aborted after it was promoted: %v", err)
 	}
 	balanced(t, r.Runtime)
@@ -119,7 +119,7 @@ func TestACanaryIsAborted(t *testing.T) {
 	if s, _, err := r.Canary(ctx, Actor{}, CanaryRequest{Share: 0.6}); err != nil || s.Share != 0.6 {
 		t.Fatalf("another part: %+v, %v", s, err)
 	}
-	if s, err := r.AbortCanary(ctx, Actor{Name: "bob"}, "no need"); err != nil || s.Ended != "aborted by bob: no need" || r.Status().Revision != base {
+	if s, err := r.AbortCanary(ctx, Actor{Name: "bob"}, "", "no need"); err != nil || s.Ended != "aborted by bob: no need" || r.Status().Revision != base {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	begin()
@@ -160,11 +160,11 @@ func TestACanaryMovesByItself(t *testing.T) {
 	if last := r.rollouts.canary.Load(); last == nil || last.share != 0.5 || len(last.steps) != 0 || r.rev.Load().digest != c.base.digest {
 		t.Errorf("after its last step: %+v", last)
 	}
-	if _, err := r.PromoteCanary(ctx, Actor{}); !errors.Is(err, ErrForeign) {
+	if _, err := r.PromoteCanary(ctx, Actor{}, ""); !errors.Is(err, ErrForeign) {
 		t.Errorf("promoted where the policies come from elsewhere: %v", err)
 	}
 	q.Steps[1] = 1
-	if _, err := r.AbortCanary(ctx, Actor{}, ""); err != nil {
+	if _, err := r.AbortCanary(ctx, Actor{}, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := r.Canary(ctx, Actor{}, q); !errors.Is(err, ErrForeign) {
@@ -256,7 +256,7 @@ func TestRolloutsRefuse(t *testing.T) {
 	if _, _, err := r.Shadow(ctx, Actor{}, ShadowRequest{Candidate: good, For: time.Millisecond}); !errors.Is(err, ErrRejected) {
 		t.Errorf("a moment: %v", err)
 	}
-	if _, err := r.PromoteCanary(ctx, Actor{}); !errors.Is(err, ErrRollout) {
+	if _, err := r.PromoteCanary(ctx, Actor{}, ""); !errors.Is(err, ErrRollout) {
 		t.Errorf("nothing to promote: %v", err)
 	}
 	if x := r.Rollout(); x.Canary != nil || x.Shadow != nil {
@@ -320,15 +320,15 @@ func TestACanaryIsTheFleets(t *testing.T) {
 		t.Fatal(err)
 	}
 	is(first, "grown", func(s *CanaryStatus) bool { return s.Share == 0.6 })
-	if _, err := first.AbortCanary(ctx, pusher, "no need"); err != nil {
+	if _, err := first.AbortCanary(ctx, pusher, "", "no need"); err != nil {
 		t.Fatal(err)
 	}
-	is(second, "aborted", func(s *CanaryStatus) bool { return s.Ended == "ended by another instance" })
+	is(second, "aborted", func(s *CanaryStatus) bool { return s.Ended == "aborted by ann: no need" })
 	if _, _, err := second.Canary(ctx, pusher, CanaryRequest{Candidate: Candidate{Files: files, Reason: "for the test"}, Share: 0.2}); err != nil {
 		t.Fatal(err)
 	}
 	is(third, "begun again", func(s *CanaryStatus) bool { return s.Ended == "" })
-	if _, err := third.PromoteCanary(ctx, pusher); err != nil {
+	if _, err := third.PromoteCanary(ctx, pusher, ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, r := range map[string]instance{"first": first, "second": second, "third": third} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
@@ -111,7 +112,11 @@ begins, grows or ends: series that change hands are ended as with any other
 change of policies, and rules that both sets have keep what they remember.
 
 With --steps the share grows by itself every --every, while the canary keeps the
-bounds that the instance sets for a probation; 100% puts the set in force.`,
+bounds that the instance sets for a probation; 100% puts the set in force.
+
+Of two changes at once, wherever in the fleet they are made, one is refused.
+With --if-match a change is refused when the canary was changed since it was
+looked at.`,
 		Example: `  sluice rollout canary policies --share 5% --reason "fewer operator metrics"
   sluice rollout canary policies --share 5% --steps 25%,100% --every 10m \
     --reason "fewer operator metrics"
@@ -124,8 +129,9 @@ bounds that the instance sets for a probation; 100% puts the set in force.`,
 	every := f.Duration("every", 0, "time between steps, from 10s to 24h")
 	reason := f.String("reason", "", "why, in 3 to 500 characters; needed with DIR")
 	partitions := f.Int32Slice("partitions", nil, "partitions of every input topic, instead of a share")
+	base := tagFlag(f)
 	return rolloutCommand(t, c, func(ctx context.Context, at *client.Client, args []string) (s runtime.RolloutStatus, err error) {
-		q := runtime.CanaryRequest{Partitions: *partitions, Every: *every}
+		q := runtime.CanaryRequest{Partitions: *partitions, Every: *every, Base: *base}
 		q.Reason = *reason
 		if q.Share, err = shareOf("share", *share); err != nil {
 			return s, environment(err)
@@ -155,6 +161,11 @@ bounds that the instance sets for a probation; 100% puts the set in force.`,
 	})
 }
 
+// tagFlag is the flag of a change that is meant for a canary as it was.
+func tagFlag(f *pflag.FlagSet) *string {
+	return f.String("if-match", "", `tag that the canary must have, as "rollout status --format json" gives it`)
+}
+
 // errNoReason says that a candidate is tried for no reason.
 var errNoReason = errors.New("--reason is missing: say why in a few words")
 
@@ -178,9 +189,9 @@ func newPromote(t terminal) *cobra.Command {
 the rest goes over with its next records.`,
 		Example: `  sluice rollout promote --reason "a day without complaints"`,
 	}
-	reason := c.Flags().String("reason", "", "why, for the audit")
+	reason, base := c.Flags().String("reason", "", "why, for the audit"), tagFlag(c.Flags())
 	return rolloutCommand(t, c, func(ctx context.Context, at *client.Client, _ []string) (runtime.RolloutStatus, error) {
-		if _, err := at.PromoteCanary(ctx, *reason); err != nil {
+		if _, err := at.PromoteCanary(ctx, *base, *reason); err != nil {
 			return runtime.RolloutStatus{}, err
 		}
 		return at.Rollout(ctx)
@@ -193,9 +204,9 @@ func newAbort(t terminal) *cobra.Command {
 		Long:    "Give what the canary governs back to the set in force, which goes on as before.",
 		Example: `  sluice rollout abort --reason "the pay team misses a metric"`,
 	}
-	reason := c.Flags().String("reason", "", "why, for the status and the audit")
+	reason, base := c.Flags().String("reason", "", "why, for the status and the audit"), tagFlag(c.Flags())
 	return rolloutCommand(t, c, func(ctx context.Context, at *client.Client, _ []string) (runtime.RolloutStatus, error) {
-		if _, err := at.AbortCanary(ctx, *reason); err != nil {
+		if _, err := at.AbortCanary(ctx, *base, *reason); err != nil {
 			return runtime.RolloutStatus{}, err
 		}
 		return at.Rollout(ctx)

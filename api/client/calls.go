@@ -105,22 +105,32 @@ func (c *Client) Canary(ctx context.Context, q runtime.CanaryRequest) (s runtime
 	if q.Every > 0 {
 		body["every"] = q.Every.String()
 	}
-	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary", Body: body, Patience: changePatience}, &s)
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary", Body: body, IfMatch: tagged(q.Base), Patience: changePatience}, &s)
 	return s, err
 }
 
-// PromoteCanary puts the set of the canary in force.
-func (c *Client) PromoteCanary(ctx context.Context, reason string) (s runtime.CanaryStatus, err error) {
+// PromoteCanary puts the set of the canary in force. Base is the tag that the canary
+// must have, "" for any.
+func (c *Client) PromoteCanary(ctx context.Context, base, reason string) (s runtime.CanaryStatus, err error) {
 	body := map[string]string{"reason": reason}
-	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary/promote", Body: body}, &s)
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary/promote", Body: body, IfMatch: tagged(base), Patience: changePatience}, &s)
 	return s, err
 }
 
-// AbortCanary gives what the canary governs back to the set in force.
-func (c *Client) AbortCanary(ctx context.Context, reason string) (s runtime.CanaryStatus, err error) {
+// AbortCanary gives what the canary governs back to the set in force. Base is as for
+// PromoteCanary.
+func (c *Client) AbortCanary(ctx context.Context, base, reason string) (s runtime.CanaryStatus, err error) {
 	body := map[string]string{"reason": reason}
-	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary/abort", Body: body}, &s)
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/canary/abort", Body: body, IfMatch: tagged(base)}, &s)
 	return s, err
+}
+
+// tagged is a tag as headers have it, "" for none.
+func tagged(base string) string {
+	if base == "" {
+		return ""
+	}
+	return `"` + base + `"`
 }
 
 // Shadow lets a policy set decide beside the one in force; see runtime.Runtime.Shadow.

@@ -20,10 +20,7 @@ func (c *Client) Policies(ctx context.Context) (runtime.PolicyStatus, error) {
 
 // Apply puts a policy set in force; see runtime.Runtime.Apply.
 func (c *Client) Apply(ctx context.Context, req runtime.ApplyRequest) (out runtime.ApplyResult, err error) {
-	r := Request{Method: http.MethodPost, Path: "/policies/apply", Body: req, Patience: changePatience}
-	if req.Base != "" {
-		r.IfMatch = `"` + req.Base + `"`
-	}
+	r := Request{Method: http.MethodPost, Path: "/policies/apply", Body: req, IfMatch: tagged(req.Base), Patience: changePatience}
 	_, err = c.Do(ctx, r, &out)
 	return out, err
 }

@@ -128,13 +128,19 @@ func historyOperations() []operation {
 func applyPolicies(c *call) (any, error) {
 	req := bodyOf[runtime.ApplyRequest](c)
 	c.reason = req.Reason
-	for _, tag := range c.texts("If-Match") {
-		if tag != "*" {
-			req.Base = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
-		}
-	}
+	req.Base = c.match()
 	out, err := c.runtime.Apply(c.ctx, c.actor, req)
 	return awaitFleet(c, out, err, req.Fleet)
+}
+
+// match is the tag of If-Match, "" for any.
+func (c *call) match() (base string) {
+	for _, tag := range c.texts("If-Match") {
+		if tag != "*" {
+			base = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
+		}
+	}
+	return base
 }
 
 // awaitFleet adds which instances do not run a change that was made.

@@ -30,39 +30,42 @@ type endBody struct {
 
 func rolloutOperations() []operation {
 	files := map[string]string{"policy.cue": "package policies\n"}
+	match := []param{{name: "If-Match", in: inHeader, kind: texts, about: "The tag that the canary must have, as getRollout gives it; * is any.", example: "*"}}
 	return []operation{{
 		id: "getRollout", method: http.MethodGet, path: "/policies/rollout", role: runtime.RoleViewer,
 		summary: "The canary and the shadow that run, or ended last, and how they do",
+		about:   "The tag is another one after each change of the canary, wherever in the fleet it was made.",
 		answer:  runtime.RolloutStatus{},
 		handle:  func(c *call) (any, error) { return c.runtime.Rollout(), nil },
 	}, {
 		id: "setCanary", method: http.MethodPost, path: "/policies/canary", role: runtime.RoleOperator, changes: true,
 		maxBody: maxFilesBody, time: evaluationTime,
 		summary: "Let a policy set govern a share of the tasks, or partitions, beside the one in force",
+		params:  match,
 		about: "The tasks of a share are the same whenever it is asked for, in every instance. With steps the share grows by itself, " +
-			"until the set is in force. A canary that leaves a bound of the probation is aborted, unless the operator has switched that off.",
+			"until the set is in force. Of two changes at once, here or in other instances, one is refused (412). A canary that leaves a bound of the probation is aborted, unless the operator has switched that off.",
 		body:   canaryBody{Files: files, Share: 0.05, Reason: "fewer operator metrics"},
 		answer: runtime.CanaryStatus{},
 		handle: setCanary,
 	}, {
 		id: "promoteCanary", method: http.MethodPost, path: "/policies/canary/promote", role: runtime.RoleOperator, changes: true,
 		summary: "Put the set of the canary in force",
-		body:    endBody{Reason: "a day without complaints"},
-		answer:  runtime.CanaryStatus{},
+		params:  match, body: endBody{Reason: "a day without complaints"},
+		answer: runtime.CanaryStatus{},
 		handle: func(c *call) (any, error) {
 			c.target, c.reason = "canary", bodyOf[endBody](c).Reason
-			s, err := c.runtime.PromoteCanary(c.ctx, c.actor)
+			s, err := c.runtime.PromoteCanary(c.ctx, c.actor, c.match())
 			c.before, c.after = s.Base, s.Revision
 			return s, err
 		},
 	}, {
 		id: "abortCanary", method: http.MethodPost, path: "/policies/canary/abort", role: runtime.RoleOperator, changes: true,
 		summary: "Give what the canary governs back to the set in force",
-		body:    endBody{Reason: "the pay team misses a metric"},
-		answer:  runtime.CanaryStatus{},
+		params:  match, body: endBody{Reason: "the pay team misses a metric"},
+		answer: runtime.CanaryStatus{},
 		handle: func(c *call) (any, error) {
 			c.target, c.reason = "canary", bodyOf[endBody](c).Reason
-			return c.runtime.AbortCanary(c.ctx, c.actor, c.reason)
+			return c.runtime.AbortCanary(c.ctx, c.actor, c.match(), c.reason)
 		},
 	}, {
 		id: "startShadow", method: http.MethodPost, path: "/policies/shadow", role: runtime.RoleAuthor, changes: true,
@@ -93,6 +96,7 @@ func setCanary(c *call) (any, error) {
 	s, report, err := c.runtime.Canary(c.ctx, c.actor, runtime.CanaryRequest{
 		Candidate: runtime.Candidate{Files: body.Files, Reason: body.Reason},
 		Share:     body.Share, Partitions: body.Partitions, Steps: body.Steps, Every: every,
+		Base: c.match(),
 	})
 	return taken(s, report, err)
 }

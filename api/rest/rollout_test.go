@@ -43,7 +43,7 @@ func withCandidate(runs bool) func(*testing.T, *conformance, *request) {
 	return func(t *testing.T, x *conformance, r *request) {
 		files := candidateFiles(t)
 		if x.instance.Rollout().Canary != nil {
-			_, _ = x.instance.AbortCanary(t.Context(), runtime.Actor{}, "") // unless it has ended
+			_, _ = x.instance.AbortCanary(t.Context(), runtime.Actor{}, "", "") // unless it has ended
 		}
 		if runs {
 			q := runtime.CanaryRequest{Candidate: runtime.Candidate{Files: files, Reason: "for the test"}, Share: 0.1}
@@ -104,5 +104,36 @@ func TestRolloutProblems(t *testing.T) {
 	var s runtime.CanaryStatus
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Code != http.StatusOK || s.Share != 0.5 {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+
+	tag := func() string {
+		var now runtime.RolloutStatus
+		if err := json.Unmarshal(send(http.MethodGet, "/policies/rollout", "").Body.Bytes(), &now); err != nil || now.Tag == "" {
+			t.Fatalf("%+v, %v", now, err)
+		}
+		return now.Tag
+	}
+	change := func(path, match, body string) *httptest.ResponseRecorder {
+		req := httptest.NewRequest(http.MethodPost, prefix+path, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("If-Match", match)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		return w
+	}
+	seen := tag()
+	if w := change("/policies/canary", `"`+seen+`"`, `{"share":0.6}`); w.Code != http.StatusOK {
+		t.Errorf("as it was seen: %d %s", w.Code, w.Body)
+	}
+	for path, body := range map[string]string{"/policies/canary": `{"share":0.7}`, "/policies/canary/promote": `{}`, "/policies/canary/abort": `{}`} {
+		for _, match := range []string{`"` + seen + `"`, `W/"` + seen + `"`, `"other"`} {
+			w := change(path, match, body)
+			if w.Code != http.StatusPreconditionFailed || !strings.Contains(w.Body.String(), `"code":"policies-changed"`) {
+				t.Errorf("%s as of %s: %d %s", path, match, w.Code, w.Body)
+			}
+		}
+	}
+	if w := change("/policies/canary/abort", "*", `{}`); w.Code != http.StatusOK || tag() == seen {
+		t.Errorf("whatever it is: %d %s", w.Code, w.Body)
 	}
 }
