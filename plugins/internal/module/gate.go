@@ -100,7 +100,7 @@ func (m *Module) gateImports() *Error {
 		case im.Module == MeterModule:
 			return refused("it imports %s, which this program adds itself", name)
 		case i < 0 && im.Module == wasi:
-			return refused("it imports %s: a plugin has no files, no sockets and no other part of a system", name)
+			return refused("it imports %s: a plugin has no files, sockets or processes (in Go, package os and text/template ask for them)", name)
 		case i < 0:
 			return refused("it imports %s, which no plugin is given", name)
 		}

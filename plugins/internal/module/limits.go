@@ -27,7 +27,7 @@ const (
 	maxExports  = 10_000
 	maxElems    = 10_000
 	maxElements = 1 << 20
-	maxSegments = 100_000
+	maxSegments = 1 << 20
 	maxCustoms  = 1_000
 	maxLocals   = 50_000 // of a function
 )
