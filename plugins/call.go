@@ -102,7 +102,7 @@ func (g *guest) failed(step string, err error) *Error {
 		}
 	case errors.As(err, &exit) && (exit.ExitCode() == sys.ExitCodeContextCanceled || exit.ExitCode() == sys.ExitCodeDeadlineExceeded):
 		out.Code, out.Message = abi.Deadline, fmt.Sprintf("its time was over (%s)", g.allowed(step))
-	case strings.Contains(err.Error(), "stack overflow"):
+	case strings.Contains(err.Error(), "stack overflow"), g.depth != nil && int(int32(g.depth.Get())) > g.plugin.limits.Depth:
 		out.Code, out.Message = abi.Depth, "its calls nested too deep"
 	case g.starved():
 		out.Code, out.Message = abi.OutOfMemory, fmt.Sprintf("it wanted more than its %d pages of memory", g.plugin.limits.Pages)

@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
+	"github.com/sluice-metrics/sluice/plugins/internal/meter"
 	"github.com/sluice-metrics/sluice/plugins/internal/module"
 )
 
@@ -17,8 +18,8 @@ import (
 // does not look at its deadline.
 const compileWorkers = 2
 
-// fuelGlobal is what a metered module counts down.
-const fuelGlobal = module.ReservedPrefix + "fuel"
+// fuelSlice is what a guest may spend before it is looked at: some 50 µs.
+const fuelSlice = meter.DefaultSlice
 
 // compile makes the plugin's module ready to be instantiated. What it leaves on an
 // error, release frees.
@@ -29,16 +30,27 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte, m *module.Module) *Er
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(experimental.WithCompilationWorkers(ctx, compileWorkers), p.limits.Compile)
 	defer cancel()
-	err := p.compileWith(ctx, wasm, nil)
+	wasm, err := p.meter(wasm, m)
+	if err == nil {
+		err = p.compileCached(ctx, wasm)
+	}
 	p.compileTime = time.Since(start)
 	if err != nil {
 		return p.notCompiled(ctx, err)
 	}
-	if err := provide(context.Background(), p.runtime, m); err != nil {
+	if err := p.provide(m); err != nil {
 		return &Error{Code: abi.Internal, Step: StepInstantiate, Record: -1, Message: err.Error(), Err: err}
 	}
 	p.config = wazero.NewModuleConfig().WithName("").WithStartFunctions()
 	return nil
+}
+
+// meter adds what stops the module to it.
+func (p *Plugin) meter(wasm []byte, m *module.Module) ([]byte, error) {
+	if p.options.Unmetered {
+		return wasm, nil
+	}
+	return meter.Rewrite(m, meter.Options{Slice: fuelSlice, Depth: p.limits.Depth})
 }
 
 // compileWith compiles in a runtime of its own, which shares nothing with others

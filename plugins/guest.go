@@ -6,6 +6,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
+	"github.com/sluice-metrics/sluice/plugins/internal/meter"
 )
 
 // guest is one instance of a module in the sandbox. After any error it is closed:
@@ -18,6 +19,7 @@ type guest struct {
 
 	alloc, transform api.Function
 	fuel             api.Global // what is left of the slice; nil: not metered
+	depth            api.Global // of the calls that it is in; nil: not metered
 	stack            [2]uint64
 
 	first   int64 // bytes of memory after its first batch; 0: it had none
@@ -39,7 +41,7 @@ func newGuest(ctx context.Context, p *Plugin) (*guest, *Error) {
 	}
 	g.module = m
 	g.alloc, g.transform = m.ExportedFunction(abi.Alloc), m.ExportedFunction(abi.Transform)
-	g.fuel = m.ExportedGlobal(fuelGlobal)
+	g.fuel, g.depth = m.ExportedGlobal(meter.Fuel), m.ExportedGlobal(meter.DepthGlobal)
 	if start := m.ExportedFunction(abi.Start); start != nil {
 		if _, err := start.Call(within); err != nil {
 			failure := g.failed(StepInstantiate, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
+	"github.com/sluice-metrics/sluice/plugins/internal/meter"
 	"github.com/sluice-metrics/sluice/plugins/internal/module"
 )
 
@@ -67,9 +68,10 @@ func hostAbort(c *call, m api.Module, s []uint64) {
 	panic(&stopped{code: abi.Trap, message: "abort: " + c.utf16(m, uint32(s[0]))})
 }
 
-// provide gives a runtime the functions that a module imports.
-func provide(ctx context.Context, r wazero.Runtime, m *module.Module) error {
-	functions := hostFuncs()
+// provide gives the runtime the functions that a module imports, and the tick of a
+// metered one.
+func (p *Plugin) provide(m *module.Module) error {
+	ctx, r, functions := context.Background(), p.runtime, hostFuncs()
 	builders := map[string]wazero.HostModuleBuilder{}
 	for _, im := range m.Imports {
 		run := functions[im.Module+"."+im.Name]
@@ -87,12 +89,24 @@ func provide(ctx context.Context, r wazero.Runtime, m *module.Module) error {
 				run(c, m, stack)
 			}), types(t.Params), types(t.Results)).Export(im.Name)
 	}
+	if !p.options.Unmetered {
+		builders[meter.TickModule] = r.NewHostModuleBuilder(meter.TickModule)
+		builders[meter.TickModule].NewFunctionBuilder().WithGoFunction(api.GoFunc(tick), nil, []api.ValueType{api.ValueTypeI64}).Export(meter.Tick)
+	}
 	for _, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tick is called when the fuel is gone: it stops the guest or gives it more.
+func tick(ctx context.Context, s []uint64) {
+	c := callOf(ctx)
+	c.check()
+	c.granted += fuelSlice
+	s[0] = fuelSlice
 }
 
 // types spells value types for the runtime: both use the format's own bytes.
