@@ -45,7 +45,7 @@ var may = map[string]string{
 	"runtime/metric": "",
 	"runtime/diag":   "",
 
-	"runtime/internal/policy":      "internal/confine internal/spell runtime/diag schema",
+	"runtime/internal/policy":      "plugins/abi internal/confine internal/spell runtime/diag schema",
 	"runtime/internal/catalogue":   "runtime/metric internal/policy",
 	"runtime/internal/program":     "runtime/metric runtime/diag internal/policy internal/catalogue internal/ledger internal/ladder",
 	"runtime/internal/automaton":   "",

@@ -70,7 +70,12 @@ const (
 
 // How plugins are used.
 const (
-	PluginFailed Code = "P245" // a plugin that cannot be made ready
+	PluginMissing Code = "P240" // a plugin that is not there, or is another
+	PluginRefused Code = "P241" // a module that is not let in
+	PluginConfig  Code = "P242" // a config that the plugin's schema refuses
+	PluginScope   Code = "P243" // a scope that the plugin is not for
+	PluginLimits  Code = "P244" // more than plugins may use
+	PluginFailed  Code = "P245" // a plugin that cannot be made ready
 )
 
 // Findings about how the rules of a set, and what is known of Flink, go together.

@@ -46,7 +46,7 @@ func BenchmarkCompile(b *testing.B) {
 func BenchmarkChild(b *testing.B) {
 	snap, child := manyRules(1000, 20), testChild(b, Limits{})
 	for b.Loop() {
-		if set, found, err := compile(b.Context(), snap, Options{Child: child}); set == nil {
+		if set, found, err := compile(b.Context(), snap, nil, Options{Child: child}); set == nil {
 			b.Fatal(found, err)
 		}
 	}

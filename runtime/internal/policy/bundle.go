@@ -21,6 +21,10 @@ type Bundle struct {
 	Provenance Provenance `json:"provenance"`
 	Versions   Versions   `json:"versions"`
 	Tags       []string   `json:"tags,omitempty"` // with which the set was loaded
+
+	// Modules are the plugins that are files of the set, by digest. They travel beside
+	// a bundle, not in it: the set names their digests.
+	Modules map[string][]byte `json:"-"`
 }
 
 // Versions are those of the tools that made a bundle.

@@ -14,8 +14,9 @@ import (
 // nothing of CUE. The zero Cache is empty; it is safe for concurrent use. A nil
 // Cache remembers nothing.
 type Cache struct {
-	mu    sync.Mutex
-	teams map[cacheKey]*judged
+	mu      sync.Mutex
+	teams   map[cacheKey]*judged
+	configs map[cacheKey]configOutcome // of plugins
 }
 
 // cacheKey is a digest of all that the outcome of a team depends on.
@@ -102,4 +103,32 @@ func (c *Cache) set(keys []cacheKey, teams []teamOutcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.teams = fresh
+}
+
+// maxConfigs is how many configs of plugins are remembered.
+const maxConfigs = 1000
+
+// config returns the outcome of checking a config, which is checked once.
+func (c *Cache) config(work configWork, judge func() (configOutcome, error)) (configOutcome, error) {
+	if c == nil {
+		return judge()
+	}
+	key := cacheKey(sha256.Sum256(fmt.Appendf(nil, "%d:%s%s", len(work.Schema), work.Schema, work.Config)))
+	c.mu.Lock()
+	out, ok := c.configs[key]
+	c.mu.Unlock()
+	if ok {
+		return out, nil
+	}
+	out, err := judge()
+	if err != nil || out.Limited {
+		return out, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.configs == nil || len(c.configs) >= maxConfigs {
+		c.configs = map[cacheKey]configOutcome{}
+	}
+	c.configs[key] = out
+	return out, nil
 }

@@ -71,7 +71,7 @@ func TestCacheSparesTeams(t *testing.T) {
 			t.Errorf("%s: evaluated %v, want %v", step.what, evaluated, step.want)
 		}
 		opt.Cache = &cache
-		got, found, err := compile(t.Context(), snap, opt)
+		got, found, err := compile(t.Context(), snap, nil, opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,13 +108,13 @@ func oneTeamChanges(b *testing.B, teams, each int) {
 		snap[fmt.Sprintf("teams/t%d/p.cue", team)] = text(team, 0)
 	}
 	opt := Options{Today: today, Cache: &Cache{}, Child: testChild(b, Limits{})}
-	if set, found, err := compile(b.Context(), snap, opt); set == nil {
+	if set, found, err := compile(b.Context(), snap, nil, opt); set == nil {
 		b.Fatal(found, err)
 	}
 	before := spent(b)
 	for round := 1; b.Loop(); round++ {
 		snap["teams/t7/p.cue"] = text(7, round)
-		if set, found, err := compile(b.Context(), snap, opt); set == nil {
+		if set, found, err := compile(b.Context(), snap, nil, opt); set == nil {
 			b.Fatal(found, err)
 		}
 	}

@@ -33,6 +33,7 @@ func check(teams []teamOutcome, today time.Time) []diag.Diagnostic {
 		c.controls(whole)
 		c.degrades()
 		c.rewrites()
+		c.transforms()
 		c.aggregates()
 		c.budgets()
 		c.sinks()

@@ -55,14 +55,20 @@ func losing(teams []teamOutcome) []diag.Diagnostic {
 	}
 	var out []diag.Diagnostic
 	for _, t := range teams {
-		for _, name := range sorted(t.Team.Degrade) {
-			if t.Team.Degrade[name].Accept != "" {
-				continue
-			}
-			d := t.where.found(diag.UnsaidLoss, fmt.Sprintf("degrade %s gives samples up under overload, and stream %s promises %s", name, stream, level),
-				"degrade", name, "action")
-			d.Hint, d.Notes = `write accept: "loss" if that is meant, or give the stream level none`, []diag.Note{where}
+		add := func(message, hint string, path ...string) {
+			d := t.where.found(diag.UnsaidLoss, fmt.Sprintf("%s, and stream %s promises %s", message, stream, level), path...)
+			d.Hint, d.Notes = hint, []diag.Note{where}
 			out = append(out, d)
+		}
+		for _, name := range sorted(t.Team.Degrade) {
+			if t.Team.Degrade[name].Accept == "" {
+				add("degrade "+name+" gives samples up under overload", `write accept: "loss" if that is meant, or give the stream level none`, "degrade", name, "action")
+			}
+		}
+		for _, name := range sorted(t.Team.Transform) {
+			if tr := t.Team.Transform[name]; tr.OnError == "drop" && tr.Accept == "" {
+				add("transform "+name+" drops what its plugin fails for", `write onError: "quarantine", or accept: "loss" if that is meant`, "transform", name, "onError")
+			}
 		}
 	}
 	return out

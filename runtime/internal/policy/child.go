@@ -38,8 +38,9 @@ var DefaultLimits = Limits{CPU: 10 * time.Second, Wall: 15 * time.Second, Memory
 
 // A childRequest is what a child reads.
 type childRequest struct {
-	Work   judgement `json:"work"`
-	Limits Limits    `json:"limits"`
+	Work   judgement   `json:"work"`
+	Config *configWork `json:"config,omitempty"` // in place of Work
+	Limits Limits      `json:"limits"`
 }
 
 // A childAnswer is what a child writes.
@@ -47,6 +48,8 @@ type childAnswer struct {
 	Teams []*judged         `json:"teams"`
 	Found []diag.Diagnostic `json:"found,omitempty"`
 	Fault string            `json:"fault,omitempty"`
+
+	Config *configOutcome `json:"config,omitempty"`
 }
 
 // Bounds of what a child may answer, and of what it may say beside that.
@@ -63,7 +66,7 @@ func (c *Child) judge(ctx context.Context, work judgement) ([]teamOutcome, []dia
 		return nil, nil, errors.New("compile policy set: no command for the child process")
 	}
 	limits := cmp.Or(c.Limits, DefaultLimits)
-	request, err := json.Marshal(childRequest{work, limits})
+	request, err := json.Marshal(childRequest{Work: work, Limits: limits})
 	if err != nil {
 		return nil, nil, fmt.Errorf("compile policy set: %w", err)
 	}
@@ -180,7 +183,19 @@ func ServeChild(in io.Reader, out, told io.Writer) error {
 		return err
 	}
 	defer stop()
-	var a childAnswer
+	a := answerHere(&r, told)
+	if err := json.NewEncoder(out).Encode(a); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}
+
+func answerHere(r *childRequest, told io.Writer) (a childAnswer) {
+	if r.Config != nil {
+		out := checkConfig(*r.Config)
+		a.Config = &out
+		return a
+	}
 	var one sync.Mutex
 	teams, found, err := judgeHere(context.Background(), r.Work, func(team int, done *teamOutcome) {
 		word := beginTeam
@@ -199,8 +214,5 @@ func ServeChild(in io.Reader, out, told io.Writer) error {
 		a.Teams = append(a.Teams, t.judged)
 	}
 	a.Found = found
-	if err := json.NewEncoder(out).Encode(a); err != nil {
-		return fmt.Errorf("write answer: %w", err)
-	}
-	return nil
+	return a
 }

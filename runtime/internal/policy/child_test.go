@@ -32,7 +32,7 @@ func TestChildAgrees(t *testing.T) {
 			t.Fatal(err)
 		}
 		opt.Child = child
-		got, found, err := compile(t.Context(), snap, opt)
+		got, found, err := compile(t.Context(), snap, nil, opt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestChildBoundsHostileSets(t *testing.T) {
 				}
 			}
 			text += ")\n\npolicy: team: \"orders\"\n" + h.text + "\n"
-			b, found, err := compile(t.Context(), Snapshot{"policy.cue": []byte(text)}, Options{Child: testChild(t, h.limits)})
+			b, found, err := compile(t.Context(), Snapshot{"policy.cue": []byte(text)}, nil, Options{Child: testChild(t, h.limits)})
 			if err != nil || b != nil || len(found) != 1 || found[0].Code != diag.TooExpensive {
 				t.Fatalf("%v %v", found, err)
 			}
@@ -96,7 +96,7 @@ func TestChildNamesTheTeamThatTakesTooMuch(t *testing.T) {
 	}
 	snap["teams/bb/policy.cue"] = []byte("package policies\nimport \"strings\"\npolicy: team: \"bb\"\n" +
 		`_a: strings.Repeat("x", 1_000_000)` + "\n" + `policy: description: strings.Repeat(_a, 200)` + "\n")
-	_, found, err := compile(t.Context(), snap, Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 100 << 20})})
+	_, found, err := compile(t.Context(), snap, nil, Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 100 << 20})})
 	if err != nil || len(found) != 1 || found[0].Code != diag.TooExpensive {
 		t.Fatal(found, err)
 	}
@@ -108,7 +108,7 @@ func TestChildNamesTheTeamThatTakesTooMuch(t *testing.T) {
 // A child lets go of what it has evaluated: what it holds grows with the largest
 // team and with what it answers, not with the syntax of all of them.
 func TestChildHoldsOneTeamAtATime(t *testing.T) {
-	b, found, err := compile(t.Context(), manyRules(5000, 100), Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 48 << 20})})
+	b, found, err := compile(t.Context(), manyRules(5000, 100), nil, Options{Child: testChild(t, Limits{CPU: time.Minute, Wall: time.Minute, Memory: 48 << 20})})
 	if err != nil || b == nil || len(b.Set.Teams) != 100 {
 		t.Error(found, err)
 	}
@@ -141,13 +141,13 @@ func TestChildFaults(t *testing.T) {
 		"no program":  {Command: []string{"/nonexistent/sluice"}},
 		"other words": {Command: []string{self, "-test.run=^$"}},
 	} {
-		if b, found, err := compile(t.Context(), snap, Options{Child: c}); err == nil || b != nil || found != nil {
+		if b, found, err := compile(t.Context(), snap, nil, Options{Child: c}); err == nil || b != nil || found != nil {
 			t.Errorf("%s: %v %v %v", name, b, found, err)
 		}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := compile(gone, snap, Options{Child: testChild(t, Limits{})}); !errors.Is(err, context.Canceled) {
+	if _, _, err := compile(gone, snap, nil, Options{Child: testChild(t, Limits{})}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ func TestEveryStructIsClosed(t *testing.T) {
 	everyObject(t, b.Set.Teams[0], func(path string, text []byte) {
 		n++
 		set := "package policies\npolicy: " + string(text) + "\n"
-		_, found, err := Compile(Snapshot{"p.cue": []byte(set)}, Options{})
+		_, found, err := Compile(Snapshot{"p.cue": []byte(set)}, Options{Plugins: pushed})
 		if err != nil {
 			t.Fatal(err)
 		}

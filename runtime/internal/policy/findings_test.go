@@ -79,7 +79,8 @@ func (s scene) judge(t *testing.T) (*Bundle, []diag.Diagnostic, string) {
 	if f := s.files["sluice.cue"]; f != nil {
 		_, found, err = ReadInstance("sluice.cue", f.Data)
 	} else {
-		opt := Options{Tags: strings.Fields(s.keys["tags"]), Today: today, Runnable: s.keys["runnable"] != ""}
+		opt := Options{Tags: strings.Fields(s.keys["tags"]), Today: today, Runnable: s.keys["runnable"] != "",
+			Plugins: pushed, PluginLimits: PluginLimits{Pages: 256, Batch: 50 * time.Millisecond}}
 		if wall := s.keys["wall"]; wall != "" {
 			d, err := ParseDuration(wall)
 			if err != nil {

@@ -31,6 +31,12 @@ type Options struct {
 	// Cache spares the teams that have not changed since the last Load that had it.
 	// It may be nil.
 	Cache *Cache `json:"-"`
+
+	// Plugins finds the modules of transforms. Without it, a set that names one is refused.
+	Plugins Plugins `json:"-"`
+
+	// PluginLimits are the most that a transform may let its plugin use.
+	PluginLimits PluginLimits `json:"-"`
 }
 
 // Load reads the policy set in the root of fsys, checks all of it and returns it as
@@ -48,16 +54,16 @@ func Load(ctx context.Context, fsys fs.FS, opt Options) (*Bundle, []diag.Diagnos
 	if err != nil || len(found) > 0 {
 		return nil, diag.Sort(found), err
 	}
-	return compile(ctx, snap, opt)
+	return compile(ctx, snap, fsys, opt)
 }
 
 // Compile does what Load does for a snapshot, in this process. The outcome depends
-// on nothing but its arguments.
+// on nothing but its arguments: plugins that are files of the set are not there.
 func Compile(snap Snapshot, opt Options) (*Bundle, []diag.Diagnostic, error) {
-	return compile(context.Background(), snap, opt)
+	return compile(context.Background(), snap, nil, opt)
 }
 
-func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.Diagnostic, error) {
+func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
 	pkgs := packages(snap)
 	if len(pkgs) == 0 {
 		return nil, []diag.Diagnostic{{
@@ -80,6 +86,12 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 		found = append(found, t.Found...)
 	}
 	found = append(found, untaken(opt.Tags, taken, tags)...)
+	plugins := &resolver{opt: &opt, files: files, modules: map[string][]byte{}, known: map[string]PluginInfo{}}
+	teams, wrong, err := plugins.resolve(ctx, teams)
+	if err != nil {
+		return nil, nil, err
+	}
+	found = append(found, wrong...)
 	found = append(found, check(teams, opt.Today)...)
 	if found = diag.Sort(found); diag.Refused(found) {
 		return nil, found, nil
@@ -88,6 +100,9 @@ func compile(ctx context.Context, snap Snapshot, opt Options) (*Bundle, []diag.D
 		found = diag.Sort(append(found, noFlow(teams)...))
 	}
 	b, err := assemble(teams, opt.Tags)
+	if err == nil && len(plugins.modules) > 0 {
+		b.Modules = plugins.modules
+	}
 	return b, found, err
 }
 

@@ -35,7 +35,7 @@ func TestReference(t *testing.T) {
 			r.instance = bare(text)
 			continue
 		}
-		if b, found, err := Compile(Snapshot{"p.cue": text}, Options{}); err != nil || b == nil || len(found) > 0 {
+		if b, found, err := Compile(Snapshot{"p.cue": text}, Options{Plugins: pushed}); err != nil || b == nil || len(found) > 0 {
 			t.Fatalf("%s: %v %v", name, found, err)
 		}
 		if out, _ := formatted(t, testFormatter(t), name, text, true); string(out) != string(text) {

@@ -98,12 +98,17 @@ func readFile(fsys fs.FS, name string, d fs.DirEntry) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	return readUpTo(f, maxFileBytes)
+}
+
+// readUpTo reads a file that may not be larger.
+func readUpTo(f io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(text) > maxFileBytes:
-		return nil, &refusedFile{fmt.Sprintf("the file is larger than %d MiB", maxFileBytes>>20)}
+	case int64(len(text)) > most:
+		return nil, &refusedFile{fmt.Sprintf("the file is larger than %d MiB", most>>20)}
 	}
 	return text, nil
 }
