@@ -55,7 +55,7 @@ var may = map[string]string{
 	"runtime/internal/ledger":      "",
 	"runtime/internal/ladder":      "",
 	"runtime/internal/heavy":       "",
-	"runtime/internal/engine":      "runtime/metric internal/record internal/program internal/ledger internal/ladder internal/catalogue internal/self",
+	"runtime/internal/engine":      "runtime/metric internal/record internal/program internal/ledger internal/ladder internal/catalogue internal/self plugins/abi",
 	"runtime/internal/control":     "",
 	"runtime/internal/kafka":       "runtime/metric internal/control internal/engine internal/self internal/secret",
 	"runtime/internal/store":       "runtime/metric internal/engine internal/self",

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +46,6 @@ func (p *Plugin) instance(ctx context.Context) (*Instance, *Error) {
 	}, nil
 }
 
-var errBusy = errors.New("the instance is in use: every goroutine needs its own")
-
 func closedFault() *Error {
 	return &Error{Code: abi.Broken, Step: StepTransform, Record: -1, Message: ErrClosed.Error(), Err: ErrClosed}
 }
@@ -61,7 +58,7 @@ func closedFault() *Error {
 // ctx ends the call before its deadline. Two calls at once are refused.
 func (i *Instance) Transform(ctx context.Context, b *Batch) error {
 	if !i.busy.CompareAndSwap(false, true) {
-		return &Error{Code: abi.Internal, Step: StepTransform, Record: -1, Message: errBusy.Error(), Err: errBusy}
+		return fault(abi.Internal, StepTransform, "the instance is in use: every goroutine needs its own")
 	}
 	defer i.busy.Store(false)
 	i.plugin.use.RLock()

@@ -197,7 +197,7 @@ func (b *Budgets) exchange(was, now *seats) {
 
 // spend charges a series to its budgets and returns its places. One that is
 // refused goes into the overflow, or ends.
-func (w *Worker) spend(sl *slot, e *series, v *program.Verdict, was *seats, next *flow) *seats {
+func (w *Worker) spend(by from, v *program.Verdict, was *seats, next *flow) *seats {
 	all, refused := w.budgets.admit(v.Charges, was, w.identity(v), w.now)
 	if refused == nil {
 		if w.seated == nil || !slices.Equal(w.seated.accounts, all) {
@@ -211,7 +211,7 @@ func (w *Worker) spend(sl *slot, e *series, v *program.Verdict, was *seats, next
 		return w.seated
 	}
 	if !refused.Drop {
-		next.over = w.join(sl, e, refused.Overflow(record.Unquote(w.cache.source(sl).task()), v), v)
+		next.over = w.join(by, refused.Overflow(record.Unquote(w.cache.source(by.slot).task()), v), v)
 	}
 	if next.over.cell == nil {
 		v.Disposition, v.Rule, v.Step = ledger.OverBudget, refused.Rule, program.Step{}
@@ -248,5 +248,8 @@ func (w *Worker) giveUpSeats() {
 				w.endFlow(e, true)
 			}
 		})
+	}
+	for _, p := range w.transit.products.all {
+		w.endFlow(&p.series, true)
 	}
 }

@@ -133,6 +133,11 @@ func (f *forces) find(number uint32) *force {
 	return nil
 }
 
+// has reports whether a generation is in force for some task.
+func (f *forces) has(number uint32) bool {
+	return f.base.number == number || f.candidate != nil && f.candidate.number == number
+}
+
 // all are the rules in force for some task.
 func (f *forces) all() []program.Rule {
 	if f.candidate == nil {

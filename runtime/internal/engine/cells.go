@@ -123,10 +123,10 @@ func (k *cells) needs(next int64) int64 {
 
 // cell finds or makes the cell of a series. It is nil when there is no room for a
 // new one.
-func (w *Worker) cell(sl *slot, m *program.Merge, v *program.Verdict) *cell {
-	k, n, src := &w.cells, w.cache.name(sl), w.cache.source(sl)
+func (w *Worker) cell(by from, m *program.Merge, v *program.Verdict) *cell {
+	k, src := &w.cells, w.cache.source(by.slot)
 	rule := w.cur.rules[m.Rule].ID
-	key := append(append(k.key[:0], rule...), 0, byte(n.kind))
+	key := append(append(k.key[:0], rule...), 0, byte(by.kind))
 	key = append(append(key, v.Topic...), 0)
 	key = append(append(key, m.Name...), 0)
 	key = append(append(key, src.task()...), 0)
@@ -149,12 +149,12 @@ func (w *Worker) cell(sl *slot, m *program.Merge, v *program.Verdict) *cell {
 		return nil
 	}
 	c := &cell{
-		Cell: program.NewCell(n.kind, m.Aggregation, t.Totals()), key: string(key), kind: n.kind,
+		Cell: program.NewCell(by.kind, m.Aggregation, t.Totals()), key: string(key), kind: by.kind,
 		timeline: t, task: bytes.Clone(src.task()),
 		verdict: program.Verdict{Name: m.Name, Labels: m.Labels, Scale: 1, To: v.To, Topic: v.Topic},
 	}
 	if w.records != nil {
-		c.encode(w, n)
+		c.encode(w, w.cache.name(by.slot).from)
 	}
 	if old != nil {
 		old.next = c
@@ -181,14 +181,14 @@ func (k *cells) timeline(rule program.RuleID, spec program.Aggregation, missed i
 }
 
 // encode prepares the parts of the cell's records that do not change.
-func (c *cell) encode(w *Worker, n *name) {
+func (c *cell) encode(w *Worker, origin metric.Origin) {
 	labels := slices.Clone(c.verdict.Labels)
 	if _, ok := labels.Lookup(metric.TaskLabel); !ok {
 		labels = append(labels, metric.Label{Name: metric.TaskLabel}).Sort()
 	}
 	c.head = record.AppendHead(nil, record.Unquote(c.task))
 	c.out = &output{
-		head:   record.AppendName(nil, n.from.String(), "", c.verdict.Name, n.kind),
+		head:   record.AppendName(nil, origin.String(), "", c.verdict.Name, c.kind),
 		labels: append(record.AppendLists(nil, labels, c.verdict.To), record.PartPoints...),
 		metric: c.verdict.Name, topic: c.verdict.Topic,
 	}
@@ -205,8 +205,8 @@ func (w *Worker) account(c *cell) {
 	c.charged = size
 }
 
-// full reports whether cells may not grow: they take half of the cap at most.
-func (w *Worker) full() bool { return w.cells.size > w.cache.limit/2 }
+// full reports whether cells may not grow: they and products take half of the cap at most.
+func (w *Worker) full() bool { return w.cells.size+w.transit.products.size > w.cache.limit/2 }
 
 // follow makes a series a member of the cell that has taken the place of its own.
 func (m *membership) follow() {

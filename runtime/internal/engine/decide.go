@@ -25,21 +25,26 @@ func (w *Worker) describe(n *name) {
 
 // decide runs the program for a series: once per series and generation.
 func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Point) error {
-	wasOut := e.gen != 0 && e.disposition == ledger.Out
+	old := w.through(e)
+	if old != nil && old.waiting > 0 { // they are of the verdict before
+		if err := w.transform(ctx); err != nil {
+			return err
+		}
+	}
+	wasOut := w.goesItself(e)
 	labels, err := w.labels(w.cache.source(sl), p)
 	if err != nil {
 		return err
 	}
 	v := w.verdict(sl, labels)
-	w.direct(sl, e, &v)
+	by := from{slot: sl, series: e, kind: w.cache.name(sl).kind}
+	w.direct(by, &v)
 	e.gen, e.rule, e.disposition, e.shed = w.cur.number, v.Rule, v.Disposition, v.Shed
-	isOut := v.Disposition == ledger.Out
+	isOut := w.goesItself(e)
 	w.series.out += delta(wasOut, isOut)
 	identity := w.identity(&v)
-	if wasOut && (!isOut || identity != e.identity) {
-		if err := w.finish(ctx, sl, e, w.view.Timestamp); err != nil {
-			return err
-		}
+	if err := w.handOver(ctx, sl, e, old, wasOut, identity); err != nil {
+		return err
 	}
 	e.identity = identity
 	if len(v.Short) > 0 && w.opts.Learn != nil {
@@ -53,7 +58,7 @@ func (w *Worker) decide(ctx context.Context, sl *slot, e *series, p *record.Poin
 	}
 	w.setStep(sl, e, v.Step)
 	if isOut && w.records != nil {
-		w.output(sl, e, p, &v)
+		w.output(by, p, &v)
 	} else if isOut && e.form == record.None && p.Form != record.None {
 		w.bind(e, p, &v)
 	}
@@ -76,6 +81,13 @@ func (w *Worker) verdict(sl *slot, labels metric.Labels) program.Verdict {
 }
 
 func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
+	in, byName, bySource := w.input(sl, labels)
+	return w.cur.memo.Decide(w.cur.Program, in, byName, bySource)
+}
+
+// input is a series as the program is asked about it, with the rules that its name
+// and source leave possible.
+func (w *Worker) input(sl *slot, labels metric.Labels) (in program.Input, byName, bySource program.Filter) {
 	n, src, prog := w.cache.name(sl), w.cache.source(sl), w.cur.Program
 	f := &n.filter[w.cur.place]
 	if f.gen != w.cur.number {
@@ -86,9 +98,7 @@ func (w *Worker) ask(sl *slot, labels metric.Labels) program.Verdict {
 		w.moved(src)
 		src.filter, src.gen = prog.BySource(task, w.decoded.labels), w.cur.number
 	}
-	return w.cur.memo.Decide(prog, program.Input{
-		Task: task, Name: n.series, Kind: n.kind, Origin: n.from, Labels: labels,
-	}, f.Filter, src.filter)
+	return program.Input{Task: task, Name: n.series, Kind: n.kind, Origin: n.from, Labels: labels}, f.Filter, src.filter
 }
 
 // labels returns all labels of a point as reported. Nobody changes them: the
@@ -154,7 +164,7 @@ func afterLast(e *series, at int64) int64 { return max(at, e.seen+1) }
 // is told; one that only had to make room goes on when it is next seen.
 func (w *Worker) gone(e *series, ended bool) {
 	w.series.in--
-	if e.gen != 0 && e.disposition == ledger.Out {
+	if w.goesItself(e) {
 		w.series.out--
 	}
 	s := w.cache.rare(e).step

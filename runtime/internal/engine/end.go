@@ -63,6 +63,9 @@ func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 		}
 		if goesOut {
 			out++
+			if w.through(e) != nil { // it has packed its end itself
+				w.hits[i] = nil
+			}
 			continue
 		}
 		w.hits[i] = nil
@@ -101,14 +104,18 @@ func (w *Worker) endOne(ctx context.Context, sl *slot, e *series, p *record.Poin
 	if err := w.finishHeld(ctx, sl, e); err != nil {
 		return false, err
 	}
-	switch e.disposition {
-	case ledger.Out:
-	case ledger.Quarantined: // an end has no value to put aside
+	switch th := w.through(e); {
+	case e.disposition == ledger.Quarantined: // an end has no value to put aside
 		w.entry.By[ledger.NoValue]++
 		return false, nil
-	default:
+	case e.disposition != ledger.Out:
 		w.count(w.ender(e), e.disposition)
 		return false, nil
+	case th != nil:
+		if err := w.transform(ctx); err != nil {
+			return false, err
+		}
+		return w.endThrough(ctx, sl, e, th)
 	}
 	if w.lane != nil {
 		first := len(w.samples)

@@ -61,6 +61,10 @@ type Options struct {
 	// when a partition is given up is lost.
 	Hold bool
 
+	// Transforms opens the transforms of scope sample. Nil: there is nothing to open
+	// them with, and what goes through one fails.
+	Transforms Transforms
+
 	// Budgets are shared by all engines that run the program. Nil: its own.
 	Budgets *Budgets
 

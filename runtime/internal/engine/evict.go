@@ -40,6 +40,7 @@ func (w *Worker) expire(ctx context.Context) error {
 	for range w.sweepShare() {
 		w.sweepOne()
 	}
+	w.expireProducts()
 	if err := w.releaseEnded(ctx); err != nil {
 		return err
 	}

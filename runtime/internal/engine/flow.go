@@ -6,14 +6,24 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
+	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
 // flow is what becomes of the samples of a series that do not simply go out: they
 // are merged into others, or a budget counts them.
 type flow struct {
-	into  membership // of an aggregate
-	over  membership // of the overflow of a budget
-	gates []passage  // of budgets that bound its samples per second
+	into    membership // of an aggregate
+	over    membership // of the overflow of a budget
+	gates   []passage  // of budgets that bound its samples per second
+	through *through   // a transform, which they wait for; then it is all there is
+}
+
+// from is what a cell or a budget needs to know of a series.
+type from struct {
+	slot   *slot
+	series *series
+	kind   metric.Kind
+	hash   uint64 // of a product; 0: the series is one of the slot
 }
 
 // membership is a series' part in a cell.
@@ -43,9 +53,10 @@ type passage struct {
 
 // direct gives a series the flow of a new verdict, and changes the verdict of one
 // that does not go out itself.
-func (w *Worker) direct(sl *slot, e *series, v *program.Verdict) {
+func (w *Worker) direct(by from, v *program.Verdict) {
+	e := by.series
 	old, sat := w.cache.rare(e).flow, w.cache.rare(e).seats
-	if old == nil && sat == nil && v.Merge == nil && len(v.Charges) == 0 {
+	if old == nil && sat == nil && v.Merge == nil && len(v.Charges) == 0 && v.Transform == nil {
 		return
 	}
 	was, next := flow{}, &flow{}
@@ -54,7 +65,7 @@ func (w *Worker) direct(sl *slot, e *series, v *program.Verdict) {
 		*next = flow{}
 	}
 	if v.Disposition == ledger.Out && v.Merge != nil {
-		next.into = w.join(sl, e, v.Merge, v)
+		next.into = w.join(by, v.Merge, v)
 		switch next.into.taken = ledger.Aggregated; {
 		case v.Merge.Keep:
 			next.into.taken = ledger.Out
@@ -66,11 +77,14 @@ func (w *Worker) direct(sl *slot, e *series, v *program.Verdict) {
 	}
 	var sits *seats
 	if v.Disposition == ledger.Out && len(v.Charges) > 0 {
-		sits = w.spend(sl, e, v, sat, next)
+		sits = w.spend(by, v, sat, next)
+	}
+	if v.Disposition == ledger.Out && v.Transform != nil {
+		next.through = w.goThrough(was.through, v)
 	}
 	w.leave(&was, next, true)
 	w.budgets.exchange(sat, sits)
-	if next.into.cell == nil && next.over.cell == nil && next.gates == nil {
+	if next.into.cell == nil && next.over.cell == nil && next.gates == nil && next.through == nil {
 		next = nil
 	}
 	if next != old || sits != sat {
@@ -82,16 +96,19 @@ func (w *Worker) direct(sl *slot, e *series, v *program.Verdict) {
 // join makes a series a member of its cell. Members are told apart by a hash of
 // what they are reported with, 64 bits that no sender can foresee: two of a
 // million in one cell meet with a chance of 1 in 37 million.
-func (w *Worker) join(sl *slot, e *series, m *program.Merge, v *program.Verdict) membership {
-	c := w.cell(sl, m, v)
+func (w *Worker) join(by from, m *program.Merge, v *program.Verdict) membership {
+	c := w.cell(by, m, v)
 	if c == nil {
 		return membership{}
 	}
 	c.users++
 	c.gen = w.cur.number
-	key := w.cache.source(sl).hash
-	key = (key ^ w.cache.name(sl).hash) * 0x9e3779b97f4a7c15
-	key = (key ^ key>>32 ^ w.cache.hashSeries(e)) * 0xff51afd7ed558ccd
+	key := w.cache.source(by.slot).hash
+	key = (key ^ w.cache.name(by.slot).hash) * 0x9e3779b97f4a7c15
+	key = (key ^ key>>32 ^ w.cache.hashSeries(by.series)) * 0xff51afd7ed558ccd
+	if by.hash != 0 {
+		key = by.hash
+	}
 	return membership{cell: c, key: key ^ key>>29, member: -1, rule: m.Rule}
 }
 
@@ -142,8 +159,14 @@ func (w *Worker) gate(c *program.Charge) passage {
 // goOn is the way of a sample that rules of control have let through: true says
 // that it goes out.
 func (w *Worker) goOn(sl *slot, e *series, p *record.Point, at int64) (bool, error) {
-	if f := w.cache.rare(e).flow; f != nil && !w.flows(e, f, p, at) {
-		return false, nil
+	if f := w.cache.rare(e).flow; f != nil {
+		if f.through != nil {
+			w.send(sl, e, f.through, p, at)
+			return false, nil
+		}
+		if !w.flows(e, f, p, at) {
+			return false, nil
+		}
 	}
 	if w.lane != nil {
 		return true, w.expand(sl, e, p, at)
@@ -213,6 +236,9 @@ func (w *Worker) safe() int64 {
 func (w *Worker) endFlow(e *series, ended bool) {
 	r := w.cache.rare(e)
 	if r.flow != nil {
+		if th := r.flow.through; th != nil {
+			w.leaveThrough(th, ended)
+		}
 		w.leave(r.flow, &flow{}, ended)
 		r.flow = nil
 	}

@@ -48,7 +48,8 @@ func (k *packer) header(p Partition, offset int64, revision []byte) []Header {
 
 // output works out where the points of a series go: the labels that differ by
 // point stand in the point, the others with the record.
-func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict) {
+func (w *Worker) output(by from, p *record.Point, v *program.Verdict) {
+	sl := by.slot
 	src := w.cache.source(sl)
 	task := record.Unquote(src.raw[src.cut:])
 	if src.head == nil {
@@ -76,16 +77,17 @@ func (w *Worker) output(sl *slot, e *series, p *record.Point, v *program.Verdict
 			shared = append(shared, l)
 		}
 	}
-	r := w.cache.own(e)
+	r := w.cache.own(by.series)
 	r.prefix = record.AppendPointKey(nil, subtask, attempt, point)
-	r.out = w.share(sl, v, shared.Sort())
+	r.out = w.share(by, v, shared.Sort())
 }
 
 func isNumber(s string, n int32) bool { return n >= 0 && s == strconv.Itoa(int(n)) }
 
 // share returns the output for a verdict, the one of a neighbour when it is the same.
-func (w *Worker) share(sl *slot, v *program.Verdict, shared metric.Labels) *output {
-	head := record.AppendName(nil, w.cache.name(sl).from.String(), "", v.Name, w.cache.name(sl).kind)
+func (w *Worker) share(by from, v *program.Verdict, shared metric.Labels) *output {
+	sl := by.slot
+	head := record.AppendName(nil, w.cache.name(sl).from.String(), "", v.Name, by.kind)
 	labels := append(record.AppendLists(nil, shared, v.To), record.PartPoints...)
 	topic := cmp.Or(v.Topic, w.opts.Topic)
 	for other := range w.cache.all(sl) {

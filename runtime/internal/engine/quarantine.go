@@ -31,21 +31,26 @@ type failed struct {
 // setFailed remembers the failure of a new verdict, or that there is none. The error
 // is that of a transform that stops the partition.
 func (w *Worker) setFailed(e *series, f *program.TransformFailure) error {
+	x, err := w.failedBy(f)
+	if x != w.cache.rare(e).failed {
+		w.cache.own(e).failed = x
+	}
+	return err
+}
+
+// failedBy is what is remembered of a failure; nil: there is none.
+func (w *Worker) failedBy(f *program.TransformFailure) (*failed, error) {
 	if f == nil {
-		if w.cache.rare(e).failed != nil {
-			w.cache.own(e).failed = nil
-		}
-		return nil
+		return nil, nil
 	}
 	if f.OnError == program.StopOnFailed {
-		return stopped(w.cur.rules[f.Rule].ID, f)
+		return nil, stopped(w.cur.rules[f.Rule].ID, f)
 	}
 	x := &failed{TransformFailure: f}
 	if f.Transient {
 		x.retry = w.now + retryAfter
 	}
-	w.cache.own(e).failed = x
-	return nil
+	return x, nil
 }
 
 func (f *failed) due(now int64) bool { return f.retry != 0 && now >= f.retry }

@@ -93,7 +93,7 @@ func (w *Worker) charge(sl *slot, e *series) {
 		n += stepSize
 	}
 	if r.flow != nil {
-		n += flowSize
+		n += flowSize + r.flow.through.size()
 	}
 	if r.failed != nil {
 		n += failedSize

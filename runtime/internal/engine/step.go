@@ -153,8 +153,9 @@ func (w *Worker) letGo(ctx context.Context, sl *slot, e *series) error {
 	s := w.cache.rare(e).step
 	s.holding = false
 	w.entry.By[ledger.Held]--
+	gathered := w.transit.gathered
 	goesOut, err := w.goOn(sl, e, &s.point, s.at)
-	if w.tapping != nil && err == nil {
+	if w.tapping != nil && err == nil && w.transit.gathered == gathered {
 		w.tapHeld(sl, e, &s.point, s.at, goesOut)
 	}
 	if err != nil || !goesOut {
@@ -185,6 +186,20 @@ func (w *Worker) releaseEnded(ctx context.Context) error {
 	})
 }
 
+// renew decides again about a series whose transform is out of force: the plugin is
+// not there any more.
+func (w *Worker) renew(ctx context.Context, sl *slot, e *series) error {
+	if w.through(e) == nil || w.forces.has(e.gen) {
+		return nil
+	}
+	w.enter(w.forces.base)
+	if w.forces.candidate != nil {
+		w.govern(w.cache.source(sl))
+	}
+	p := record.Point{Subtask: e.subtask, Attempt: e.attempt, Labels: w.cache.rare(e).labels}
+	return w.decide(ctx, sl, e, &p)
+}
+
 // release sends the held samples on their way for which due says so.
 func (w *Worker) release(ctx context.Context, due func(*step) bool) error {
 	for e, sl := range w.held {
@@ -195,10 +210,16 @@ func (w *Worker) release(ctx context.Context, due func(*step) bool) error {
 		delete(w.held, e)
 		s.window.Flush()
 		w.recall(e.gen)
+		if err := w.renew(ctx, sl, e); err != nil {
+			return err
+		}
+		if s = w.cache.rare(e).step; s == nil || !s.holding {
+			continue
+		}
 		if err := w.letGo(ctx, sl, e); err != nil {
 			return err
 		}
 	}
 	w.enter(w.forces.base)
-	return nil
+	return w.transform(ctx)
 }

@@ -62,11 +62,30 @@ func (w *Worker) endTaps() {
 	}
 }
 
+// ending is how a sample ended that taps are about to be shown.
+type ending struct {
+	rule int32
+	end  ledger.Disposition
+}
+
+func (t *tapping) ending() (was ending) {
+	if t != nil {
+		was = ending{t.rule, t.end}
+	}
+	return was
+}
+
+func (t *tapping) restore(was ending) {
+	if t != nil {
+		t.rule, t.end = was.rule, was.end
+	}
+}
+
 // tappedPoint is point for a worker that is tapped.
 func (w *Worker) tappedPoint(ctx context.Context, m *Message, sl *slot, e *series, p *record.Point) (bool, error) {
 	t := w.tapping
 	t.rule = program.NoRule
-	superseded := w.entry.By[ledger.Superseded]
+	superseded, gathered := w.entry.By[ledger.Superseded], w.transit.gathered
 	goesOut, err := w.point(ctx, sl, e, p)
 	if err != nil {
 		return false, err
@@ -79,6 +98,8 @@ func (w *Worker) tappedPoint(ctx context.Context, m *Message, sl *slot, e *serie
 		x.Disposition, rule = ledger.Out, e.rule
 	case step != nil && step.holding && step.at == x.Time:
 		x.Disposition, rule = ledger.Held, e.rule
+	case w.transit.gathered > gathered: // it is shown when it comes out
+		return false, nil
 	case rule != program.NoRule:
 		x.Disposition = t.end
 	case w.entry.By[ledger.Superseded] > superseded:
@@ -181,7 +202,7 @@ func (w *Worker) fill(sl *slot, e *series, p *record.Point, x *Tapped) bool {
 	}
 	x.Stream, x.Topic, x.Partition = w.opts.Name, w.partition.Topic, w.partition.ID
 	x.Task, x.Name, x.Labels = record.Unquote(src.task()), n.series, labels
-	if x.Disposition == ledger.Out || x.Disposition == ledger.Held {
+	if x.NewName == "" && (x.Disposition == ledger.Out || x.Disposition == ledger.Held) {
 		v := w.verdict(sl, labels)
 		x.NewName, x.NewLabels, x.To = v.Name, v.Labels, v.To
 	}

@@ -36,6 +36,7 @@ type Worker struct {
 	buckets  map[bucketKey]*bucket
 	held     map[*series]*slot // series whose step holds a sample
 	cells    cells
+	transit  transit
 	gates    map[accountKey]*gate
 	budgets  *Budgets
 	seated   *seats // of the last series that a budget let in
@@ -99,13 +100,9 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	w.begin()
 	w.beginTaps()
 	w.cells.begin(batch, w.now)
-	for i := range batch {
-		m := &batch[i]
-		if err := w.message(ctx, m); err != nil {
-			w.disown()
-			return fmt.Errorf("%s[%d] offset %d: %w", w.partition.Topic, w.partition.ID, m.Offset, err)
-		}
-		w.next = m.Offset + 1
+	if err := w.messages(ctx, batch); err != nil {
+		w.disown()
+		return err
 	}
 	if err := w.writeSamples(ctx); err != nil {
 		return err
@@ -115,6 +112,7 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 		return err
 	}
 	if err := w.expire(ctx); err != nil {
+		w.disown()
 		return err
 	}
 	w.done(len(batch))
@@ -122,6 +120,33 @@ func (w *Worker) Process(ctx context.Context, batch []Message) error {
 	w.endTaps()
 	w.post()
 	return nil
+}
+
+// messages governs the messages of a batch; what they sent through transforms has
+// come out after it.
+func (w *Worker) messages(ctx context.Context, batch []Message) error {
+	x := &w.transit
+	for i := range batch {
+		m := &batch[i]
+		err := w.message(ctx, m)
+		if err == nil && x.full {
+			err = w.transform(ctx)
+		}
+		if err != nil {
+			return w.about(m.Offset, err)
+		}
+		w.next = m.Offset + 1
+	}
+	w.at = nil
+	if err := w.transform(ctx); err != nil {
+		return w.about(w.next-1, err)
+	}
+	return nil
+}
+
+// about says which message an error is about: the last one that was looked at.
+func (w *Worker) about(offset int64, err error) error {
+	return fmt.Errorf("%s[%d] offset %d: %w", w.partition.Topic, w.partition.ID, offset, err)
 }
 
 // disown takes the samples that have no disposition yet out of the ledger: their
@@ -145,6 +170,7 @@ func (w *Worker) takeGeneration() {
 		w.cells.renew(w.forces.all(), since, forgot)
 	}
 	w.cur = w.forces.base
+	w.transit.closeQueues(w.forces.has)
 	w.switched(gen.applied)
 }
 
@@ -392,6 +418,9 @@ func (w *Worker) Drain(ctx context.Context) error {
 	}
 	w.turn.take()
 	err := w.release(ctx, func(*step) bool { return true })
+	if err != nil {
+		w.disown()
+	}
 	w.turn.give()
 	return errors.Join(err, w.Flush(ctx))
 }
@@ -414,6 +443,7 @@ func (w *Worker) Close() {
 	w.entry.In -= int64(len(w.held))
 	w.entry.By[ledger.Held] -= int64(len(w.held))
 	w.giveUpSeats()
+	w.transit.closeQueues(func(uint32) bool { return false })
 	w.series, w.cache.size = population{}, 0
 	w.post()
 	w.letters.Close()

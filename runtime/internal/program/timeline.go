@@ -65,22 +65,25 @@ func (t *Timeline) Oldest(clock int64) int64 { return floorDiv(clock-t.late, t.w
 
 // Place returns the window of a sample. It is not ok when the window is over, or
 // so far ahead that a clock must be wrong. clock is the time of the partition,
-// with this sample counted; offset that of its record, never lower than before.
+// with this sample counted; offset that of its record.
 func (t *Timeline) Place(ts, clock, offset int64) (window int64, ok bool) {
 	window = floorDiv(ts, t.window)
 	if window < t.Oldest(clock) || window > floorDiv(clock, t.window)+ahead {
 		return window, false
 	}
-	if n := len(t.firsts); n == 0 || t.firsts[n-1].window != window {
+	if n := len(t.firsts); n == 0 || t.firsts[n-1].window != window || t.firsts[n-1].offset > offset {
 		t.first(window, offset)
 	}
 	return window, true
 }
 
 func (t *Timeline) first(window, offset int64) {
-	if !slices.ContainsFunc(t.firsts, func(f firstSample) bool { return f.window == window }) {
+	i := slices.IndexFunc(t.firsts, func(f firstSample) bool { return f.window == window })
+	if i < 0 {
 		t.firsts = append(t.firsts, firstSample{window, offset})
+		return
 	}
+	t.firsts[i].offset = min(t.firsts[i].offset, offset)
 }
 
 // Close returns the window before which all are over now, and whether that is
