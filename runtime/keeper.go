@@ -85,7 +85,7 @@ func (k keeper) load() *loadedSet {
 	}
 	var set loadedSet
 	if err == nil {
-		set, err = loadBundle(kept.Bundle)
+		set, err = loadBundle(kept.Bundle, nil)
 	}
 	if err == nil && set.report.Refused() {
 		err = errors.New("this version of the program refuses it")

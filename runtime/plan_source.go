@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-metrics/sluice/policies"
 	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
@@ -161,16 +160,16 @@ func (from PolicySource) load(ctx context.Context, how Loading) (loadedSet, erro
 	if from.Files != nil {
 		return loadSet(ctx, from.Files, how, from.Prefix)
 	}
-	return loadBundle(from.Bundle)
+	return loadBundle(from.Bundle, how.known)
 }
 
 // loadBundle compiles a set that was evaluated before, here or elsewhere.
-func loadBundle(text []byte) (loadedSet, error) {
+func loadBundle(text []byte, metrics knownMetrics) (loadedSet, error) {
 	bundle, err := policy.ReadBundle(text)
 	if err != nil {
 		return loadedSet{}, fmt.Errorf("%w: %w", ErrRejected, err)
 	}
-	known, err := catalogue.Load(policies.FS, policies.Catalogue)
+	known, err := metrics.get()
 	if err != nil {
 		return loadedSet{}, err
 	}

@@ -80,6 +80,7 @@ type Loading struct {
 	Child []string
 
 	cache *policy.Cache // of the set that was loaded last; nil: none
+	known knownMetrics  // nil: loadCatalogue
 }
 
 // Check loads the policy set in dir and says everything that is wrong with it,
@@ -106,7 +107,7 @@ type loadedSet struct {
 // loadSet loads, compiles and tests a set. dir is put before file names.
 func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSet, error) {
 	began := time.Now()
-	known, err := catalogue.Load(policies.FS, policies.Catalogue)
+	known, err := how.known.get()
 	if err != nil {
 		return loadedSet{}, err
 	}
@@ -142,6 +143,21 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	l.report.source = sources(fsys, dir)
 	l.report.took = time.Since(began)
 	return l, nil
+}
+
+// knownMetrics returns the catalogue of this binary, which costs some 10 ms to
+// evaluate: who needs it more than once keeps it.
+type knownMetrics func() (*catalogue.Catalogue, error)
+
+func loadCatalogue() (*catalogue.Catalogue, error) {
+	return catalogue.Load(policies.FS, policies.Catalogue)
+}
+
+func (k knownMetrics) get() (*catalogue.Catalogue, error) {
+	if k == nil {
+		k = loadCatalogue
+	}
+	return k()
 }
 
 // collected are the metrics that Sluice collects itself, with the labels that their

@@ -208,7 +208,7 @@ func (r *Runtime) pushedSet(rev control.Revision) (loadedSet, error) {
 	if err != nil {
 		return loadedSet{}, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
-	set, err := loadBundle(text)
+	set, err := loadBundle(text, r.loading.known)
 	if err != nil {
 		return loadedSet{}, err
 	}

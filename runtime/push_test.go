@@ -251,7 +251,7 @@ func (r instance) audited(t *testing.T, want AuditEntry) {
 	})
 }
 
-func jsonOf(t *testing.T, v any) string {
+func jsonOf(t testing.TB, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-metrics/sluice/policies"
-	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
@@ -109,7 +107,7 @@ type TrafficSource struct {
 // into one file. Series that two sources have are in it twice. The error is
 // ErrRejected for a source that cannot be read.
 func Record(w io.Writer, from []TrafficSource, opts RecordOptions) (Recorded, error) {
-	known, err := catalogue.Load(policies.FS, policies.Catalogue)
+	known, err := loadCatalogue()
 	if err != nil {
 		return Recorded{}, err
 	}
@@ -181,7 +179,7 @@ func RecordTopics(ctx context.Context, w io.Writer, cfg Config, topics []string,
 	if err != nil {
 		return Recorded{}, err
 	}
-	known, err := catalogue.Load(policies.FS, policies.Catalogue)
+	known, err := loadCatalogue()
 	if err != nil {
 		return Recorded{}, err
 	}

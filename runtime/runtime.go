@@ -95,7 +95,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 	}
 	r := &Runtime{
 		cfg: cfg, opts: opts, log: opts.Log, started: time.Now(),
-		loading: Loading{Child: opts.Child, cache: &policy.Cache{}},
+		loading: Loading{Child: opts.Child, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}

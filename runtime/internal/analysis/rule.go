@@ -27,6 +27,7 @@ type rule struct {
 	drops               *automaton.Set // labels that a rewrite drops; nil for none
 	index               int            // in the list of its section
 	opaque              bool           // a pattern cannot be looked at
+	changes             string         // what change returns, "" until it is asked for
 }
 
 // id names the rule within the set.
@@ -169,6 +170,13 @@ func (r *rule) effect() string {
 
 // change is what a rule does, in a form that rules which do the same share.
 func (r *rule) change() string {
+	if r.changes == "" {
+		r.changes = r.newChange()
+	}
+	return r.changes
+}
+
+func (r *rule) newChange() string {
 	if r.control != nil {
 		return r.effect()
 	}

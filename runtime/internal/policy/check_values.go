@@ -78,16 +78,16 @@ func (c *checker) extract(r Rewrite, name string) {
 	if re == nil {
 		return
 	}
-	at := "value"
-	if len(c.tree().find([]string{"rewrite", name, at})) == 0 {
-		at = "regex" // the value is the default, "$1"
-	}
 	for _, m := range group.FindAllStringSubmatch(r.Value, -1) {
 		ref := m[1] + m[2]
 		n, err := strconv.Atoi(ref)
 		switch {
 		case ref == "", err == nil && n <= re.NumSubexp(), err != nil && re.SubexpIndex(ref) >= 0:
 			continue
+		}
+		at := "value"
+		if len(c.tree().find([]string{"rewrite", name, at})) == 0 {
+			at = "regex" // the value is the default, "$1"
 		}
 		c.add(diag.BadGroup, fmt.Sprintf("the regex has no group %s", ref),
 			fmt.Sprintf("it has %d; a group is (…) or (?P<name>…), and ${1}x is group 1 before x", re.NumSubexp()),

@@ -108,7 +108,11 @@ func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bun
 
 func assemble(teams []teamOutcome, tags []string) (*Bundle, error) {
 	var set Set
-	where := Provenance{}
+	fields := 0
+	for _, t := range teams {
+		fields += len(t.Known)
+	}
+	where := make(Provenance, fields)
 	for _, t := range teams {
 		set.Teams = append(set.Teams, *t.Team)
 		maps.Copy(where, t.Known)
