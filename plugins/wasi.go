@@ -75,7 +75,8 @@ func wasiStrings(of func(*Plugin) []string) hostFunc {
 }
 
 func wasiClock(c *call, m api.Module, s []uint64) {
-	if s[0] = wasiOK; !m.Memory().WriteUint64Le(uint32(s[2]), uint64(c.now)*1e6+c.slept) {
+	now := max(uint64(c.now)*1e6+c.slept, 1) // a Go guest ends itself at 0
+	if s[0] = wasiOK; !m.Memory().WriteUint64Le(uint32(s[2]), now) {
 		s[0] = wasiFault
 	}
 }
