@@ -26,7 +26,7 @@ const module = "github.com/sluice-metrics/sluice"
 var may = map[string]string{
 	".": "api/cli",
 
-	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag",
+	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag plugins plugins/project",
 	"api/client": "runtime runtime/diag",
 	"api/rest":   "api/auth runtime runtime/metric runtime/diag",
 	"api/auth":   "runtime",
@@ -38,10 +38,11 @@ var may = map[string]string{
 	"examples/data": "", // what a real Flink reported: the demo and tests replay it
 
 	// What guests are written with, and the example plugins.
+	"plugins/sdk":                    "",
 	"plugins/sdk/go":                 "plugins/abi",
 	"examples/plugins/quickstart-go": "plugins/sdk/go",
 
-	"runtime":        "schema policies examples/data runtime/metric runtime/diag internal/*",
+	"runtime":        "schema policies examples/data runtime/metric runtime/diag internal/* plugins plugins/abi",
 	"runtime/metric": "",
 	"runtime/diag":   "",
 
@@ -80,6 +81,7 @@ var may = map[string]string{
 	"plugins/internal/assemble": "plugins/abi",
 	"plugins/internal/meter":    "plugins/internal/module",
 	"plugins/internal/module":   "plugins/abi",
+	"plugins/project":           "plugins plugins/abi plugins/sdk plugins/internal/module",
 
 	// The collector.
 	"runtime/internal/flinkrest": "",
@@ -118,7 +120,7 @@ var owners = map[string]string{
 	"golang.org/x/term":                   "api/cli",
 	"golang.org/x/text":                   "runtime/internal/policy runtime/diag api/cli",
 	"golang.org/x/sync":                   "api/cli runtime runtime/internal/kafka runtime/internal/store runtime/internal/remotewrite",
-	"golang.org/x/tools":                  "tests",
+	"golang.org/x/tools":                  "plugins/project tests",
 	"github.com/getkin/kin-openapi":       "tests-of-api/rest",
 	"github.com/google/go-cmp":            "tests",
 	"pgregory.net/rapid":                  "tests",

@@ -1,0 +1,82 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Language is one that plugins are written in.
+type Language string
+
+// The languages.
+const (
+	Go Language = "go"
+)
+
+// Languages lists them.
+func Languages() []Language {
+	var out []Language
+	for _, t := range toolchains() {
+		out = append(out, t.language)
+	}
+	return out
+}
+
+// toolchain is how a language becomes a module.
+type toolchain struct {
+	language Language
+	mark     string   // the file by which a project in it is known
+	needs    []tool   // programs that it takes
+	env      []string // beside that of this process
+	args     []string // of the first program; OUT and NAME stand for the file to write and the plugin
+	out      string   // where the file is, when the program decides that; NAME as above
+}
+
+// tool is a program, and how one gets it.
+type tool struct{ name, hint string }
+
+// toolchains lists how each language is built.
+func toolchains() []toolchain {
+	return []toolchain{{
+		language: Go, mark: "go.mod",
+		needs: []tool{{"go", "install Go 1.24 or newer: https://go.dev/dl"}},
+		env:   []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off"},
+		args:  []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath", "-o", "OUT", "."},
+	}}
+}
+
+func toolchainOf(l Language) (toolchain, bool) {
+	all := toolchains()
+	i := slices.IndexFunc(all, func(t toolchain) bool { return t.language == l })
+	if i < 0 {
+		return toolchain{}, false
+	}
+	return all[i], true
+}
+
+// languageOf finds out what a project is written in.
+func languageOf(dir string) (Language, error) {
+	var marks []string
+	for _, t := range toolchains() {
+		if _, err := os.Stat(filepath.Join(dir, t.mark)); err == nil {
+			return t.language, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		marks = append(marks, fmt.Sprintf("%s (%s)", t.mark, t.language))
+	}
+	return "", fmt.Errorf("%w: %s has none of %s: it is not known what it is written in", ErrInput, dir, strings.Join(marks, ", "))
+}
+
+// ToolError says that a program is not there which a build takes.
+type ToolError struct {
+	Tool string
+	Hint string // how one gets it
+}
+
+func (e *ToolError) Error() string { return fmt.Sprintf("%s is not found: %s", e.Tool, e.Hint) }
