@@ -2,10 +2,8 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -171,22 +169,14 @@ func forgetPeak(b *testing.B) {
 // peakMB is the most memory this process has had resident.
 func peakMB(b *testing.B) float64 {
 	b.Helper()
-	return statusMB(b, "VmHWM:")
-}
-
-// statusMB is a figure of this process in kB that the system knows, 0 where it does not say.
-func statusMB(t testing.TB, name string) float64 {
-	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0
-	} else if err != nil {
-		t.Fatal(err)
+	if err != nil {
+		b.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(status), name)
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
 	var kb float64
 	if _, err := fmt.Sscan(after, &kb); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	return kb / 1024
 }

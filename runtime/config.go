@@ -113,20 +113,25 @@ func (r *Runtime) cacheBytesPerHop() int64 {
 	return total / int64(hops)
 }
 
-// childArgument makes the binary evaluate one policy set and exit: CUE cannot be
-// cancelled, but a process can.
+// childArgument makes the binary evaluate one policy set, or try one plugin, and
+// exit: neither can always be cancelled, but a process can.
 const childArgument = "internal-compile"
 
-// IsPolicyChild reports whether the arguments of the process ask for that.
-func IsPolicyChild(args []string) bool { return len(args) == 1 && args[0] == childArgument }
+// IsChild reports whether the arguments of the process ask for that.
+func IsChild(args []string) bool {
+	return len(args) > 0 && args[0] == childArgument && (len(args) == 1 || slices.Equal(args[1:], []string{pluginArgument}))
+}
 
-// PolicyChildArgs is what to start this program with for one evaluation.
-func PolicyChildArgs() []string { return []string{childArgument} }
+// ChildArgs is what to start this program with for one evaluation.
+func ChildArgs() []string { return []string{childArgument} }
 
-// PolicyChild is such a process: it reads one request, answers it and returns
-// the exit code.
-func PolicyChild(in io.Reader, out, errOut io.Writer) int {
-	if err := policy.ServeChild(in, out, errOut); err != nil {
+// Child is such a process: it reads one request, answers it and returns the exit code.
+func Child(args []string, in io.Reader, out, errOut io.Writer) int {
+	serve := func() error { return policy.ServeChild(in, out, errOut) }
+	if len(args) > 1 {
+		serve = func() error { return tryPluginHere(in, out) }
+	}
+	if err := serve(); err != nil {
 		fmt.Fprintln(errOut, err)
 		return 1
 	}

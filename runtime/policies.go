@@ -74,7 +74,7 @@ func count(n int, what string) string {
 type Loading struct {
 	Env string // value of its @tag(env), "" for none
 
-	// Child is the command line of a process that calls PolicyChild: a set that
+	// Child is the command line of a process that calls Child: a set that
 	// takes too long or too much memory ends that process. Without it the set is
 	// evaluated here, where nothing bounds it.
 	Child []string

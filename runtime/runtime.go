@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/internal/depot"
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
@@ -62,6 +63,8 @@ type Runtime struct {
 	taps        engine.Taps // of streams
 	tops        tops
 
+	depot *depot.Depot // plugins
+
 	name    string                 // in the fleet
 	address atomic.Pointer[string] // of its API, when told
 	audits  *auditQueue
@@ -99,6 +102,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
 	}
+	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
 	report, err := r.firstSet(ctx)
 	if err != nil || r.opened() == nil {
 		return nil, report, err
@@ -138,6 +142,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 	parts := []lifecycle.Part{
 		r.brokerPart(),
 		{Name: "control topic", Run: r.runControl},
+		{Name: "plugins", Run: r.keepPlugins},
 		{Name: "newest policies", Run: r.startFromTopic},
 		{Name: "audit", Run: r.writeAudit},
 		{Name: "heartbeat", Run: r.heartbeat},

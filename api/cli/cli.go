@@ -55,8 +55,8 @@ type terminal struct {
 // Main runs one command and returns the exit code of the process. SIGINT and
 // SIGTERM stop it cleanly; a second one kills it.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
-	if runtime.IsPolicyChild(args) {
-		return runtime.PolicyChild(in, out, errOut)
+	if runtime.IsChild(args) {
+		return runtime.Child(args, in, out, errOut)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -171,14 +171,14 @@ func version() string {
 	return "devel"
 }
 
-// childCommand starts this binary to evaluate one policy set; nothing when the
+// childCommand starts this binary to evaluate one policy set, or try one plugin; nothing when the
 // binary cannot be found any more.
 func childCommand() []string {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil
 	}
-	return append([]string{exe}, runtime.PolicyChildArgs()...)
+	return append([]string{exe}, runtime.ChildArgs()...)
 }
 
 func noArgs(c *cobra.Command, args []string) error {

@@ -123,6 +123,21 @@ var examples = map[string]func(*testing.T, *conformance, *request){
 		}
 	},
 	"diffPolicies": only(""),
+	"pushPlugin":   func(t *testing.T, _ *conformance, r *request) { r.body = pushed(t, renamePlugin(t)) },
+	"getPlugin":    withPlugin,
+	"deletePlugin": withPlugin,
+}
+
+// withPlugin makes the plugin be there.
+func withPlugin(t *testing.T, x *conformance, r *request) {
+	header := r.header.Clone()
+	header.Set("Content-Type", "application/json")
+	w := x.call(request{method: http.MethodPost, path: prefix + "/plugins", header: header, body: pushed(t, renamePlugin(t))})
+	var p runtime.StoredPlugin
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Digest == "" {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	r.path = prefix + "/plugins/" + url.PathEscape(p.Digest)
 }
 
 // files are those of the policies that the instance was started with.

@@ -71,6 +71,7 @@ func operations() []operation {
 		lookOperations(),
 		letterOperations(),
 		controlOperations(),
+		pluginOperations(),
 		documentOperations(),
 	)
 }

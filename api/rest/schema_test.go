@@ -59,6 +59,8 @@ func (g *schemas) of(t reflect.Type, at string) object {
 		return object{"type": "string", "format": "date-time"}
 	case t == reflect.TypeFor[json.RawMessage]():
 		return object{}
+	case t == reflect.TypeFor[[]byte]():
+		return object{"type": "string", "contentEncoding": "base64"}
 	case t == reflect.TypeFor[time.Duration]():
 		g.complain("%s is a time.Duration, which is nanoseconds in JSON: write a text or seconds", at)
 	case has[json.Marshaler](t):

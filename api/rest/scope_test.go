@@ -16,7 +16,7 @@ func TestTeamScope(t *testing.T) {
 	scopes := map[string]string{
 		"applyPolicies": mayOwn, "rollBackPolicies": mayOwn, "setCanary": mayOwn, "promoteCanary": mayOwn, "abortCanary": mayOwn,
 		"reload": mayNone, "setDegrade": mayNone, "endDegrade": mayNone, "replayDeadLetters": mayNone,
-		"pauseStream": mayNone, "resumeStream": mayNone, "drainStream": mayNone,
+		"pauseStream": mayNone, "resumeStream": mayNone, "drainStream": mayNone, "pushPlugin": mayNone, "deletePlugin": mayNone,
 		"setOverride": mayNone, "endOverride": mayNone, "setTaskEnabled": mayNone, // of the examples; TestOverridesStayWithinTheTeamsOfTheActor has those of a team
 		"startShadow": mayAll, "endShadow": mayAll, // nothing that is sent changes
 	}

@@ -1,0 +1,31 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// Plugins lists the plugins that policies can refer to.
+func (c *Client) Plugins(ctx context.Context) ([]runtime.StoredPlugin, error) {
+	return all[runtime.StoredPlugin](ctx, c, "/plugins", nil)
+}
+
+// Plugin describes one; see runtime.Runtime.Plugin.
+func (c *Client) Plugin(ctx context.Context, digest string) (runtime.PluginDetails, error) {
+	return get[runtime.PluginDetails](ctx, c, Path("plugins", digest), nil)
+}
+
+// PushPlugin stores a module for the whole fleet; see runtime.Runtime.PushPlugin.
+func (c *Client) PushPlugin(ctx context.Context, wasm []byte, reason string) (p runtime.StoredPlugin, err error) {
+	body := map[string]any{"wasm": wasm, "reason": reason}
+	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/plugins", Body: body, Patience: changePatience}, &p)
+	return p, err
+}
+
+// DeletePlugin deletes one in the whole fleet, and returns what it was.
+func (c *Client) DeletePlugin(ctx context.Context, digest string) (p runtime.StoredPlugin, err error) {
+	_, err = c.Do(ctx, Request{Method: http.MethodDelete, Path: Path("plugins", digest)}, &p)
+	return p, err
+}

@@ -1,0 +1,71 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+// maxPluginBody bounds a plugin in base64, and what is beside it.
+const maxPluginBody = runtime.MaxPlugin/3*4 + 4<<10
+
+// pluginBody is a plugin.
+type pluginBody struct {
+	Wasm   []byte `json:"wasm"`             // the module, in base64, with its manifest
+	Reason string `json:"reason,omitempty"` // why, for the audit
+}
+
+// pluginOperations are about the plugins that policies can refer to.
+func pluginOperations() []operation {
+	id := param{name: "id", in: inPath, kind: text, example: "sha256:0123abcd", about: "The digest of the plugin, 6 digits of it or more, or its name, @ and those."}
+	return []operation{{
+		id: "listPlugins", method: http.MethodGet, path: "/plugins", role: runtime.RoleViewer,
+		summary: "The plugins that policies can refer to",
+		params:  pageParams(),
+		answer:  runtime.Page[runtime.StoredPlugin]{},
+		handle: func(c *call) (any, error) {
+			list, err := c.runtime.StoredPlugins()
+			if err != nil {
+				return nil, err
+			}
+			return pageOf(c, list, func(p runtime.StoredPlugin) string { return p.Name + " " + p.Version + " " + p.Digest })
+		},
+	}, {
+		id: "getPlugin", method: http.MethodGet, path: "/plugins/{id}", role: runtime.RoleViewer,
+		summary: "A plugin: what its manifest says, what it imports, how large it is",
+		params:  []param{id},
+		answer:  runtime.PluginDetails{},
+		handle:  func(c *call) (any, error) { return c.runtime.Plugin(c.text("id")) },
+	}, {
+		id: "pushPlugin", method: http.MethodPost, path: "/plugins", role: runtime.RoleAdmin, changes: true, whole: true,
+		maxBody: maxPluginBody, time: evaluationTime,
+		summary: "Store a plugin for the whole fleet",
+		about: "It is judged, and compiled and tried in a process with bounds, before it is stored. Policies refer to it as name@digest; " +
+			"nothing runs it until they do. One that is there already is left as it is.",
+		body:   pluginBody{Wasm: []byte("\x00asm\x01\x00\x00\x00"), Reason: "users are masked"},
+		answer: runtime.StoredPlugin{},
+		handle: func(c *call) (any, error) {
+			body := bodyOf[pluginBody](c)
+			c.target, c.reason = "plugin", body.Reason
+			p, err := c.runtime.PushPlugin(c.ctx, c.actor, body.Wasm)
+			if err == nil {
+				c.target = "plugin " + p.Name + "@" + p.Digest
+			}
+			return p, err
+		},
+	}, {
+		id: "deletePlugin", method: http.MethodDelete, path: "/plugins/{id}", role: runtime.RoleAdmin, changes: true, whole: true,
+		summary: "Delete a plugin in the whole fleet",
+		about:   "One that the policies in force refer to stays (409). The answer is what was deleted.",
+		params:  []param{id},
+		answer:  runtime.StoredPlugin{},
+		handle: func(c *call) (any, error) {
+			c.target = "plugin " + c.text("id")
+			p, err := c.runtime.DeletePlugin(c.ctx, c.actor, c.text("id"))
+			if err == nil {
+				c.target = "plugin " + p.Name + "@" + p.Digest
+			}
+			return p, err
+		},
+	}}
+}
