@@ -1,6 +1,6 @@
 // The exports of a module: export * from here.
 import { Code, MINOR, refuse } from "./abi";
-import { answer, open, reserve } from "./batch";
+import { answer, open, reserve, tidy } from "./batch";
 import { configure, ready, run } from "./plugin";
 
 export function sluice_abi_1(): i32 {
@@ -24,14 +24,4 @@ export function sluice_transform(at: usize, length: u32): i64 {
   const code = answer();
   tidy();
   return code;
-}
-
-let pages: i32 = 0;
-
-// tidy collects garbage when the memory had to grow, between batches, where the runtime
-// "minimal" may: nothing is on the stack that it would have to know of.
-function tidy(): void {
-  if (memory.size() == pages) return;
-  __collect();
-  pages = memory.size();
 }

@@ -131,7 +131,7 @@ export class Record {
   }
 
   // drop takes the record out: it goes no further.
-  drop(): void { this.row.flags |= Flag.Drop; }
+  drop(): void { this.row.flags |= <u8>Flag.Drop; }
 
   // fail gives the record up: the policy says what becomes of it, as it came in. Of a
   // record that was emitted nothing is left.
@@ -140,7 +140,7 @@ export class Record {
       this.drop();
       return;
     }
-    this.row.flags |= Flag.Failed;
+    this.row.flags |= <u8>Flag.Failed;
     failed(this.number, reason);
   }
 
@@ -149,7 +149,7 @@ export class Record {
   emit(): Record {
     const r = this.more || new Record();
     this.more = r;
-    r!.row = emit(this.row);
-    return r!;
+    r.row = emit(this.row);
+    return r;
   }
 }

@@ -1,6 +1,6 @@
 // The first plugin of the page plugins/sdk/assemblyscript: gives a label another name, and scales values.
-import { Config, Key, Record, each, setup } from "../../../plugins/sdk/assemblyscript";
-export * from "../../../plugins/sdk/assemblyscript/exports";
+import { Config, Key, Record, each, setup } from "../../../../plugins/sdk/assemblyscript";
+export * from "../../../../plugins/sdk/assemblyscript/exports";
 
 let from = new Key(""), to = new Key(""), factor: f64 = 0;
 

@@ -1,6 +1,6 @@
 #include "sluice_test.h"
 
-#include "main.c"
+#include "plugin.c"
 
 int main(void) {
 	CHECK(sl_test_init("{\"from\":\"task_name\",\"to\":\"task\",\"factor\":0.001}") == SL_OK);
