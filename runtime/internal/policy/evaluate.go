@@ -68,19 +68,45 @@ func evaluate(files []*ast.File, path cue.Path) (e evaluation, err error) {
 	return e, nil
 }
 
-// piecewise validates the structs that lie depth below v one by one. CUE does not
-// look for fields that are missing as long as something else is wrong, wherever it is.
+// piecewise validates the structs that lie depth below v one by one, and looks for
+// what those above them lack. CUE does not look for fields that are missing as long
+// as something else is wrong, wherever it is.
 func piecewise(v cue.Value, depth int) []errors.Error {
 	if depth == 0 {
 		return errors.Errors(v.Validate(cue.Concrete(true)))
 	}
-	fields, err := v.Fields()
+	fields, err := v.Fields(cue.Optional(true))
 	if err != nil {
 		return nil
 	}
 	var out []errors.Error
 	for fields.Next() {
-		out = append(out, piecewise(fields.Value(), depth-1)...)
+		switch fields.FieldType().ConstraintType() {
+		case cue.OptionalConstraint:
+		case cue.RequiredConstraint:
+			out = append(out, &absent{errors.Newf(v.Pos(), msgAbsent), append(textPath(v.Path()), fields.Selector().Unquoted())})
+		default:
+			out = append(out, piecewise(fields.Value(), depth-1)...)
+		}
+	}
+	return out
+}
+
+// absent is an error about a field that must be given.
+type absent struct {
+	cueError
+	path []string
+}
+
+type cueError = errors.Error // a field of the name Error would hide the method
+
+// Path returns that of the field.
+func (a *absent) Path() []string { return a.path }
+
+func textPath(p cue.Path) []string {
+	var out []string
+	for _, s := range p.Selectors() {
+		out = append(out, s.String())
 	}
 	return out
 }

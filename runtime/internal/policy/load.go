@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -51,10 +52,34 @@ func Load(ctx context.Context, fsys fs.FS, opt Options) (*Bundle, []diag.Diagnos
 		opt.Today = time.Now()
 	}
 	snap, found, err := Take(fsys)
+	if err == nil && len(found) > 0 {
+		var more []diag.Diagnostic
+		more, err = besides(ctx, snap, found, opt)
+		found = append(found, more...)
+	}
 	if err != nil || len(found) > 0 {
 		return nil, diag.Sort(found), err
 	}
 	return compile(ctx, snap, fsys, opt)
+}
+
+// besides returns what is wrong with the teams that read none of the refused files,
+// each for itself: the set is refused, but not for one reason at a time.
+func besides(ctx context.Context, snap Snapshot, refused []diag.Diagnostic, opt Options) ([]diag.Diagnostic, error) {
+	untouched := slices.DeleteFunc(packages(snap), func(p teamPackage) bool {
+		return slices.ContainsFunc(refused, func(d diag.Diagnostic) bool {
+			_, tooMany := snap[d.Pos.File] // the files that follow are not there
+			return tooMany || p.reads(d.Pos.File)
+		})
+	})
+	if len(untouched) == 0 {
+		return nil, nil
+	}
+	teams, found, err := opt.judge(ctx, judgement{Snapshot: snap, Packages: untouched, Tags: opt.Tags})
+	for _, t := range teams {
+		found = append(found, t.Found...)
+	}
+	return found, err
 }
 
 // Compile does what Load does for a snapshot, in this process. The outcome depends

@@ -23,6 +23,13 @@ type teamPackage struct {
 	Files []string `json:"files"` // sorted
 }
 
+// reads reports whether a file of that name, were it part of the set, would belong
+// to the team. A set without teams may be one whose only team lacks a file.
+func (p teamPackage) reads(name string) bool {
+	dir := path.Dir(name)
+	return p.Team == "" || path.Ext(name) == ".cue" && (dir == "." || dir == teamsDir || dir == p.Dir)
+}
+
 // packages divides the files of a set among teams. Each team has a context of its
 // own in which it is evaluated, so that one cannot slow down or break another.
 func packages(snap Snapshot) []teamPackage {
