@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,8 @@ func (p *Plugin) instance(ctx context.Context) (*Instance, *Error) {
 	}, nil
 }
 
+var errBusy = errors.New("the instance is in use: every goroutine needs its own")
+
 func closedFault() *Error {
 	return &Error{Code: abi.Broken, Step: StepTransform, Record: -1, Message: ErrClosed.Error(), Err: ErrClosed}
 }
@@ -58,7 +61,7 @@ func closedFault() *Error {
 // ctx ends the call before its deadline. Two calls at once are refused.
 func (i *Instance) Transform(ctx context.Context, b *Batch) error {
 	if !i.busy.CompareAndSwap(false, true) {
-		return fault(abi.Internal, StepTransform, "the instance is in use: every goroutine needs its own")
+		return &Error{Code: abi.Internal, Step: StepTransform, Record: -1, Message: errBusy.Error(), Err: errBusy}
 	}
 	defer i.busy.Store(false)
 	i.plugin.use.RLock()

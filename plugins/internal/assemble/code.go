@@ -33,6 +33,7 @@ const (
 	I64Or       Code = "\x84"
 	I64Shl      Code = "\x86"
 	I64ExtendU  Code = "\xad"
+	F64Eq       Code = "\x61"
 	F64Mul      Code = "\xa2"
 	MemoryCopy  Code = "\xfc\x0a\x00\x00"
 	MemoryFill  Code = "\xfc\x0b\x00"
