@@ -24,7 +24,7 @@ import (
 
 // specDir returns where they are. They are always there once the runtime is a
 // dependency, so that they are not is an error.
-func specDir(t *testing.T) string {
+func specDir(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	if err != nil {

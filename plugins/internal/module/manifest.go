@@ -156,26 +156,10 @@ func AppendManifest(wasm []byte, m abi.Manifest) ([]byte, error) {
 	if len(text) > MaxManifest {
 		return nil, badManifest("it has %d bytes, the most is %d", len(text), MaxManifest)
 	}
-	out := withoutManifest(wasm)
+	out := without(wasm, func(name string) bool { return name == abi.ManifestSection })
 	body := append(binary.AppendUvarint(nil, uint64(len(abi.ManifestSection))), abi.ManifestSection...)
 	body = append(body, text...)
 	out = append(out, SectionCustom)
 	out = binary.AppendUvarint(out, uint64(len(body)))
 	return append(out, body...), nil
-}
-
-// withoutManifest copies a module that was parsed.
-func withoutManifest(wasm []byte) []byte {
-	out := slices.Clone(wasm[:len(Magic)])
-	r := &reader{b: wasm, at: len(Magic)}
-	for r.more() {
-		start := r.at
-		id := r.byte()
-		body := &reader{b: r.take(r.u32())}
-		if id == SectionCustom && body.name() == abi.ManifestSection {
-			continue
-		}
-		out = append(out, wasm[start:r.at]...)
-	}
-	return out
 }

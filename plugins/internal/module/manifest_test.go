@@ -79,3 +79,19 @@ func TestAppendManifestKeepsTheRest(t *testing.T) {
 		t.Error("what was there before the manifest changed")
 	}
 }
+
+func TestStrip(t *testing.T) {
+	custom := sect(SectionCustom, cat(str("name"), []byte{1, 5, 0xff, 0xff, 0xff, 0xff, 0x0f}))
+	b := plugin(nil)
+	with := cat(b[:len(Magic)], custom, b[len(Magic):], custom)
+	m, err := Parse(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.FunctionNames(); got != nil {
+		t.Errorf("names %v out of a section that has none", got)
+	}
+	if !slices.Equal(Strip(with), b) {
+		t.Error("what is left is not the module without its custom sections")
+	}
+}

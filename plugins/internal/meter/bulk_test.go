@@ -1,0 +1,66 @@
+package meter
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"pgregory.net/rapid"
+
+	as "github.com/sluice-metrics/sluice/plugins/internal/assemble"
+)
+
+// bulkGuest has fill(to, byte, n), copy(to, from, n) and 16 pages.
+func bulkGuest() []byte {
+	m := &as.Module{}
+	m.Memory(16, 16)
+	m.Export("memory", 2, 0)
+	m.Func("fill", "iii", "", "", as.Get(0)+as.Get(1)+as.Get(2)+as.MemoryFill)
+	m.Func("copy", "iii", "", "", as.Get(0)+as.Get(1)+as.Get(2)+as.MemoryCopy)
+	return m.Bytes()
+}
+
+// In chunks or at once, the memory is the same afterwards, and so are the traps.
+func TestChunksAreTheWhole(t *testing.T) {
+	b := newBox(t, wazero.NewRuntimeConfigCompiler())
+	b.ticks = 1 << 40
+	var ms [2]api.Module
+	for i, wasm := range [][]byte{bulkGuest(), metered(t, bulkGuest(), Options{})} {
+		m, err := b.start(wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms[i] = m
+	}
+	const size = 16 << 16
+	address := rapid.OneOf(rapid.Uint32Range(0, size), rapid.Uint32Range(0, 4), rapid.Uint32Range(size-2, size+2), rapid.Uint32())
+	length := rapid.OneOf(rapid.Uint32Range(0, size), rapid.Uint32Range(chunk-1, chunk+1), rapid.SampledFrom([]uint32{0, 2 * chunk, 3*chunk + 1, size}), rapid.Uint32())
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Byte().Draw(t, "seed")
+		for _, m := range ms {
+			all, _ := m.Memory().Read(0, size)
+			for i := range all {
+				all[i] = byte(i>>8) ^ byte(i)*7 + seed
+			}
+		}
+		f := rapid.SampledFrom([]string{"fill", "copy"}).Draw(t, "operation")
+		args := []uint64{uint64(address.Draw(t, "to")), uint64(address.Draw(t, "from")), uint64(length.Draw(t, "n"))}
+		var errs [2]error
+		var after [2][]byte
+		for i, m := range ms {
+			_, errs[i] = m.ExportedFunction(f).Call(context.Background(), args...)
+			after[i], _ = m.Memory().Read(0, size)
+			if g, ok := m.ExportedGlobal(DepthGlobal).(api.MutableGlobal); ok {
+				g.Set(0)
+			}
+		}
+		if reason(errs[0]) != reason(errs[1]) {
+			t.Fatalf("%s %v: plain %v, metered %v", f, args, errs[0], errs[1])
+		}
+		if !bytes.Equal(after[0], after[1]) {
+			t.Fatalf("%s %v: the memory differs", f, args)
+		}
+	})
+}
