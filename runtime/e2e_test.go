@@ -25,12 +25,12 @@ import (
 const patience = 30 * time.Second
 
 // eventually waits until done says nothing more is missing.
-func eventually(t *testing.T, missing func() string) {
+func eventually(t testing.TB, missing func() string) {
 	t.Helper()
 	eventuallyWithin(t, patience, missing)
 }
 
-func eventuallyWithin(t *testing.T, limit time.Duration, missing func() string) {
+func eventuallyWithin(t testing.TB, limit time.Duration, missing func() string) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -59,7 +59,7 @@ const simpleSet = `
 	sink: store: {type: "store", default: true}`
 
 // writeSet puts a set into a directory of its own.
-func writeSet(t *testing.T, set string) string {
+func writeSet(t testing.TB, set string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "policy.cue"), []byte(set), 0o600); err != nil {
@@ -69,7 +69,7 @@ func writeSet(t *testing.T, set string) string {
 }
 
 // testConfig is the configuration of an instance with this set and a broker of its own.
-func testConfig(t *testing.T, body string) Config {
+func testConfig(t testing.TB, body string) Config {
 	t.Helper()
 	cfg, found, err := LoadConfig(context.Background(), "")
 	if err != nil {
@@ -105,13 +105,13 @@ type instance struct {
 
 // startInstance returns when the instance is ready. At the end of the test it
 // must stop without an error and with books that balance.
-func startInstance(t *testing.T, cfg Config) instance {
+func startInstance(t testing.TB, cfg Config) instance {
 	t.Helper()
 	return startAdjusted(t, cfg, func(*Runtime) {})
 }
 
 // startAdjusted starts an instance after a test has had its hand in it.
-func startAdjusted(t *testing.T, cfg Config, adjust func(*Runtime)) instance {
+func startAdjusted(t testing.TB, cfg Config, adjust func(*Runtime)) instance {
 	t.Helper()
 	out := &logged{}
 	r, report, err := New(context.Background(), cfg, Options{Log: slog.New(slog.NewTextHandler(out, nil))})
@@ -151,7 +151,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-func balanced(t *testing.T, r *Runtime) {
+func balanced(t testing.TB, r *Runtime) {
 	t.Helper()
 	s := r.Status()
 	for _, hops := range []map[string]Hop{s.Streams, s.Sinks} {
@@ -177,7 +177,7 @@ func (r instance) publish(t *testing.T, topic string, values ...string) {
 	}
 }
 
-func publisher(t *testing.T, brokers []string) *kafka.Publisher {
+func publisher(t testing.TB, brokers []string) *kafka.Publisher {
 	t.Helper()
 	p, err := kafka.NewPublisher(kafka.Config{Brokers: brokers}, kafka.ProducerOptions{RecordBytes: 16 << 20})
 	if err != nil {
