@@ -19,7 +19,7 @@ import (
 func drawTeam(t *rapid.T, suffix string) *policy.Team {
 	team := &policy.Team{
 		Control: map[string]policy.Control{}, Rewrite: map[string]policy.Rewrite{},
-		Aggregate: map[string]policy.Aggregate{}, Budget: map[string]policy.Budget{},
+		Aggregate: map[string]policy.Aggregate{}, Budget: map[string]policy.Budget{}, Transform: map[string]policy.Transform{},
 	}
 	metrics := []string{"*_a", "*_b", "*_c", "*_d"}
 	ordered := func(order int) policy.Ordered {
@@ -50,6 +50,15 @@ func drawTeam(t *rapid.T, suffix string) *policy.Team {
 	}
 	if has("labels") {
 		team.Rewrite["labels"+suffix] = policy.Rewrite{Ordered: ordered(1), Action: "drop-labels", Labels: []string{"tm_id"}}
+	}
+	transform := func(name, plugin string, o policy.Ordered) {
+		team.Transform[name] = policy.Transform{Ordered: o, Plugin: plugin, Scope: "sample", OnError: rapid.SampledFrom([]string{"drop", "pass", "quarantine"}).Draw(t, "onError")}
+	}
+	if has("transform") {
+		transform("mask", "mask", same(2, "*_b"))
+	}
+	if has("transform of its own") {
+		transform("acts"+suffix, "acting", ordered(3))
 	}
 	aggregate := func(o policy.Ordered) policy.Aggregate {
 		return policy.Aggregate{Ordered: o, Keep: []string{"torrent_task_id"}, Gauge: "sum", Window: "10s", Late: "5s", Members: "drop"}
@@ -114,7 +123,8 @@ func (b *bench) written(into map[string][]string) {
 // goes on where it was, which an engine that has two sets in turn cannot know.
 func TestATaskIsGovernedByOneOfTwoSets(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		b := newBench(t, setup{team: &policy.Team{}, pack: true})
+		plugins := doing{"mask": mask, "acting": acting}
+		b, _ := newTransit(t, setup{team: &policy.Team{}, pack: true}, plugins)
 		one, two := b.generation("A", drawTeam(rt, "-a")), b.generation("B", drawTeam(rt, "-b"))
 		stages := []stage{{one, two, 0}, {one, two, 0.3}, {one, two, 0.7}}
 		if rapid.Bool().Draw(rt, "promote") {
@@ -126,7 +136,7 @@ func TestATaskIsGovernedByOneOfTwoSets(t *testing.T) {
 		alone, governs := map[string]*bench{}, map[string]string{}
 		metrics, later := map[string][]string{}, map[string][]string{}
 		for _, task := range tasks {
-			alone[task] = newBench(t, setup{team: &policy.Team{}, pack: true})
+			alone[task], _ = newTransit(t, setup{team: &policy.Team{}, pack: true}, plugins)
 			alone[task].engine.Apply(one)
 			governs[task] = "A"
 			later[task] = rapid.Permutation([]string{"a", "b", "c", "d"}).Draw(rt, "metrics")
