@@ -82,6 +82,7 @@ var may = map[string]string{
 	"plugins/internal/meter":    "plugins/internal/module",
 	"plugins/internal/module":   "plugins/abi",
 	"plugins/project":           "plugins plugins/abi plugins/sdk plugins/internal/module",
+	"plugins/verify":            "plugins plugins/abi plugins/internal/assemble",
 
 	// The collector.
 	"runtime/internal/flinkrest": "",

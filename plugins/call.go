@@ -36,7 +36,6 @@ type call struct {
 // note is what a guest said about a record, or about the batch (-1).
 type note struct {
 	record  int
-	code    abi.Code
 	message string
 }
 
@@ -145,14 +144,17 @@ func (g *guest) refused(step string, code abi.Code) *Error {
 	return fault(code, step, "the plugin gives no reason")
 }
 
-// text reads a string of the guest for people: cut, and UTF-8 whatever it is.
-func (c *call) text(m api.Module, at, n uint32) string {
+// view finds a text of the guest for people, cut.
+func (c *call) view(m api.Module, at, n uint32) []byte {
 	b, ok := m.Memory().Read(at, min(n, uint32(c.guest.plugin.limits.Line)))
 	if !ok {
 		panic(&stopped{code: abi.BadOutput, message: "it passed a text outside of its memory"})
 	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return b
 }
+
+// legible makes UTF-8 of whatever a guest wrote.
+func legible(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
 
 // utf16 reads a string as AssemblyScript lays it out: its length in bytes ahead.
 func (c *call) utf16(m api.Module, at uint32) string {
@@ -178,7 +180,7 @@ func (c *call) write(b []byte, fault bool) {
 			}
 			continue
 		}
-		line := strings.ToValidUTF8(string(c.line), "\uFFFD")
+		line := legible(c.line)
 		c.line = c.line[:0]
 		if fault && c.said == "" {
 			c.said = line

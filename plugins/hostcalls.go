@@ -44,18 +44,18 @@ func hostFuncs() map[string]hostFunc {
 }
 
 func hostLog(c *call, m api.Module, s []uint64) {
+	text := c.view(m, uint32(s[1]), uint32(s[2]))
 	if c.guest.plugin.muted() {
 		return
 	}
 	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
-	c.guest.plugin.say(levels[min(uint32(s[0]), uint32(len(levels)-1))], c.text(m, uint32(s[1]), uint32(s[2])))
+	c.guest.plugin.say(levels[min(uint32(s[0]), uint32(len(levels)-1))], legible(text))
 }
 
 func hostFail(c *call, m api.Module, s []uint64) {
-	if len(c.notes) == maxNotes {
-		return
+	if text := c.view(m, uint32(s[2]), uint32(s[3])); len(c.notes) < maxNotes {
+		c.notes = append(c.notes, note{int(int32(s[1])), legible(text)})
 	}
-	c.notes = append(c.notes, note{int(int32(s[1])), abi.Code(uint32(s[0])), c.text(m, uint32(s[2]), uint32(s[3]))})
 }
 
 func hostCount(c *call, _ api.Module, s []uint64) {
