@@ -87,6 +87,9 @@ func (p *Project) compile(ctx context.Context, out string) ([]byte, error) {
 			program = found
 		}
 	}
+	if err := t.hasLibrary(ctx); err != nil {
+		return nil, err
+	}
 	fill := strings.NewReplacer("OUT", out, "NAME", p.Manifest.Name, "CRATE", strings.ReplaceAll(p.Manifest.Name, "-", "_"))
 	args := slices.Clone(t.args)
 	for i := range args {
@@ -105,6 +108,22 @@ func (p *Project) compile(ctx context.Context, out string) ([]byte, error) {
 		out = filepath.Join(p.Dir, filepath.FromSlash(fill.Replace(t.out)))
 	}
 	return readFile(out, module.MaxSize)
+}
+
+// hasLibrary returns a *ToolError when the compiler is there and cannot build modules.
+func (t *toolchain) hasLibrary(ctx context.Context) error {
+	if t.library == nil {
+		return nil
+	}
+	dir, err := exec.CommandContext(ctx, t.library[0], t.library[1:]...).Output()
+	if err == nil {
+		_, err = os.Stat(strings.TrimSpace(string(dir)))
+	}
+	if err != nil {
+		need := t.needs[len(t.needs)-1]
+		return &ToolError{need.name + " for wasm32-unknown-unknown", need.hint}
+	}
+	return nil
 }
 
 // find looks a program up: among those that the project installed for itself, and

@@ -15,7 +15,10 @@ type Language string
 
 // The languages.
 const (
-	Go Language = "go"
+	Go             Language = "go"
+	Rust           Language = "rust"
+	AssemblyScript Language = "assemblyscript"
+	C              Language = "c"
 )
 
 // Languages lists them.
@@ -32,6 +35,7 @@ type toolchain struct {
 	language Language
 	mark     string   // the file by which a project in it is known
 	needs    []tool   // programs that it takes
+	library  []string // a command that prints the directory which the last of needs must have filled; nil: none
 	env      []string // beside that of this process
 	args     []string // of the first program; OUT and NAME stand for the file to write and the plugin
 	out      string   // where the file is, when the program decides that; NAME as above
@@ -43,10 +47,33 @@ type tool struct{ name, hint string }
 // toolchains lists how each language is built.
 func toolchains() []toolchain {
 	return []toolchain{{
-		language: Go, mark: "go.mod",
+		language: Go, mark: "main.go",
 		needs: []tool{{"go", "install Go 1.24 or newer: https://go.dev/dl"}},
 		env:   []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off"},
 		args:  []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath", "-o", "OUT", "."},
+	}, {
+		language: Rust, mark: "Cargo.toml",
+		needs: []tool{
+			{"cargo", "install Rust: https://rustup.rs"},
+			{"rustc", "install Rust with https://rustup.rs, then: rustup target add wasm32-unknown-unknown"},
+		},
+		library: []string{"rustc", "--print", "target-libdir", "--target", "wasm32-unknown-unknown"},
+		args:    []string{"build", "--release", "--offline", "--target", "wasm32-unknown-unknown", "--target-dir", Copy + "/target"},
+		out:     Copy + "/target/wasm32-unknown-unknown/release/CRATE.wasm",
+	}, {
+		language: AssemblyScript, mark: "package.json",
+		needs: []tool{{"asc", "install Node.js 20 or newer, then in the project: npm install"}},
+		args:  []string{"assembly/index.ts", "--outFile", "OUT", "--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--noAssert"},
+	}, {
+		language: C, mark: "plugin.c",
+		needs: []tool{
+			{"clang", "install clang and lld; Debian and Ubuntu: apt-get install clang lld"},
+			{"wasm-ld", "install lld; Debian and Ubuntu: apt-get install lld"},
+		},
+		args: []string{
+			"--target=wasm32", "-std=c11", "-O2", "-Wall", "-Wextra", "-nostdlib", "-ffreestanding", "-mbulk-memory", "-I" + Copy,
+			"-Wl,--no-entry", "-Wl,--strip-all", "-o", "OUT", "plugin.c",
+		},
 	}}
 }
 

@@ -64,7 +64,7 @@ func New(dir, name string, l Language) ([]string, error) {
 }
 
 // source is where the transform of a new project is.
-var source = map[Language]string{Go: "main.go"}
+var source = map[Language]string{Go: "main.go", Rust: "src/lib.rs", AssemblyScript: "assembly/index.ts", C: "plugin.c"}
 
 func filled(folder string, values map[string]string) (out []file, err error) {
 	root := path.Join("template", folder)

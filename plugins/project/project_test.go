@@ -88,7 +88,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no JSON":            {map[string]string{"plugin.json": "{"}, "unexpected"},
 		"an unknown field":   {map[string]string{"plugin.json": `{"nmae":"x"}`}, "nmae"},
 		"two values":         {map[string]string{"plugin.json": `{} {}`}, "follows"},
-		"no language":        {map[string]string{"plugin.json": `{}`}, "go.mod (go)"},
+		"no language":        {map[string]string{"plugin.json": `{}`}, "main.go (go)"},
 		"too large":          {map[string]string{"plugin.json": strings.Repeat(" ", maxManifest+1)}, "the most is"},
 	} {
 		dir := t.TempDir()
@@ -134,7 +134,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, ManifestFile), manifest)
-	write(t, filepath.Join(dir, "go.mod"), "module x\n")
+	write(t, filepath.Join(dir, "main.go"), "package main\n")
 	p, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -6,5 +6,5 @@ import "embed"
 
 // Source holds the folders.
 //
-//go:embed go/*.go
+//go:embed go/*.go c/*.h assemblyscript/*.ts assemblyscript/asconfig.json assemblyscript/testing.mjs rust/Cargo.toml rust/src
 var Source embed.FS
