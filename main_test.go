@@ -49,6 +49,7 @@ var may = map[string]string{
 	"runtime/internal/policy":      "plugins/abi internal/confine internal/spell runtime/diag schema",
 	"runtime/internal/catalogue":   "runtime/metric internal/policy",
 	"runtime/internal/program":     "runtime/metric runtime/diag internal/policy internal/catalogue internal/ledger internal/ladder",
+	"runtime/internal/transform":   "plugins plugins/abi runtime/metric internal/policy internal/program internal/engine",
 	"runtime/internal/automaton":   "",
 	"runtime/internal/spell":       "",
 	"runtime/internal/analysis":    "runtime/metric runtime/diag internal/policy internal/program internal/catalogue internal/automaton internal/ledger internal/spell",
