@@ -26,7 +26,7 @@ const module = "github.com/sluice-metrics/sluice"
 var may = map[string]string{
 	".": "api/cli",
 
-	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag plugins plugins/project",
+	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag plugins plugins/abi plugins/project plugins/verify",
 	"api/client": "runtime runtime/diag",
 	"api/rest":   "api/auth runtime runtime/metric runtime/diag",
 	"api/auth":   "runtime",

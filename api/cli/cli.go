@@ -123,7 +123,7 @@ Sluice: a flag, a file, an address, a broker.`,
 		return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 	})
 	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newTest(t), newExplain(t), newFmt(t), newPlan(t), newRecord(t), newReplay(t), newCollect(t), newDegrade(t), newRollout(t), newToken(t), newSchema(t), newInit(t), newImport(t), newVersion(t))
-	root.AddCommand(newStatus(t))
+	root.AddCommand(newStatus(t), newPlugin(t))
 	root.AddCommand(newTap(t), newTop(t), newStream(t), newDrain(t), newLedger(t), newDeadLetters(t), newDoctor(t))
 	root.AddCommand(newFleet(t), newTask(t), newOverride(t), newAudit(t))
 	root.AddCommand(newApply(t), newRollback(t), newReloadCommand(t), newHistory(t))

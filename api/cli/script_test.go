@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,8 +39,14 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freeAddress gives each script an address where nothing listens.
+// freeAddress gives each script an address where nothing listens, and the name of a
+// plugin.
 func freeAddress(env *testscript.Env) error {
+	module, err := filepath.Abs("../../plugins/project/testdata/rename.wasm")
+	if err != nil {
+		return err
+	}
+	env.Setenv("MODULE", module)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

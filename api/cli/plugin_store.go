@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/runtime"
+)
+
+func newPluginPush(t terminal) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "push [FILE | DIR]",
+		Short: "Give a plugin to a fleet",
+		Long: `Store a plugin for every instance of the fleet. FILE is a module; the project
+in DIR (default: the working directory) is built first. The instance that is
+asked judges it, and compiles and tries it in a process with bounds of time and
+memory.
+
+What is printed is how policies name it: the name, and the digest of its bytes.
+Nothing runs it until they do, and a later version never takes its place by
+itself. It takes the role admin.`,
+		Example: `  sluice plugin push mask.wasm --reason "users are masked"
+  sluice plugin push --url https://sluice.example:7070 --token env://TOKEN`,
+		Args: atMostOneArg,
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	q := questionFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := q.check(); err != nil {
+			return err
+		}
+		wasm, _, err := moduleOf(c.Context(), args)
+		if err != nil {
+			return err
+		}
+		at, err := q.open()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		p, err := at.PushPlugin(c.Context(), wasm, reason)
+		if err != nil {
+			return err
+		}
+		if q.format == "json" {
+			return printJSON(t.out, p)
+		}
+		_, err = fmt.Fprintf(t.out, "%s@%s\n", p.Name, p.Digest)
+		return err
+	}
+	return c
+}
+
+func newPluginList(t terminal) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the plugins that policies can name",
+		Long: `List the plugins that an instance has: those that were pushed to the fleet, and
+those that lie in its data directory alone. USED BY are the transforms of the
+policies in force.`,
+		Example: `  sluice plugin list
+  sluice plugin list --format json`,
+		Args: noArgs,
+	}
+	q := questionFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		at, err := q.open()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		list, err := at.Plugins(c.Context())
+		if err != nil {
+			return err
+		}
+		if q.format == "json" {
+			return printJSON(t.out, list)
+		}
+		return printPlugins(t.out, list, time.Now())
+	}
+	return c
+}
+
+// shortDigest is as much of a digest as tells plugins apart: sha256: and 12 digits.
+const shortDigest = len("sha256:") + 12
+
+func printPlugins(out io.Writer, list []runtime.StoredPlugin, now time.Time) error {
+	return table(out, "NAME\tVERSION\tDIGEST\tSCOPE\tSIZE\tPUSHED\tUSED BY", "no plugin: 'sluice plugin push' gives one to the fleet", list, func(w io.Writer, p *runtime.StoredPlugin) {
+		when := "here alone"
+		if p.Fleet {
+			when = sinceText(now.Sub(p.At)) + " ago by " + cmp.Or(p.By, "an instance")
+		}
+		used := listed(p.UsedBy, "-")
+		if p.Damaged != "" {
+			used = "DAMAGED: " + p.Damaged
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(cmp.Or(p.Name, "-")), printable(cmp.Or(p.Version, "-")), p.Digest[:min(len(p.Digest), shortDigest)],
+			cmp.Or(p.Scope, "-"), bytesText(uint64(p.Size)), printable(when), printable(used))
+	})
+}
+
+func newPluginDelete(t terminal) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "delete DIGEST",
+		Short: "Delete a plugin in the whole fleet",
+		Long: `Delete a plugin, by its digest or the first digits of it, as list shows them.
+One that the policies in force name stays: apply policies without it first. It
+takes the role admin.`,
+		Example: `  sluice plugin delete sha256:4f0c1b9d2a77`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return environment(fmt.Errorf("%s takes one digest, but got %d", c.CommandPath(), len(args)))
+		},
+	}
+	q := questionFlags(c.Flags())
+	c.RunE = func(c *cobra.Command, args []string) error {
+		at, err := q.open()
+		if err != nil {
+			return err
+		}
+		defer at.Close()
+		p, err := at.DeletePlugin(c.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if q.format == "json" {
+			return printJSON(t.out, p)
+		}
+		_, err = fmt.Fprintf(t.out, "%s@%s is deleted\n", p.Name, p.Digest)
+		return err
+	}
+	return c
+}
