@@ -56,31 +56,75 @@ func (x *exchange) relabel(r *abi.Record, k int) *Error {
 	if int(r.Labels) > x.limits.Labels {
 		return faultAt(abi.Expansion, row, "%d labels; a record has at most %d", r.Labels, x.limits.Labels)
 	}
-	old, from, ids := x.labels(k), len(v.outPairs), x.ids
-	same := len(old) == int(r.Labels)
-	for i, p := range v.pairs[r.First : r.First+uint32(r.Labels)] {
-		if uint64(p.Key) >= uint64(len(ids)) || uint64(p.Value) >= uint64(len(ids)) {
-			return faultAt(abi.BadOutput, row, "a label is the strings %d and %d of %d", p.Key, p.Value, len(ids))
-		}
-		p.Key, p.Value = ids[p.Key], ids[p.Value]
-		v.outPairs = append(v.outPairs, p)
-		if same && p != old[i] {
-			same = false
-		}
-	}
-	if same {
-		if x.narrowed {
-			v.outPairs = append(v.outPairs[:from], x.batch.Labels(&x.batch.Records[row])...)
-		}
+	old, from := x.labels(k), len(v.outPairs)
+	v.outPairs = append(v.outPairs, v.pairs[r.First:r.First+uint32(r.Labels)]...)
+	now := v.outPairs[from:]
+	same, err := x.renumber(old, now, row)
+	switch {
+	case err != nil:
+		return err
+	case same && x.narrowed:
+		v.outPairs = append(v.outPairs[:from], x.batch.Labels(&x.batch.Records[row])...)
+		return nil
+	case same || !x.narrowed && x.patched(old, now):
 		return nil
 	}
-	if err := x.differ(old, v.outPairs[from:], row); err != nil {
+	if err := x.differ(old, now, row); err != nil {
 		return err
 	}
 	if x.narrowed {
 		x.restore(row)
 	}
 	return x.fits(from, row)
+}
+
+// renumber turns the guest's numbers into the batch's, and tells whether the labels
+// are those that were sent.
+func (x *exchange) renumber(old, now []abi.Pair, row int) (same bool, err *Error) {
+	ids, alike := x.ids, !x.narrowed // both number a string alike that was sent
+	same = len(old) == len(now)
+	for i := range now {
+		p := &now[i]
+		if alike && i < len(old) && *p == old[i] {
+			continue
+		}
+		if uint64(p.Key) >= uint64(len(ids)) || uint64(p.Value) >= uint64(len(ids)) {
+			return false, faultAt(abi.BadOutput, row, "a label is the strings %d and %d of %d", p.Key, p.Value, len(ids))
+		}
+		p.Key, p.Value = ids[p.Key], ids[p.Value]
+		same = same && *p == old[i]
+	}
+	return same, nil
+}
+
+// patched tells whether labels differ only in place and as they may: the usual case,
+// decided without a look at the labels that are as they were. What it does not
+// accept may still be good.
+func (x *exchange) patched(old, now []abi.Pair) bool {
+	if len(old) != len(now) {
+		return false
+	}
+	strings := x.batch.Strings
+	for i, p := range now {
+		if p == old[i] {
+			continue
+		}
+		if !x.label(p.Key, strings[p.Key]) {
+			return false
+		}
+		if p.Key == old[i].Key {
+			continue
+		}
+		if !x.label(old[i].Key, strings[old[i].Key]) || !x.grammar(p.Key, strings[p.Key]) {
+			return false
+		}
+		for j := range now {
+			if j != i && now[j].Key == p.Key {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // differ compares the labels of a record with those it had, and leaves stamps of
