@@ -79,6 +79,9 @@ const (
 	idleBelow = 50_000 // fuel in a millisecond
 )
 
+// hostFuel is what a call of the host costs.
+const hostFuel = 256
+
 // check stops the guest when its time is over or nobody waits any more.
 func (c *call) check() {
 	if late := time.Since(c.deadline); late > 0 && (c.guest.fuel == nil || late > (patience-1)*c.within ||
@@ -93,6 +96,7 @@ func (c *call) check() {
 // enter is what every host function begins with: calls of the host are no way
 // around the deadline.
 func (c *call) enter() {
+	c.granted += hostFuel
 	if c.entered++; c.entered%64 == 0 {
 		c.check()
 	}

@@ -157,6 +157,7 @@ func wasiWrite(c *call, m api.Module, s []uint64) {
 			return
 		}
 		c.enter()
+		c.granted += int64(min(len(b), maxPrinted) / 16)
 		c.write(b[:min(len(b), maxPrinted)], fd == wasiStderr)
 		written += uint32(len(b))
 	}
