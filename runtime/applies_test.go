@@ -159,7 +159,7 @@ func (x *switching) apply(t testing.TB, times int, pause time.Duration) (took []
 	for i := range times {
 		began := time.Now()
 		x.r.reloading.Lock()
-		late := x.r.putInForce(t.Context(), &x.sets[i%2])
+		late := x.r.putInForce(t.Context(), &x.sets[i%2], nil)
 		x.r.reloading.Unlock()
 		took = append(took, time.Since(began))
 		if i == times/10 || i == times-1 {

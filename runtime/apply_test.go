@@ -256,7 +256,7 @@ func TestEveryRecordHasOneRevision(t *testing.T) {
 		set := loadedSetOf(t, policySet(simpleSet+fmt.Sprintf(`
 	control: "no-%d": schema.#Drop & {description: "for the test", reason: "for the test", tier: "tenant", match: metrics: ["x%[1]d"]}`, i)))
 		r.reloading.Lock()
-		late := r.putInForce(context.Background(), &set)
+		late := r.putInForce(context.Background(), &set, nil)
 		r.reloading.Unlock()
 		if len(late) > 0 {
 			t.Fatalf("change %d: late %v", i, late)

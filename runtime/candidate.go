@@ -71,6 +71,9 @@ func (r *Runtime) loadCandidate(ctx context.Context, actor Actor, c *Candidate) 
 	if set.bundle.Digest == rev.digest {
 		return set, fmt.Errorf("%w: this set is in force: %s", ErrRejected, rev.digest)
 	}
+	if err := r.opened().sameTopology(&set); err != nil {
+		return set, err
+	}
 	return set, r.takes(actor, rev, &set)
 }
 

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -21,11 +22,18 @@ type hop struct {
 	engine  *engine.Engine
 	source  *kafka.Source
 	book    *ledger.Book
+	adapter *adapter // of a sink that takes samples
+
+	// Of a sink: see sinkRuns.
+	after  <-chan struct{} // closed when the one before it in its group has ended; nil: there was none
+	cancel context.CancelFunc
+	done   chan struct{} // closed when it has ended; nil: it never ran
 }
 
-// newHop opens nothing yet. The options' book and clock are set here.
+// newHop opens nothing yet. The options' clock is set here, and the book where there
+// is none.
 func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, governs bool) (*hop, error) {
-	h := &hop{name: name, governs: governs, book: &ledger.Book{}}
+	h := &hop{name: name, governs: governs, book: cmp.Or(opts.Book, &ledger.Book{})}
 	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.opened().known
 	opts.CacheBytes = r.cacheBytesPerHop()
 	opts.Step = r.degradation.inForce

@@ -97,8 +97,10 @@ func (r *Runtime) instrumentGauges() {
 	m.ScrapeSeries.Collect(func(emit func(float64, ...string)) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
-		for _, e := range r.scrapes {
-			emit(float64(e.Series()))
+		for _, a := range r.adapters {
+			if a.page != nil {
+				emit(float64(a.page.Series()))
+			}
 		}
 	})
 }
@@ -156,8 +158,10 @@ func (r *Runtime) instrumentSinks() {
 func (r *Runtime) eachWriter(f func(name string, s remotewrite.Stats)) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for name, w := range r.writers {
-		f(name, w.Stats())
+	for name, a := range r.adapters {
+		if a.writer != nil {
+			f(name, a.writer.Stats())
+		}
 	}
 }
 

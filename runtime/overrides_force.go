@@ -37,7 +37,7 @@ func (r *Runtime) takeOverrides(active []control.Override) {
 	if c := r.rollouts.canary.Load(); c != nil {
 		r.rollouts.canary.Store(c.with(r.under(c.rev.again())))
 	}
-	r.swap(next)
+	r.swap(next, nil)
 }
 
 func sameOverride(a, b control.Override) bool { return a.ID == b.ID && a.Set.Equal(b.Set) }

@@ -194,10 +194,20 @@ func (r *Runtime) rollBack(ctx context.Context, bad *revision, why string) {
 			"revision", bad.digest, "why", why)
 		return
 	}
+	sinks, err := r.openSinks(ctx, good)
+	if err != nil {
+		r.log.Error("the policies in force have left a bound of their probation, and the sinks of the good ones cannot be opened: tried again",
+			"revision", bad.digest, "why", why, "error", err)
+		s.askAgain(bad)
+		return
+	}
 	r.log.Error("policies are rolled back", "revision", bad.digest, "to", good.bundle.Digest, "why", why)
 	back := *good
 	back.origin = Origin{Kind: OriginRollback, Place: good.origin.Place, Commit: good.origin.Commit, Ref: good.origin.Ref, Reason: why, At: time.Now()}
-	r.putInForce(ctx, &back)
+	if sinks != nil {
+		sinks.set = &back
+	}
+	r.putInForce(ctx, &back, sinks)
 	if r.cfg.Policies == sourceTopic {
 		if err := r.pushBack(ctx, bad, &back); err != nil {
 			r.log.Error("the fleet is not told of the rollback", "error", err)

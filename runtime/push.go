@@ -151,32 +151,43 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 	if err != nil {
 		return ApplyResult{}, fmt.Errorf("bundle: %w", err)
 	}
+	sinks, err := r.openSinks(ctx, set)
+	if err != nil {
+		return ApplyResult{}, err
+	}
 	o := set.origin
 	rev, err := revisions.Push(ctx, control.Revision{
 		Digest: set.bundle.Digest, Base: current.Digest, By: o.By, From: o.From, Reason: o.Reason, Plan: o.Plan,
 		Origin: control.Origin{Kind: o.Kind, Commit: o.Commit, Ref: o.Ref},
 	}, text)
+	if err != nil {
+		r.discard(sinks)
+	}
 	if errors.Is(err, control.ErrConflict) {
 		return ApplyResult{}, fmt.Errorf("%w: %w", ErrConflict, err)
 	} else if err != nil {
 		return ApplyResult{}, fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
 	}
 	out.Number, out.Changed = rev.N, true
-	out.Waiting = r.takePushed(ctx, set, rev.N)
+	out.Waiting = r.takePushed(ctx, set, rev.N, sinks)
 	return out, nil
 }
 
-// fits says why this instance cannot run a set. Streams and sinks are bound only
-// once they are open.
+// fits says why this instance cannot run a set. Streams are bound only once they
+// are open.
 func (r *Runtime) fits(set *loadedSet) error {
-	if r.cfg.Policies != sourceTopic || r.chosen.Load() {
-		return r.opened().sameTopology(set)
+	if !r.waitsForPolicies() {
+		_, err := r.changesSinks(set)
+		return err
 	}
 	if err := set.checkTopology(r.cfg); err != nil {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
 	return nil
 }
+
+// waitsForPolicies reports whether streams and sinks wait for the first push.
+func (r *Runtime) waitsForPolicies() bool { return r.cfg.Policies == sourceTopic && !r.chosen.Load() }
 
 // behind reports whether this instance has yet to take up the newest pushed revision:
 // who asks it for a change does not know of that one.
@@ -189,8 +200,9 @@ func (r *Runtime) behind(newest control.Revision) bool {
 	return newest.N > r.policies.taken
 }
 
-// takePushed puts a revision of the control topic in force.
-func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int) (late []string) {
+// takePushed puts a revision of the control topic in force, with the sinks that were
+// opened for it.
+func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int, sinks *sinkChange) (late []string) {
 	s := r.policies
 	s.accept()
 	s.mu.Lock()
@@ -199,7 +211,7 @@ func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int) (late [
 	if r.rev.Load().same(set) {
 		return nil
 	}
-	return r.putInForce(ctx, set)
+	return r.putInForce(ctx, set, sinks)
 }
 
 // pushedSet compiles a revision of the control topic; CUE is not evaluated.

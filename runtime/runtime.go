@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,6 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
-	"github.com/sluice-metrics/sluice/runtime/internal/remotewrite"
-	"github.com/sluice-metrics/sluice/runtime/internal/scrape"
 	"github.com/sluice-metrics/sluice/runtime/internal/self"
 	"github.com/sluice-metrics/sluice/runtime/internal/store"
 )
@@ -77,14 +76,15 @@ type Runtime struct {
 	producer   *kafka.Sink                   // set by Run
 	control    atomic.Pointer[kafka.Control] // set by Run
 
-	mu      sync.RWMutex // guards what Run opens and others look at
-	brokers []string
-	streams []*hop
-	sinks   []*hop
-	store   *store.Store
-	scrapes map[string]*scrape.Endpoint
-	writers map[string]*remotewrite.Sink
-	ended   bool
+	runs sinkRuns // of hops of sinks, which come and go
+
+	mu       sync.RWMutex // guards what Run opens and others look at
+	brokers  []string
+	streams  []*hop
+	sinks    []*hop
+	store    *store.Store
+	adapters map[string]*adapter // by sink
+	ended    bool
 }
 
 // New loads the policy set and returns an instance that is ready to run. It
@@ -100,7 +100,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		cfg: cfg, opts: opts, log: opts.Log, started: time.Now(),
 		loading: Loading{Child: opts.Child, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
-		scrapes: map[string]*scrape.Endpoint{}, writers: map[string]*remotewrite.Sink{},
+		adapters: map[string]*adapter{},
 	}
 	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
 	report, err := r.firstSet(ctx)
@@ -272,24 +272,24 @@ func (r *Runtime) addHop(to *[]*hop, h *hop) {
 	defer r.mu.Unlock()
 	h.apply(r.rev.Load(), r.rollouts.canary.Load()) // it may be another one than when the hop was made
 	*to = append(*to, h)
+	if h.adapter != nil {
+		r.adapters[h.name] = h.adapter
+	}
 }
 
 // wanted returns the parts that run the hops, the sinks before the streams that
 // feed them. The hops themselves exist only once wire is ready.
 func (r *Runtime) wanted() []lifecycle.Part {
-	group := func(name string, hops func() []*hop) lifecycle.Part {
-		return lifecycle.Part{Name: name, Run: func(ctx context.Context, ready func()) error {
+	return []lifecycle.Part{
+		{Name: "sinks", Run: r.runSinks},
+		{Name: "streams", Run: func(ctx context.Context, ready func()) error {
 			var parts []lifecycle.Part
-			for _, h := range hops() {
+			for _, h := range r.hops(&r.streams) {
 				parts = append(parts, h.part())
 			}
 			ready()
 			return lifecycle.Run(ctx, stopTimeout, append(parts, idle)...)
-		}}
-	}
-	return []lifecycle.Part{
-		group("sinks", func() []*hop { return r.hops(&r.sinks) }),
-		group("streams", func() []*hop { return r.hops(&r.streams) }),
+		}},
 	}
 }
 
@@ -354,23 +354,27 @@ func (r *Runtime) ScrapePaths() []string {
 	var paths []string
 	for _, s := range r.opened().sinks() {
 		if s.Type == "scrape" {
-			paths = append(paths, s.Path)
+			paths = append(paths, cmp.Or(s.Path, defaultScrapePath))
 		}
 	}
 	return slices.Sorted(slices.Values(paths))
 }
 
-// Scrape serves the business metrics of the sink with this path.
+// Scrape serves the business metrics of the sink with this path; nil: there is none.
+// Sinks come and go with the policies.
 func (r *Runtime) Scrape(path string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.mu.RLock()
-		e := r.scrapes[path]
-		r.mu.RUnlock()
-		if e == nil {
-			http.Error(w, "the sink is not open yet", http.StatusServiceUnavailable)
-			return
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, a := range r.adapters {
+		if a.page != nil && a.path == path {
+			return a.page.Handler()
 		}
-		e.Handler().ServeHTTP(w, req)
+	}
+	if !slices.Contains(r.ScrapePaths(), path) {
+		return nil
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the sink is not open yet", http.StatusServiceUnavailable)
 	})
 }
 

@@ -2,9 +2,9 @@ package runtime
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -19,38 +19,55 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/store"
 )
 
-// openSink makes the adapter of a sink that takes samples.
-func (r *Runtime) openSink(name string, s policy.Sink) (engine.SampleSink, error) {
+// adapter is what the hop of a sink writes samples to.
+type adapter struct {
+	samples engine.SampleSink
+	path    string            // of page
+	page    *scrape.Endpoint  // of a sink of type scrape
+	writer  *remotewrite.Sink // of a sink of type remote-write
+	client  *http.Client      // of writer
+}
+
+// openSink makes the adapter of a sink that takes samples. Nobody else knows of it
+// before it is among r.adapters.
+func (r *Runtime) openSink(name string, s policy.Sink) (*adapter, error) {
 	switch s.Type {
 	case "store":
-		return r.openStore(s)
+		db, err := r.openStore(s)
+		return &adapter{samples: db}, err
 	case "scrape":
 		e := scrape.New(scrape.Options{Stale: duration(s.Stale)})
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		path := cmp.Or(s.Path, defaultScrapePath)
-		if r.scrapes[path] != nil {
-			return nil, fmt.Errorf("two sinks of type scrape have the path %s", path)
-		}
-		r.scrapes[path] = e
-		return e, nil
+		return &adapter{samples: e, page: e, path: cmp.Or(s.Path, defaultScrapePath)}, nil
 	case "remote-write":
 		return r.openRemoteWrite(name, s)
 	}
 	return nil, fmt.Errorf("sink %s: type %s takes no samples", name, s.Type)
 }
 
+// close lets go of what an adapter keeps open. Its hop has ended. The store is
+// closed with the last set that has one.
+func (a *adapter) close() {
+	if a != nil && a.client != nil {
+		a.client.CloseIdleConnections()
+	}
+}
+
 const defaultScrapePath = "/metrics/tasks"
 
-func (r *Runtime) openStore(s policy.Sink) (engine.SampleSink, error) {
+func storeOptions(s policy.Sink) store.Options {
+	return store.Options{Retention: duration(s.Retention), OutOfOrder: duration(s.OutOfOrder)}
+}
+
+// openStore returns the store of this instance, which is opened once.
+func (r *Runtime) openStore(s policy.Sink) (*store.Store, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.store != nil {
-		return nil, errors.New("a set may have one sink of type store")
+		return r.store, nil
 	}
-	db, err := store.Open(filepath.Join(r.dir, "store"), store.Options{
-		Retention: duration(s.Retention), OutOfOrder: duration(s.OutOfOrder), Logger: quiet(r.log), Help: r.help,
-	})
+	opts := storeOptions(s)
+	opts.Logger, opts.Help = quiet(r.log), r.help
+	db, err := store.Open(filepath.Join(r.dir, "store"), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -67,16 +84,16 @@ func (r *Runtime) help(family string) (text, unit string) {
 	return fmt.Sprintf("Flink metric %s of scope %s, in %s", e.Name, e.Scope, cmp.Or(e.Unit, "no unit")), e.Unit
 }
 
-func (r *Runtime) openRemoteWrite(name string, s policy.Sink) (engine.SampleSink, error) {
+func (r *Runtime) openRemoteWrite(name string, s policy.Sink) (*adapter, error) {
 	allow, err := r.cfg.egressAllow()
 	if err != nil {
 		return nil, err
 	}
 	timeout := duration(s.Timeout)
+	client := egress.New(egress.Policy{Allow: allow, Timeout: timeout})
 	o := remotewrite.Options{
 		URL: s.URL, Protocol: remotewrite.Protocol(s.Protocol), Headers: s.Headers, Bearer: s.Bearer,
-		Client:  egress.New(egress.Policy{Allow: allow, Timeout: timeout}),
-		Timeout: timeout, Secret: secret.Resolve, Hold: r.anyStreamHolds(),
+		Client: client, Timeout: timeout, Secret: secret.Resolve, Hold: r.anyStreamHolds(),
 		Rejected: rejections(r.log, name),
 	}
 	if s.Basic != nil {
@@ -86,10 +103,7 @@ func (r *Runtime) openRemoteWrite(name string, s policy.Sink) (engine.SampleSink
 	if err != nil {
 		return nil, fmt.Errorf("sink %s: %w", name, err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.writers[name] = sink
-	return sink, nil
+	return &adapter{samples: sink, writer: sink, client: client}, nil
 }
 
 // rejections logs what a receiver refuses, once in ten seconds at most: the
@@ -134,17 +148,49 @@ func duration(s string) time.Duration {
 // sinkHop is the second hop of a sink: a group of its own on the processed topics.
 func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
 	opts := engine.Options{Takes: takes(name, s), Letters: r.producer, LetterTopic: r.opened().letterTopic()}
+	var to *adapter
 	if s.Type == "kafka" {
 		opts.Records, opts.Topic = r.producer, s.Topic
 	} else {
-		sink, err := r.openSink(name, s)
-		if err != nil {
+		var err error
+		if to, err = r.openSink(name, s); err != nil {
 			return nil, err
 		}
-		opts.Samples, opts.Sink = sink, name
+		opts.Samples, opts.Sink = to.samples, name
 	}
-	return r.newHop(name, "sink."+name, r.opened().processedTopics(), opts, false)
+	for _, before := range r.hops(&r.sinks) {
+		if before.name == name {
+			opts.Book = before.book // which goes on
+		}
+	}
+	h, err := r.newHop(name, sinkGroup(name), r.opened().processedTopics(), opts, false)
+	if err != nil {
+		to.close()
+		return nil, err
+	}
+	h.adapter = to
+	return h, nil
 }
+
+// sharedSink is the adapter that all direct streams write to.
+func (r *Runtime) sharedSink(name string, s policy.Sink) (*adapter, error) {
+	r.mu.RLock()
+	to := r.adapters[name]
+	r.mu.RUnlock()
+	if to != nil {
+		return to, nil
+	}
+	to, err := r.openSink(name, s)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.adapters[name] = to
+	return to, nil
+}
+
+func sinkGroup(name string) string { return "sink." + name }
 
 // streamHop is the first hop of a stream. A direct stream feeds the sinks itself.
 func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
@@ -158,11 +204,11 @@ func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 	}
 	var all engine.Fanout
 	for sinkName, sink := range r.opened().sinks() {
-		to, err := r.openSink(sinkName, sink)
+		to, err := r.sharedSink(sinkName, sink)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, engine.Branch{Name: sinkName, Sink: to, Takes: takes(sinkName, sink)})
+		all = append(all, engine.Branch{Name: sinkName, Sink: to.samples, Takes: takes(sinkName, sink)})
 	}
 	if opts.Samples = all; len(all) == 1 {
 		opts.Samples, opts.Takes, opts.Sink = all[0].Sink, all[0].Takes, all[0].Name

@@ -88,7 +88,7 @@ func (r *Runtime) takeNewest(ctx context.Context) bool {
 	}
 	r.topology.Store(&set)
 	if !r.rev.Load().same(&set) {
-		r.putInForce(ctx, &set)
+		r.putInForce(ctx, &set, nil)
 	}
 	return true
 }
@@ -124,14 +124,15 @@ func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) 
 		return
 	}
 	set, err := r.pushedSet(current)
+	var sinks *sinkChange
 	if err == nil {
-		err = r.opened().sameTopology(&set)
+		sinks, err = r.openSinks(ctx, &set)
 	}
 	if err != nil {
 		r.log.Error("policies that were pushed are not taken up", "revision", current.Digest, "error", err)
 		return
 	}
-	r.takePushed(ctx, &set, current.N)
+	r.takePushed(ctx, &set, current.N, sinks)
 }
 
 // pushBack tells the fleet that the newest pushed revision has left a bound of its

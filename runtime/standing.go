@@ -101,6 +101,15 @@ func (s *standing) isBarred(digest string) bool {
 	return s.barred == digest
 }
 
+// askAgain lets the next look at a set on probation say again that it has left a bound.
+func (s *standing) askAgain(rev *revision) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rev == rev && s.trial != nil {
+		s.trial.told = false
+	}
+}
+
 // pass notes that the set in force is good, and returns it; nil when it is another
 // one by now.
 func (s *standing) pass(rev *revision) *loadedSet {

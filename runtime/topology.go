@@ -3,6 +3,8 @@ package runtime
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -41,6 +43,29 @@ func (l *loadedSet) checkTopology(cfg Config) error {
 		return errors.New("the policy set has no sink, so there is nowhere to write")
 	case l.allDirect() && !(cfg.does(roleHop1) && cfg.does(roleSinks)):
 		return errors.New("with direct streams an instance needs both roles, hop1 and sinks")
+	}
+	return l.checkSinks()
+}
+
+// checkSinks refuses sinks that get in each other's way: one process has one store,
+// and a path one page.
+func (l *loadedSet) checkSinks() error {
+	store, pages := "", map[string]string{}
+	sinks := l.sinks()
+	for _, name := range slices.Sorted(maps.Keys(sinks)) {
+		switch s := sinks[name]; s.Type {
+		case "store":
+			if store != "" {
+				return fmt.Errorf("sinks %s and %s are both of type store; a set may have one", store, name)
+			}
+			store = name
+		case "scrape":
+			path := cmp.Or(s.Path, defaultScrapePath)
+			if other := pages[path]; other != "" {
+				return fmt.Errorf("sinks %s and %s of type scrape have the same path %s", other, name, path)
+			}
+			pages[path] = name
+		}
 	}
 	return nil
 }

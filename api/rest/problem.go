@@ -161,7 +161,7 @@ func problem(log *slog.Logger) echo.HTTPErrorHandler {
 			c.Response().Header().Set("Retry-After", busyRetryAfterS)
 		}
 		body, marshalErr := json.Marshal(p)
-		if err := errors.Join(marshalErr, c.Blob(p.Status, "application/problem+json", body)); err != nil {
+		if err := errors.Join(marshalErr, c.Blob(p.Status, "application/problem+json", append(body, '\n'))); err != nil {
 			log.Debug("answering a request", "error", err)
 		}
 	}

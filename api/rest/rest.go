@@ -70,7 +70,7 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	if loopback {
 		e.Use(localHost)
 	}
-	e.Use(who.check)
+	e.Use(who.check, pages(r))
 	stopping, stop := context.WithCancel(context.Background())
 	routes(e, r, stopping, o.Log)
 	s := &Server{listener: l, log: o.Log, tls: secured != nil, http: &http.Server{
@@ -125,9 +125,6 @@ func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context, log *slo
 	}
 	get("/", index(r))
 	get("/metrics", echo.WrapHandler(r.Metrics()))
-	for _, path := range r.ScrapePaths() {
-		get(path, echo.WrapHandler(r.Scrape(path)))
-	}
 	get("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	get("/readyz", func(c echo.Context) error {
 		if err := r.Ready(); err != nil {
@@ -137,6 +134,25 @@ func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context, log *slo
 	})
 	operate(e, &server{r, stopping, log})
 	query(e.Group("/prometheus/api/v1"), r)
+}
+
+// pages serves the business metrics of sinks at their paths, where nothing else is:
+// sinks come and go with the policies.
+func pages(r *runtime.Runtime) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err := next(c)
+			method := c.Request().Method
+			if !errors.Is(err, echo.ErrNotFound) || method != http.MethodGet && method != http.MethodHead {
+				return err
+			}
+			if page := r.Scrape(c.Request().URL.Path); page != nil {
+				page.ServeHTTP(c.Response(), c.Request())
+				return nil
+			}
+			return err
+		}
+	}
 }
 
 // URL is where the server is reached.

@@ -121,7 +121,7 @@ func (s *Store) browse(matchers []string, start, end time.Time) (storage.Querier
 			return nil, nil, badQuery(fmt.Errorf("match[] %q must have at least one matcher that an empty value does not satisfy", matchers[i]))
 		}
 	}
-	q, err := s.db.Querier(span(start, end))
+	q, err := s.Querier(span(start, end))
 	if err != nil {
 		return nil, nil, failed(err)
 	}

@@ -36,7 +36,7 @@ type Result struct {
 
 // Query evaluates an expression at one instant. Its errors are *Error.
 func (s *Store) Query(ctx context.Context, expr string, at time.Time, l Limits) (*Result, error) {
-	q, err := s.engine.NewInstantQuery(ctx, s.db, promql.NewPrometheusQueryOpts(false, l.Lookback), expr, at)
+	q, err := s.engine.NewInstantQuery(ctx, s, promql.NewPrometheusQueryOpts(false, l.Lookback), expr, at)
 	if err != nil {
 		return nil, badQuery(err)
 	}
@@ -55,7 +55,7 @@ func (s *Store) QueryRange(ctx context.Context, expr string, start, end time.Tim
 	case end.Sub(start)/step > MaxPoints:
 		return nil, badQuery(fmt.Errorf("more than %d points per series, try a longer step", MaxPoints))
 	}
-	q, err := s.engine.NewRangeQuery(ctx, s.db, promql.NewPrometheusQueryOpts(false, l.Lookback), expr, start, end, step)
+	q, err := s.engine.NewRangeQuery(ctx, s, promql.NewPrometheusQueryOpts(false, l.Lookback), expr, start, end, step)
 	if err != nil {
 		return nil, badQuery(err)
 	}

@@ -5,6 +5,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/tsdb"
@@ -64,6 +67,7 @@ type Store struct {
 	engine *promql.Engine
 	parser parser.Parser
 	meta   metadata
+	holds  holds
 
 	written, duplicates, conflicts, late, ahead, invalid atomic.Uint64
 }
@@ -72,21 +76,7 @@ type Store struct {
 // that another process has open is an error. It replays what was written since the
 // last block, so it takes the longer the more that was.
 func Open(dir string, o Options) (*Store, error) {
-	if o.Retention == 0 {
-		o.Retention = defaultRetention
-	}
-	if o.OutOfOrder == 0 {
-		o.OutOfOrder = defaultOutOfOrder
-	}
-	if o.MaxSamples == 0 {
-		o.MaxSamples = defaultMaxSamples
-	}
-	if o.QueryTimeout == 0 {
-		o.QueryTimeout = defaultTimeout
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o = o.withDefaults()
 	if err := os.MkdirAll(dir, 0o700); err != nil { // the database itself would let everybody in
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -111,9 +101,38 @@ func Open(dir string, o Options) (*Store, error) {
 	}, nil
 }
 
-// Close ends compaction and writes what is in memory to disk. Lanes must be
-// closed and queries must have ended before.
+func (o Options) withDefaults() Options {
+	o.Retention = cmp.Or(o.Retention, defaultRetention)
+	o.OutOfOrder = cmp.Or(o.OutOfOrder, defaultOutOfOrder)
+	o.MaxSamples = cmp.Or(o.MaxSamples, defaultMaxSamples)
+	o.QueryTimeout = cmp.Or(o.QueryTimeout, defaultTimeout)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Configure changes how long samples are kept and how late they may come, while the
+// store is in use. Other options stay.
+func (s *Store) Configure(o Options) error {
+	o = o.withDefaults()
+	err := s.db.ApplyConfig(&config.Config{StorageConfig: config.StorageConfig{TSDBConfig: &config.TSDBConfig{
+		OutOfOrderTimeWindow: max(o.OutOfOrder, 0).Milliseconds(),
+		Retention:            &config.TSDBRetentionConfig{Time: model.Duration(o.Retention)},
+	}}})
+	if err != nil {
+		return fmt.Errorf("store: configure: %w", err)
+	}
+	return nil
+}
+
+// Close waits for queries that run, ends compaction and writes what is in memory to
+// disk. Lanes must be closed before; queries that come later are refused. A second
+// call does nothing.
 func (s *Store) Close() error {
+	if !s.holds.end() {
+		return nil
+	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("store: close: %w", err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -134,6 +135,58 @@ func TestWriteAndQuery(t *testing.T) {
 	st := s.Stats()
 	if st.HeadSeries != 2 || st.Written != 3 || !st.Oldest.Equal(base) || !st.Newest.Equal(base.Add(10*time.Second)) {
 		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestConfigure(t *testing.T) {
+	s := open(t, t.TempDir(), Options{OutOfOrder: time.Hour})
+	l := openLane(t, s)
+	a, b := l.Bind(newSeries("a")), l.Bind(newSeries("b"))
+	write(t, l, engine.Sample{Ref: a, Time: at(0), Value: 1}, engine.Sample{Ref: b, Time: at(-1800), Value: 1})
+	if err := s.Configure(Options{Retention: 24 * time.Hour, OutOfOrder: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, l, engine.Sample{Ref: b, Time: at(-1900), Value: 1})
+	equal(t, "counts", map[string]uint64{"written": 2, "late": 1}, counts(s))
+	if err := s.Configure(Options{}); err != nil { // half an hour again
+		t.Fatal(err)
+	}
+	write(t, l, engine.Sample{Ref: b, Time: at(-1700), Value: 1})
+	equal(t, "counts", map[string]uint64{"written": 3, "late": 1}, counts(s))
+}
+
+// The database stays open while it is read, and then nobody reads it.
+func TestCloseWaitsForReaders(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	q, err := s.Querier(0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	for { // until it is about to close
+		more, err := s.Querier(0, 1)
+		if err != nil {
+			break
+		}
+		more.Close()
+	}
+	select {
+	case err := <-closed:
+		t.Errorf("closed under a reader: %v", err)
+	default:
+	}
+	q.Close()
+	q.Close() // once too often
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	var failed *Error
+	if _, err := s.Query(context.Background(), "a", base, Limits{}); !errors.As(err, &failed) {
+		t.Errorf("a query of a closed store: %v", err)
+	}
+	if _, _, err := s.LabelNames(context.Background(), nil, base, base, 0); !errors.As(err, &failed) {
+		t.Errorf("labels of a closed store: %v", err)
 	}
 }
 

@@ -1,0 +1,265 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+)
+
+// changing is an instance whose sinks a test changes.
+type changing struct {
+	instance
+	in   *kafka.Publisher
+	cfg  Config
+	now  int64 // of the last sample, in milliseconds
+	want map[string]string
+}
+
+func startChanging(t *testing.T, sinks string) *changing {
+	t.Helper()
+	cfg := testConfig(t, withSinks(sinks))
+	cfg.EgressAllow, cfg.DataDir = []string{"127.0.0.0/8"}, t.TempDir()
+	r := startInstance(t, cfg)
+	return &changing{r, publisher(t, r.Status().Brokers), cfg, time.Now().Add(-time.Minute).UnixMilli(), map[string]string{}}
+}
+
+func withSinks(sinks string) string {
+	return "\n\tstream: native: {topics: [\"flink.native\"]}\n" + sinks
+}
+
+func remoteSink(name, url string) string {
+	return fmt.Sprintf("\n\tsink: %s: {type: \"remote-write\", url: %q, default: true}", name, url)
+}
+
+const storeSink = "\n\tsink: store: {type: \"store\", default: true}"
+
+// send has n samples come in, that whoever takes all is to have.
+func (c *changing) send(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		c.now++
+		v := []byte(flat("t-1", "a", "gauge", c.now, fmt.Sprint(c.now%1000)))
+		if err := c.in.Publish(context.Background(), "flink.native", replayKey(v), v); err != nil {
+			t.Fatal(err)
+		}
+		c.want[seriesAt(map[string]string{"__name__": "a", "torrent_task_id": "t-1"}, c.now)] = fmt.Sprint(c.now % 1000)
+	}
+	if err := c.in.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// to has the sinks changed by a reload.
+func (c *changing) to(t *testing.T, sinks string) {
+	t.Helper()
+	rewriteSet(t, c.cfg, policySet(withSinks(sinks)))
+	report, err := c.Reload(context.Background())
+	if err != nil || report.Refused() {
+		t.Fatalf("%v, %v", err, report.Findings)
+	}
+}
+
+// has waits until a receiver has samples, and what is there is among them.
+func (v *receiver) has(t *testing.T, who string, want map[string]string) {
+	t.Helper()
+	eventually(t, func() string {
+		if got := v.got(); !maps.Equal(got, want) {
+			return fmt.Sprintf("%s has %d samples, want %d", who, len(got), len(want))
+		}
+		return ""
+	})
+}
+
+func TestSinksComeAndGo(t *testing.T) {
+	t.Parallel()
+	one, oneURL := startReceiver(t)
+	two, twoURL := startReceiver(t)
+	first := storeSink + remoteSink("one", oneURL)
+	c := startChanging(t, first)
+	c.send(t, 100)
+	one.has(t, "one", c.want)
+
+	c.to(t, first+remoteSink("two", twoURL)+"\n\tsink: page: {type: \"scrape\", path: \"/tasks\", default: true}\n\tsink: copy: {type: \"kafka\", topic: \"copy\", default: true}")
+	before := maps.Clone(c.want)
+	c.send(t, 100)
+	one.has(t, "one", c.want)
+	eventually(t, func() string {
+		got := two.got()
+		for at := range c.want {
+			if _, old := before[at]; !old && got[at] == "" {
+				return fmt.Sprintf("a new sink has %d samples, and not all that came after it", len(got))
+			}
+		}
+		return ""
+	})
+	eventually(t, func() string {
+		if h := c.Scrape("/tasks"); h == nil || !strings.Contains(page(c.instance, "/tasks"), `a{torrent_task_id="t-1"}`) {
+			return "the page of the new sink"
+		}
+		return ""
+	})
+	if h := c.settled(t, true, "copy", 0); h.Imbalance != 0 {
+		t.Errorf("copy: %+v", h)
+	}
+
+	// One is taken away, with all that came before; the page has another path.
+	c.send(t, 500)
+	until := maps.Clone(c.want)
+	c.settled(t, false, "native", 700)
+	c.to(t, storeSink+remoteSink("two", twoURL)+"\n\tsink: page: {type: \"scrape\", path: \"/other\", default: true}")
+	one.has(t, "the sink that is gone", until)
+	if c.Scrape("/tasks") != nil || c.Scrape("/other") == nil {
+		t.Error("the page is not where the set has it")
+	}
+	if _, there := c.Status().Sinks["one"]; there {
+		t.Error("a sink that is gone is in the status")
+	}
+	eventually(t, func() string {
+		c.mu.RLock()
+		defer c.mu.RUnlock()
+		if n := len(c.runs.left); n > 0 {
+			return fmt.Sprintf("%d sinks to end", n)
+		}
+		return ""
+	})
+	c.send(t, 100)
+	eventually(t, func() string {
+		if got := c.samples(t, `{__name__=~".+"}[1h]`, seriesAt); !maps.Equal(got, c.want) {
+			return fmt.Sprintf("the store has %d samples, want %d", len(got), len(c.want))
+		}
+		return ""
+	})
+	if got := one.got(); !maps.Equal(got, until) {
+		t.Errorf("the sink that is gone has %d samples, want %d", len(got), len(until))
+	}
+
+	// It comes back, and goes on where it was.
+	c.to(t, first)
+	c.send(t, 100)
+	one.has(t, "the sink that is back", c.want)
+	balanced(t, c.Runtime)
+}
+
+// A sink that changes goes on where it was, with the counts that it had.
+func TestASinkChanges(t *testing.T) {
+	t.Parallel()
+	one, oneURL := startReceiver(t)
+	two, twoURL := startReceiver(t)
+	c := startChanging(t, storeSink+remoteSink("remote", oneURL))
+	c.send(t, 300)
+	one.has(t, "the first", c.want)
+	c.settled(t, true, "remote", 300)
+	c.to(t, "\n\tsink: store: {type: \"store\", retention: \"1d\", outOfOrder: \"5m\", default: true}"+remoteSink("remote", twoURL))
+	first := maps.Clone(c.want)
+	c.send(t, 300)
+	if h := c.settled(t, true, "remote", 600); h.Dispositions["out"] != 600 || h.Imbalance != 0 {
+		t.Errorf("%+v", h.Dispositions)
+	}
+	want := maps.Clone(c.want)
+	maps.DeleteFunc(want, func(at, _ string) bool { _, there := first[at]; return there })
+	two.has(t, "the second", want)
+	if got := one.got(); !maps.Equal(got, first) {
+		t.Errorf("the first has %d samples, want %d", len(got), len(first))
+	}
+	if h := c.settled(t, true, "store", 600); h.Dispositions["out"] != 600 {
+		t.Errorf("the store: %+v", h.Dispositions)
+	}
+	c.stored(t, "count_over_time(a[1h])", time.UnixMilli(c.now), map[string]string{`{"torrent_task_id":"t-1"}`: "600"})
+}
+
+// What cannot be opened leaves everything as it is, and is said.
+func TestSinksThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	one, url := startReceiver(t)
+	c := startChanging(t, remoteSink("one", url))
+	was := c.Status().Revision
+	if err := os.WriteFile(filepath.Join(c.cfg.DataDir, "store"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ sinks, says string }{
+		"a store on a file":  {remoteSink("one", url) + storeSink, "sink store cannot be opened"},
+		"a store for a sink": {remoteSink("two", url) + storeSink, "sink store cannot be opened"},
+		"two pages":          {"\n\tsink: a: {type: \"scrape\", default: true}\n\tsink: b: {type: \"scrape\"}", "is claimed by sink a and by sink b"},
+		"two stores":         {storeSink + "\n\tsink: more: {type: \"store\"}", "of type store"},
+	} {
+		rewriteSet(t, c.cfg, policySet(withSinks(tt.sinks)))
+		report, err := c.Reload(context.Background())
+		said := text(err)
+		for _, f := range report.Findings {
+			said += f.Error()
+		}
+		if !strings.Contains(said, tt.says) || err != nil && !errors.Is(err, ErrRejected) {
+			t.Errorf("%s: %v, %v, want %q", name, err, report.Findings, tt.says)
+		}
+		if s := c.Status(); s.Revision != was || len(s.Sinks) != 1 || s.Policy.Refused == nil {
+			t.Errorf("%s: %d sinks of %s, refused: %+v", name, len(s.Sinks), s.Revision, s.Policy.Refused)
+		}
+	}
+	if _, err := c.Store(); !errors.Is(err, ErrNoStore) {
+		t.Errorf("the store of a set that has none: %v", err)
+	}
+	if _, _, err := c.Canary(context.Background(), Actor{}, CanaryRequest{Share: 0.5, Candidate: Candidate{
+		Files: map[string]string{"policy.cue": policySet(withSinks(remoteSink("two", url)))}, Reason: "for the test",
+	}}); !errors.Is(err, ErrRejected) || !strings.Contains(text(err), "sink one is gone, sink two is new") {
+		t.Errorf("a canary with other sinks: %v", err)
+	}
+	c.send(t, 10)
+	one.has(t, "the sink that was there", c.want)
+}
+
+// Sinks come and go fifty times while samples come: who stays misses nothing, and
+// nothing stays of those that went.
+func TestSinksChangeFiftyTimes(t *testing.T) {
+	stays, staysURL := startReceiver(t)
+	_, url := startReceiver(t)
+	keep := remoteSink("stays", staysURL)
+	sets := []string{
+		keep, keep + storeSink + remoteSink("more", url), keep + "\n\tsink: page: {type: \"scrape\"}\n\tsink: other: {type: \"store\", retention: \"1d\", default: true}",
+		keep + remoteSink("more", url+"/changed"), keep + "\n\tsink: copy: {type: \"kafka\", topic: \"copy\", default: true}" + storeSink,
+	}
+	c := startChanging(t, sets[0])
+	quiet := func(sinks int) int {
+		eventually(t, func() string {
+			c.mu.RLock()
+			left, store := len(c.runs.left), c.runs.closing
+			c.mu.RUnlock()
+			if s := c.Status(); left > 0 || len(s.Sinks) != sinks || !s.Ready {
+				return fmt.Sprintf("rest: %d sinks end, %+v", left, s.Waiting)
+			}
+			if store != nil {
+				<-store
+			}
+			return ""
+		})
+		return goruntime.NumGoroutine()
+	}
+	before := 0
+	for n := 1; n <= 60; n++ {
+		c.to(t, sets[n%len(sets)])
+		c.send(t, 20)
+		if n == 10 { // connections that stay are made
+			before = quiet(1)
+		}
+	}
+	stays.has(t, "the sink that stays", c.want)
+	h := c.settled(t, true, "stays", 1200)
+	if h.Dispositions["out"] != 1200 || h.Imbalance != 0 {
+		t.Errorf("%+v", h.Dispositions)
+	}
+	balanced(t, c.Runtime)
+	eventually(t, func() string {
+		if now := quiet(1); now > before+10 { // connections come and go; one for each change would be 50
+			return fmt.Sprintf("%d goroutines go on, %d did before", now, before)
+		}
+		return ""
+	})
+}
