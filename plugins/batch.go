@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"math"
 	"slices"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
@@ -115,8 +116,8 @@ func (b *Batch) check(l Limits) *Error {
 			return faultAt(abi.BadBatch, i, "its name is string %d of %d", r.Name, total)
 		case int(r.Labels) > l.Labels:
 			return faultAt(abi.BadBatch, i, "%d labels; a record has at most %d", r.Labels, l.Labels)
-		case r.Kind > abi.Text, r.Kind == abi.Text && textOf(r) >= total:
-			return faultAt(abi.BadBatch, i, "its kind is %d and its value has the bits %#x", r.Kind, textOf(r))
+		case r.Kind > abi.Text, r.Kind == abi.Text && math.Float64bits(r.Value) >= total:
+			return faultAt(abi.BadBatch, i, "its kind is %d and its value has the bits %#x", r.Kind, math.Float64bits(r.Value))
 		}
 	}
 	for _, p := range b.Pairs {

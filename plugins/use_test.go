@@ -42,7 +42,7 @@ func worker(t testing.TB, wasm []byte, o Options) *Worker {
 }
 
 func TestOneBadRecordCostsOneRecord(t *testing.T) {
-	w := worker(t, poisoned(), Options{})
+	w := worker(t, poisoned(), Options{Limits: Limits{Batch: time.Minute}})
 	rapid.Check(t, func(r *rapid.T) {
 		w.use.breaker = breaker{}
 		n, bad := rapid.IntRange(1, 1024).Draw(r, "n"), 0
@@ -70,7 +70,7 @@ func TestOneBadRecordCostsOneRecord(t *testing.T) {
 }
 
 func TestNarrowingDownIsBounded(t *testing.T) {
-	w := worker(t, poisoned(), Options{})
+	w := worker(t, poisoned(), Options{Limits: Limits{Batch: time.Minute}})
 	b := batchOf(1024)
 	for i := range b.Records {
 		b.Records[i].Value = 13
