@@ -39,7 +39,7 @@ sandbox enforces it.
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPluginNew(t), newPluginBuild(t), newPluginTest(t))
+	c.AddCommand(newPluginNew(t), newPluginBuild(t), newPluginTest(t), newPluginBench(t), newPluginRun(t), newPluginVerify(t))
 	c.AddCommand(newPluginInspect(t), newPluginPush(t), newPluginList(t), newPluginDelete(t))
 	return c
 }

@@ -119,11 +119,11 @@ func (f *Fixture) read(name string, data []byte) (err error) {
 			return errors.New("it is no JSON")
 		}
 	case inFile:
-		f.In, err = ReadSamples(bytes.NewReader(data))
+		f.In, err = readSamples(bytes.NewReader(data))
 	case outFile:
-		f.Want.Out, err = ReadSamples(bytes.NewReader(data))
+		f.Want.Out, err = readSamples(bytes.NewReader(data))
 	case failedFile:
-		err = EachLine(bytes.NewReader(data), func(line []byte) error {
+		err = eachLine(bytes.NewReader(data), func(line []byte) error {
 			var x Failure
 			err := decodeStrict(line, &x)
 			f.Want.Failed = append(f.Want.Failed, x)

@@ -64,39 +64,70 @@ var kinds = []string{abi.Gauge: "gauge", abi.Counter: "counter", abi.Meter: "met
 // maxLine bounds a line of samples.
 const maxLine = 1 << 20
 
-// ReadSamples reads samples, one JSON object a line; empty lines are passed over.
-// The error wraps ErrInput and names the line.
-func ReadSamples(in io.Reader) ([]Sample, error) {
-	var out []Sample
-	err := EachLine(in, func(line []byte) error {
-		s, err := ParseSample(line)
-		if err == nil {
-			out = append(out, s)
+// Lines reads what has one value a line; empty lines are passed over.
+type Lines struct {
+	in *bufio.Scanner
+	n  int
+}
+
+// NewLines returns a reader of lines of 1 MiB at most.
+func NewLines(in io.Reader) *Lines {
+	s := bufio.NewScanner(in)
+	s.Buffer(make([]byte, 0, 64<<10), maxLine)
+	return &Lines{in: s}
+}
+
+// Next returns the next line, which is valid until the next call. The error is io.EOF
+// at the end, wraps ErrInput for a line that is too long, or is that of the reader.
+func (l *Lines) Next() ([]byte, error) {
+	for l.in.Scan() {
+		l.n++
+		if line := bytes.TrimSpace(l.in.Bytes()); len(line) > 0 {
+			return line, nil
 		}
+	}
+	switch err := l.in.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("%w: line %d has more than %d bytes", ErrInput, l.n+1, maxLine)
+	case err != nil:
+		return nil, err
+	}
+	return nil, io.EOF
+}
+
+// Wrong adds to what is wrong with the last line where it is, and makes it ErrInput.
+func (l *Lines) Wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: line %d: %w", ErrInput, l.n, err)
+}
+
+// eachLine calls f with each line.
+func eachLine(in io.Reader, f func(line []byte) error) error {
+	for lines := NewLines(in); ; {
+		line, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = lines.Wrong(f(line))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readSamples reads samples, one JSON object a line.
+func readSamples(in io.Reader) ([]Sample, error) {
+	var out []Sample
+	err := eachLine(in, func(line []byte) error {
+		s, err := ParseSample(line)
+		out = append(out, s)
 		return err
 	})
 	return out, err
-}
-
-// EachLine calls f with each line that is not empty. Its errors, and lines that are
-// too long, are given back with the number of the line; they wrap ErrInput.
-func EachLine(in io.Reader, f func(line []byte) error) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	n := 1
-	for ; lines.Scan(); n++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		if err := f(line); err != nil {
-			return fmt.Errorf("%w: line %d: %w", ErrInput, n, err)
-		}
-	}
-	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("%w: line %d has more than %d bytes", ErrInput, n, maxLine)
-	}
-	return lines.Err()
 }
 
 // ParseSample reads one sample.

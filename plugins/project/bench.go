@@ -1,0 +1,158 @@
+package project
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluice-metrics/sluice/plugins"
+)
+
+// Load is what a plugin is measured with.
+type Load struct {
+	Config []byte // JSON; nil: {}
+	In     []Sample
+	For    time.Duration // how long; it is at least leastRounds batches
+}
+
+// Cost is what a plugin costs in batches of 1,000 records.
+type Cost struct {
+	Batches int     `json:"batches"`       // measured
+	Records int     `json:"records"`       // of a batch
+	Median  float64 `json:"ns_median"`     // nanoseconds per record, with validation, of half of the batches at most
+	P99     float64 `json:"ns_p99"`        // nanoseconds per record, of 99 % of the batches at most
+	Fuel    float64 `json:"fuel"`          // per record: the same on every machine
+	Memory  int64   `json:"memory"`        // bytes of an instance
+	Ready   float64 `json:"ready_seconds"` // that compiling took
+}
+
+// Bounds of a measurement.
+const (
+	benchBatch  = 1000
+	leastRounds = 20
+	warmRounds  = 5
+)
+
+// FuelGrowth is how much more fuel a version may cost than the one before.
+const FuelGrowth = 0.10
+
+// Bench measures a module. Errors: ErrInput without samples, a *plugins.Error for a
+// module that is not let in, or that does not transform the samples.
+func Bench(ctx context.Context, wasm []byte, l Load) (*Cost, error) {
+	if len(l.In) == 0 {
+		return nil, fmt.Errorf("%w: there are no samples to measure with", ErrInput)
+	}
+	limits := patient()
+	plugin, err := plugins.Load(ctx, wasm, plugins.Options{Limits: limits, Config: l.Config})
+	if err != nil {
+		return nil, err
+	}
+	defer plugin.Close(ctx)
+	instance, err := plugin.Instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer instance.Close()
+	in := slices.Repeat(l.In, (benchBatch+len(l.In)-1)/len(l.In))[:benchBatch]
+	var whole, b plugins.Batch
+	fill(&whole, in, plugin.Manifest().Scope, in[0].Time, 0)
+	var took []float64
+	cost := &Cost{Records: benchBatch}
+	for end := time.Now().Add(l.For); len(took) < warmRounds+leastRounds || time.Now().Before(end); {
+		b.Copy(&whole)
+		start := time.Now()
+		if err := instance.Transform(ctx, &b); err != nil {
+			return nil, err
+		}
+		took = append(took, float64(time.Since(start).Nanoseconds())/benchBatch)
+		cost.Fuel = float64(instance.Fuel()) / benchBatch
+	}
+	took = took[warmRounds:]
+	slices.Sort(took)
+	cost.Batches, cost.Median, cost.P99 = len(took), took[len(took)/2], took[len(took)*99/100]
+	counts := plugin.Counts()
+	cost.Memory, cost.Ready = counts.Memory/max(counts.Instances, 1), counts.Compile
+	return cost, nil
+}
+
+// Regression says how much more fuel a version costs than the one before, when that
+// is more than FuelGrowth; "" else. Time is no measure: it depends on the machine.
+func (c *Cost) Regression(before *Cost) string {
+	if c.Fuel <= before.Fuel*(1+FuelGrowth) {
+		return ""
+	}
+	if before.Fuel == 0 {
+		return fmt.Sprintf("a record costs %.1f fuel, and cost none", c.Fuel)
+	}
+	return fmt.Sprintf("a record costs %.1f fuel, %.0f %% more than %.1f; it may be %.0f %%", c.Fuel, 100*(c.Fuel/before.Fuel-1), before.Fuel, 100*FuelGrowth)
+}
+
+// BenchLoad is what the project's fixtures give to measure with: config and samples
+// of the first, by name, that is to be transformed. Errors as of Fixtures.
+func (p *Project) BenchLoad() (Load, error) {
+	fixtures, err := p.Fixtures()
+	if err != nil {
+		return Load{}, err
+	}
+	for _, f := range fixtures {
+		if f.Want.Error == "" && len(f.In) > 0 {
+			return Load{Config: f.Config, In: f.In}, nil
+		}
+	}
+	return Load{}, fmt.Errorf("%w: no fixture has samples that are transformed", ErrInput)
+}
+
+// Run has samples transformed as they come, in batches of 1,000 at most, and hands on
+// what comes of each batch. next returns the next sample, and false at the end.
+// Errors: those of next and emit, a *plugins.Error when a batch fails.
+func Run(ctx context.Context, wasm, config []byte, next func() (Sample, bool, error), emit func(*Outcome) error) error {
+	plugin, err := plugins.Load(ctx, wasm, plugins.Options{Config: config})
+	if err != nil {
+		return err
+	}
+	defer plugin.Close(ctx)
+	instance, err := plugin.Instance(ctx)
+	if err != nil {
+		return err
+	}
+	defer instance.Close()
+	var b plugins.Batch
+	var in []Sample
+	scope := plugin.Manifest().Scope
+	for first, more := 0, true; more; first += len(in) {
+		in = in[:0]
+		var now int64
+		for more && len(in) < benchBatch {
+			var s Sample
+			if s, more, err = next(); err != nil {
+				return err
+			} else if more {
+				now = max(now, s.Time)
+				in = append(in, s)
+			}
+		}
+		if len(in) == 0 {
+			return nil
+		}
+		fill(&b, in, scope, now, first)
+		if err := instance.Transform(ctx, &b); err != nil {
+			return inBatch(err, first, len(in))
+		}
+		out := &Outcome{}
+		out.collect(&b, in, scope, first)
+		if err := emit(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inBatch says which samples failed together.
+func inBatch(err error, first, n int) error {
+	if fault := (*plugins.Error)(nil); errors.As(err, &fault) && fault.Record >= 0 {
+		return fmt.Errorf("sample %d: %w", first+fault.Record, err)
+	}
+	return fmt.Errorf("samples %d to %d: %w", first, first+n-1, err)
+}
