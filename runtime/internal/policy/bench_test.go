@@ -1,7 +1,13 @@
 package policy
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -43,13 +49,46 @@ func BenchmarkCompile(b *testing.B) {
 	}
 }
 
+// BenchmarkChild says what a child costs in processor time, and the most memory
+// that it has held: at 1,000 rules, of all and of one team, and at 10,000.
 func BenchmarkChild(b *testing.B) {
-	snap, child := manyRules(1000, 20), testChild(b, Limits{})
-	for b.Loop() {
-		if set, found, err := compile(b.Context(), snap, nil, Options{Child: child}); set == nil {
-			b.Fatal(found, err)
-		}
+	for _, c := range []struct{ rules, teams int }{{1000, 20}, {1000, 1}, {50, 1}, {10_000, 200}, {10_000, 20}} {
+		b.Run(fmt.Sprintf("rules=%d/teams=%d", c.rules, c.teams), func(b *testing.B) {
+			snap, child := manyRules(c.rules, c.teams), testChild(b, Limits{})
+			request, err := json.Marshal(childRequest{Work: judgement{Snapshot: snap, Packages: packages(snap)}, Limits: DefaultLimits})
+			if err != nil {
+				b.Fatal(err)
+			}
+			var cpu, peak float64
+			for b.Loop() {
+				cmd := exec.Command(child.Command[0], childArgument, "and its cost")
+				var told, answer bytes.Buffer
+				cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = []string{}, bytes.NewReader(request), &answer, &told
+				if err := cmd.Run(); err != nil || answer.Len() < c.rules {
+					b.Fatal(err, told.String())
+				}
+				_, after, _ := strings.Cut(told.String(), "VmHWM:") // not there: 0
+				var kb float64
+				fmt.Sscan(after, &kb)
+				peak = max(peak, kb/1024)
+				cpu += (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+			}
+			b.ReportMetric(cpu/float64(b.N), "cpu-s/op")
+			b.ReportMetric(peak, "peak-MB")
+		})
 	}
+}
+
+// tellCost writes what the system says of this process. What a parent can ask for
+// counts the memory of the parent, which its child began with.
+func tellCost() error {
+	status, err := os.ReadFile("/proc/self/status")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err == nil {
+		_, err = os.Stderr.Write(status)
+	}
+	return err
 }
 
 // Nothing of an evaluation outlives it.

@@ -43,9 +43,12 @@ type childRequest struct {
 	Limits Limits      `json:"limits"`
 }
 
-// A childAnswer is what a child writes.
+// A childAnswer is what a child writes: one for each team as soon as it is done, so
+// that none is held longer than it takes, and a last one without Judged.
 type childAnswer struct {
-	Teams []*judged         `json:"teams"`
+	Team   int     `json:"team,omitempty"` // index in Work.Packages
+	Judged *judged `json:"judged,omitempty"`
+
 	Found []diag.Diagnostic `json:"found,omitempty"`
 	Fault string            `json:"fault,omitempty"`
 
@@ -81,22 +84,34 @@ func (c *Child) judge(ctx context.Context, work judgement) ([]teamOutcome, []dia
 }
 
 func readAnswer(text []byte, work judgement) ([]teamOutcome, []diag.Diagnostic, error) {
+	wrong := func(what string, args ...any) ([]teamOutcome, []diag.Diagnostic, error) {
+		return nil, nil, fmt.Errorf("compile policy set: answer of the child process: "+what, args...)
+	}
+	out := make([]teamOutcome, len(work.Packages))
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
 	var a childAnswer
-	if err := unmarshalStrict(text, &a); err != nil {
-		return nil, nil, fmt.Errorf("compile policy set: answer of the child process: %w", err)
+	for {
+		a = childAnswer{}
+		if err := d.Decode(&a); err != nil {
+			return wrong("%w", err)
+		}
+		if a.Judged == nil {
+			break
+		}
+		if a.Team < 0 || a.Team >= len(out) || out[a.Team].judged != nil {
+			return wrong("team %d of %d", a.Team, len(out))
+		}
+		out[a.Team] = outcome(a.Judged, work.Packages[a.Team], work.Snapshot)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return wrong("it goes on behind its end")
 	}
 	if a.Fault != "" {
 		return nil, nil, errors.New(a.Fault)
 	}
-	if len(a.Teams) != len(work.Packages) {
-		return nil, nil, fmt.Errorf("compile policy set: the child process answers for %d teams of %d", len(a.Teams), len(work.Packages))
-	}
-	out := make([]teamOutcome, len(a.Teams))
-	for i, j := range a.Teams {
-		if j == nil {
-			return nil, nil, errors.New("compile policy set: the answer of the child process lacks a team")
-		}
-		out[i] = outcome(j, work.Packages[i], work.Snapshot)
+	if slices.ContainsFunc(out, func(t teamOutcome) bool { return t.judged == nil }) {
+		return wrong("it lacks a team")
 	}
 	return out, a.Found, nil
 }
@@ -183,36 +198,50 @@ func ServeChild(in io.Reader, out, told io.Writer) error {
 		return err
 	}
 	defer stop()
-	a := answerHere(&r, told)
-	if err := json.NewEncoder(out).Encode(a); err != nil {
-		return fmt.Errorf("write answer: %w", err)
+	answers := &answers{to: json.NewEncoder(out), told: told}
+	last := answers.here(&r)
+	answers.write(last)
+	if answers.failed != nil {
+		return fmt.Errorf("write answer: %w", answers.failed)
 	}
 	return nil
 }
 
-func answerHere(r *childRequest, told io.Writer) (a childAnswer) {
+// answers is the end of the child where they are written, by several goroutines.
+type answers struct {
+	mu     sync.Mutex
+	to     *json.Encoder
+	told   io.Writer
+	failed error
+}
+
+func (w *answers) write(a childAnswer) {
+	if err := w.to.Encode(a); w.failed == nil {
+		w.failed = err
+	}
+}
+
+// here evaluates in this process, writes what becomes of each team, and returns the
+// last answer.
+func (w *answers) here(r *childRequest) (last childAnswer) {
 	if r.Config != nil {
 		out := checkConfig(*r.Config)
-		a.Config = &out
-		return a
+		last.Config = &out
+		return last
 	}
-	var one sync.Mutex
-	teams, found, err := judgeHere(context.Background(), r.Work, func(team int, done *teamOutcome) {
+	_, found, err := judgeHere(context.Background(), r.Work, func(team int, done *teamOutcome) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		word := beginTeam
 		if done != nil {
 			word = doneTeam
-			done.where = nil // the parent finds it again: here it would hold the syntax of all teams
+			w.write(childAnswer{Team: team, Judged: done.judged})
+			*done = teamOutcome{} // the parent has it, and finds again where it is written
 		}
-		one.Lock()
-		defer one.Unlock()
-		fmt.Fprintf(told, "%s%d\n", word, team) // a parent that is gone needs no word
+		fmt.Fprintf(w.told, "%s%d\n", word, team) // a parent that is gone needs no word
 	})
-	if err != nil {
-		a.Fault = err.Error()
+	if last.Found = found; err != nil {
+		last.Fault = err.Error()
 	}
-	for _, t := range teams {
-		a.Teams = append(a.Teams, t.judged)
-	}
-	a.Found = found
-	return a
+	return last
 }

@@ -160,7 +160,7 @@ func TestServeChildRefusesGarbage(t *testing.T) {
 }
 
 func TestReadAnswerRefusesGarbage(t *testing.T) {
-	for _, text := range []string{"", "{", `{"more":1}`, `{}{}`, `{"fault":"disk"}`} {
+	for _, text := range []string{"", "{", `{"more":1}`, `{}{}`, `{"fault":"disk"}`, `{"judged":{}}`, `{"team":-1,"judged":{}}{}`} {
 		if _, _, err := readAnswer([]byte(text), judgement{}); err == nil {
 			t.Errorf("%q is accepted", text)
 		}

@@ -29,20 +29,29 @@ type evaluation struct {
 // nothing outside of files takes part.
 //
 // A panic of CUE counts as something that it finds wrong: no text may end this process.
-func evaluate(files []*ast.File, path cue.Path) (e evaluation, err error) {
+func evaluate(files []*ast.File, path cue.Path) (evaluation, error) {
+	return (&contract{}).evaluate(files, path)
+}
+
+// contract is the schema for evaluations one after the other: it is parsed once.
+type contract struct{ inst *build.Instance }
+
+func (c *contract) evaluate(files []*ast.File, path cue.Path) (e evaluation, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			c.inst = nil // who knows how far it came
 			e.wrong = []errors.Error{errors.Newf(token.NoPos, "CUE gave up: %v", r)}
 		}
 	}()
 	builder := build.NewContext()
-	contract, err := schemaInstance(builder)
-	if err != nil {
-		return e, err
+	if c.inst == nil {
+		if c.inst, err = schemaInstance(builder); err != nil {
+			return e, err
+		}
 	}
 	inst := builder.NewInstance("", func(_ token.Pos, path string) *build.Instance {
 		if path == schema.ImportPath {
-			return contract
+			return c.inst
 		}
 		return nil // one of CUE's own, which the build knows
 	})

@@ -42,10 +42,11 @@ func judgeHere(ctx context.Context, work judgement, at func(team int, done *team
 	var workers sync.WaitGroup
 	for range min(teamsAtOnce, n, runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
+			c := &contract{}
 			for i := range next {
 				if faults[i] = ctx.Err(); faults[i] == nil {
 					at(i, nil)
-					out[i], faults[i] = judgeTeam(work.Packages[i], work.Snapshot, work.Tags)
+					out[i], faults[i] = c.judgeTeam(work.Packages[i], work.Snapshot, work.Tags)
 					at(i, &out[i])
 				}
 			}

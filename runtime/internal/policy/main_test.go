@@ -11,12 +11,17 @@ import (
 
 var update = flag.Bool("update", false, "write what the tests get into testdata")
 
-// childArgument makes the test binary the child process of Child.
+// childArgument makes the test binary the child process of Child. With
+// anything behind it, it says on its standard error what it has cost.
 const childArgument = "serve-policy-child"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == childArgument {
-		if err := ServeChild(os.Stdin, os.Stdout, os.Stderr); err != nil {
+	if len(os.Args) > 1 && os.Args[1] == childArgument {
+		err := ServeChild(os.Stdin, os.Stdout, os.Stderr)
+		if err == nil && len(os.Args) == 3 {
+			err = tellCost()
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -29,8 +29,9 @@ type teamOutcome struct {
 	where *locator // nil without Team
 }
 
-// judgeTeam parses and evaluates one team. It shares nothing with other teams.
-func judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (teamOutcome, error) {
+// judgeTeam parses and evaluates one team. It shares nothing with other teams but the
+// schema as it is written.
+func (c *contract) judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (teamOutcome, error) {
 	sources, found := parseAll(snap, pkg.Files)
 	out := teamOutcome{judged: &judged{}}
 	for _, s := range sources {
@@ -55,7 +56,7 @@ func judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (teamOutcome, erro
 		return out, nil
 	}
 	x := newExplainer(t, policyField, "Policy", sources)
-	e, err := evaluateTeam(sources, t, fields)
+	e, err := c.evaluateTeam(sources, t, fields)
 	if err != nil {
 		return out, err
 	}
@@ -84,7 +85,7 @@ func lastFile(pkg teamPackage) string {
 }
 
 // evaluateTeam evaluates policy, bound to the schema and to the set's own #Team.
-func evaluateTeam(sources []*source, t *tree, tags []tagField) (evaluation, error) {
+func (c *contract) evaluateTeam(sources []*source, t *tree, tags []tagField) (evaluation, error) {
 	bind, err := imposed(t.fields["#Team"] != nil)
 	if err != nil {
 		return evaluation{}, err
@@ -93,7 +94,7 @@ func evaluateTeam(sources []*source, t *tree, tags []tagField) (evaluation, erro
 	for _, s := range sources {
 		files = append(files, s.file)
 	}
-	e, err := evaluate(files, field(policyField))
+	e, err := c.evaluate(files, field(policyField))
 	if err != nil || len(e.wrong) > 0 {
 		return e, err
 	}
