@@ -48,7 +48,7 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte, m *module.Module) *Er
 // meter adds what stops the module to it.
 func (p *Plugin) meter(wasm []byte, m *module.Module) ([]byte, error) {
 	if p.options.Unmetered {
-		return wasm, nil
+		return module.Strip(wasm), nil
 	}
 	return meter.Rewrite(m, meter.Options{Slice: fuelSlice, Depth: p.limits.Depth})
 }
