@@ -158,7 +158,7 @@ func (r *Runtime) takeCanary(ctx context.Context, fleet *control.Canaries, now *
 	if err != nil {
 		return err
 	}
-	if next.set, err = loadBundle(text, r.loading.known); err != nil {
+	if next.set, err = loadBundle(text, r.loading); err != nil {
 		return err
 	}
 	if next.set.report.Refused() {

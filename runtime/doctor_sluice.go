@@ -81,7 +81,8 @@ func (d *doctor) expiring(f *findings, now time.Time) {
 // kept tells of the policy set that a start with a wrong one falls back on.
 func (d *doctor) kept(f *findings) {
 	const name = "last good policies"
-	k := newKeeper(d.cfg.DataDir, slog.New(slog.DiscardHandler))
+	quiet := slog.New(slog.DiscardHandler)
+	k := newKeeper(d.cfg.DataDir, Loading{plugins: keptPlugins(d.cfg.DataDir, quiet)}, quiet)
 	good := k.load()
 	_, err := os.Stat(k.goodFile())
 	trial := k.trial()

@@ -77,7 +77,7 @@ type Decision struct {
 	Sample      string `json:"sample,omitempty"` // what becomes of the sample of a record
 }
 
-// RewriteStage is a rewrite that was looked at.
+// RewriteStage is a rewrite, or a transform among them, that was looked at.
 type RewriteStage struct {
 	RuleView
 	Mismatch string   `json:"mismatch,omitempty"` // why it does not match; "" for one that does
@@ -86,6 +86,16 @@ type RewriteStage struct {
 	Removed  []string `json:"removed,omitempty"`  // labels, and the name, as they were
 	Added    []string `json:"added,omitempty"`    // as they are then
 	Scale    float64  `json:"scale,omitempty"`    // what values are multiplied by from then on, where it changes that
+
+	Plugin *PluginView `json:"plugin,omitempty"` // of a transform in force
+	Failed string      `json:"failed,omitempty"` // why its plugin did not transform the series
+}
+
+// PluginView says which plugin a transform has.
+type PluginView struct {
+	Name    string `json:"name"`    // as its manifest has it
+	Version string `json:"version"` // as its manifest has it
+	Digest  string `json:"digest"`  // sha256: and 64 hexadecimal digits
 }
 
 // SinkStage is a sink that gets the series.
@@ -156,9 +166,15 @@ func (x *explainer) explain(in program.Input, sample *reported) Explanation {
 		x.stage(&e, &events[i], &in)
 	}
 	e.Decision = x.decision(&v, sample)
+	x.plugins(&e, &v)
 	if v.Disposition != ledger.Out {
-		e.Rewrites = nil
+		if x.rules[v.Rule].Section != program.SectionTransform {
+			e.Rewrites = nil
+		}
 		return e
+	}
+	if v.Transform != nil {
+		e.Notes = append(e.Notes, fmt.Sprintf("transform %s changes samples as they come: what it makes of them, tests show, and the rules behind it", v.Transform.ID))
 	}
 	if v.Merge != nil {
 		e.Result = results(v.Merge.Name, v.Merge.Labels, in.Kind, nil)
@@ -190,12 +206,45 @@ func (x *explainer) stage(e *Explanation, ev *program.Event, in *program.Input) 
 		e.Control = append(e.Control, ControlStage{view, why})
 	case program.SectionDegrade:
 		e.Degrade = append(e.Degrade, ControlStage{view, why})
-	case program.SectionRewrite:
+	case program.SectionRewrite, program.SectionTransform:
 		e.Rewrites = append(e.Rewrites, s)
 	case program.SectionAggregate:
 		e.Aggregates = append(e.Aggregates, s)
 	case program.SectionBudget:
 		e.Budgets = append(e.Budgets, BudgetStage{RuleView: view, Mismatch: why})
+	}
+}
+
+// plugins says which plugins the transforms have, and which one failed.
+func (x *explainer) plugins(e *Explanation, v *program.Verdict) {
+	about := map[string]program.Plugin{}
+	for _, t := range x.program.Transforms() {
+		about[string(t.ID)] = t.Plugin.Plugin()
+	}
+	for i := range e.Rewrites {
+		s := &e.Rewrites[i]
+		p, runs := about[s.ID]
+		if s.Section != program.SectionTransform || !runs {
+			continue
+		}
+		s.Plugin = &PluginView{p.Name, p.Version, p.Digest}
+		if f := v.Failure; f != nil && s.ID == string(x.rules[f.Rule].ID) {
+			s.Failed = f.TransformError.Error()
+		}
+	}
+}
+
+// transformText says how a transform ended a series.
+func transformText(v *program.Verdict) string {
+	switch f := v.Failure; {
+	case f == nil:
+		return "dropped by its plugin"
+	case f.OnError == program.StopOnFailed:
+		return fmt.Sprintf("the partition stops: plugin %s %s fails: %v", f.Plugin.Name, f.Plugin.Version, &f.TransformError)
+	case v.Disposition == ledger.Quarantined:
+		return fmt.Sprintf("put aside with the dead letters: plugin %s %s fails: %v", f.Plugin.Name, f.Plugin.Version, &f.TransformError)
+	default:
+		return fmt.Sprintf("dropped: plugin %s %s fails: %v", f.Plugin.Name, f.Plugin.Version, &f.TransformError)
 	}
 }
 
@@ -314,6 +363,10 @@ func (x *explainer) decision(v *program.Verdict, sample *reported) Decision {
 	d.Rule = string(r.ID)
 	if r.Section == program.SectionTask {
 		d.Text = "disabled: the task is switched off"
+		return d
+	}
+	if r.Section == program.SectionTransform {
+		d.Text = transformText(v)
 		return d
 	}
 	c := x.control(r.ID)

@@ -62,6 +62,7 @@ func (r *Runtime) instrument() {
 	r.degradeInstruments()
 	r.instrumentBudgets()
 	r.instrumentRollouts()
+	r.instrumentPlugins()
 }
 
 func (r *Runtime) instrumentGauges() {

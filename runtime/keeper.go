@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -17,6 +19,7 @@ import (
 // one, and which one was on probation when the process ended without saying so.
 type keeper struct {
 	dir string // "": nothing is kept
+	how Loading
 	log *slog.Logger
 }
 
@@ -37,11 +40,11 @@ type keptTrial struct {
 	Since    time.Time `json:"since"`
 }
 
-func newKeeper(dataDir string, log *slog.Logger) keeper {
+func newKeeper(dataDir string, how Loading, log *slog.Logger) keeper {
 	if dataDir == "" {
 		return keeper{log: log}
 	}
-	return keeper{filepath.Join(dataDir, "policies"), log}
+	return keeper{filepath.Join(dataDir, "policies"), how, log}
 }
 
 func (k keeper) goodFile() string  { return filepath.Join(k.dir, "last-good.json") }
@@ -53,6 +56,9 @@ func (k keeper) save(set *loadedSet) error {
 		return nil
 	}
 	text, err := json.Marshal(keptSet{keptFormat, time.Now(), set.origin, set.bundle})
+	for digest, module := range set.bundle.Modules {
+		err = cmp.Or(err, keepFile(filepath.Join(pluginDir(filepath.Dir(k.dir)), strings.TrimPrefix(digest, "sha256:")+".wasm"), module))
+	}
 	if err == nil {
 		err = keepFile(k.goodFile(), text)
 	}
@@ -85,7 +91,7 @@ func (k keeper) load() *loadedSet {
 	}
 	var set loadedSet
 	if err == nil {
-		set, err = loadBundle(kept.Bundle, nil)
+		set, err = loadBundle(kept.Bundle, k.how)
 	}
 	if err == nil && set.report.Refused() {
 		err = errors.New("this version of the program refuses it")

@@ -77,7 +77,7 @@ func (r *Runtime) under(rev *revision) *revision {
 		return rev
 	}
 	compiled, found := program.Compile(&rev.bundle.Set, program.Options{
-		Today: time.Now(), Provenance: rev.bundle.Provenance, Overrides: off,
+		Today: time.Now(), Provenance: rev.bundle.Provenance, Overrides: off, Plugins: r.loading.plugins,
 	})
 	if compiled == nil {
 		r.log.Error("overrides have no effect: the policies do not compile with them", "findings", found)

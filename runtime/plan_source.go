@@ -77,7 +77,7 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 		return PolicySource{}, fmt.Errorf("%w: the repository of %s has no revision %q; in CI, a shallow clone may lack it: fetch it first", ErrConfig, dir, rev)
 	}
 	commit := strings.TrimSpace(string(hash))
-	text, err := git.ask(ctx, "archive", "--format=zip", commit+":"+at, "--", "*.cue")
+	text, err := git.ask(ctx, "archive", "--format=zip", commit+":"+at, "--", "*.cue", "*.wasm")
 	if err != nil {
 		return PolicySource{}, fmt.Errorf("%w: there is no policy set in %s at %s (%.12s)", ErrConfig, cmp.Or(at, "the root"), rev, commit)
 	}
@@ -151,7 +151,7 @@ func (s *PlannedSet) load(ctx context.Context, from PolicySource, how Loading, t
 		where[field] = pos
 	}
 	out := &plannable{Written: program.Written{Set: &set.bundle.Set, Provenance: where}, known: set.known, tags: set.bundle.Tags}
-	out.program, _ = program.Compile(&set.bundle.Set, program.Options{Today: today, Provenance: where})
+	out.program, _ = program.Compile(&set.bundle.Set, program.Options{Today: today, Provenance: where, Plugins: set.plugins})
 	s.Tags = set.bundle.Tags
 	return out, nil
 }
@@ -160,21 +160,21 @@ func (from PolicySource) load(ctx context.Context, how Loading) (loadedSet, erro
 	if from.Files != nil {
 		return loadSet(ctx, from.Files, how, from.Prefix)
 	}
-	return loadBundle(from.Bundle, how.known)
+	return loadBundle(from.Bundle, how)
 }
 
 // loadBundle compiles a set that was evaluated before, here or elsewhere.
-func loadBundle(text []byte, metrics knownMetrics) (loadedSet, error) {
+func loadBundle(text []byte, how Loading) (loadedSet, error) {
 	bundle, err := policy.ReadBundle(text)
 	if err != nil {
 		return loadedSet{}, fmt.Errorf("%w: %w", ErrRejected, err)
 	}
-	known, err := metrics.get()
+	known, err := how.known.get()
 	if err != nil {
 		return loadedSet{}, err
 	}
-	l := loadedSet{bundle: bundle, known: known}
-	l.program, l.report.Findings = program.Compile(&bundle.Set, program.Options{Today: time.Now(), Provenance: bundle.Provenance})
+	l := loadedSet{bundle: bundle, known: known, plugins: how.running()}
+	l.program, l.report.Findings = program.Compile(&bundle.Set, program.Options{Today: time.Now(), Provenance: bundle.Provenance, Plugins: l.plugins})
 	if l.program != nil {
 		l.report.Revision, l.report.Rules, l.report.Teams = bundle.Digest, len(l.program.Rules()), len(bundle.Set.Teams)
 	}

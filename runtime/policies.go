@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/collector"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/transform"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -81,6 +82,17 @@ type Loading struct {
 
 	cache *policy.Cache // of the set that was loaded last; nil: none
 	known knownMetrics  // nil: loadCatalogue
+
+	plugins *transform.Plugins // that the sets run; nil: those of a set are its own
+}
+
+// running returns what runs the plugins of a set. What it runs ends when the set
+// cannot be reached any more, or with the process.
+func (how Loading) running() *transform.Plugins {
+	if how.plugins != nil {
+		return how.plugins
+	}
+	return transform.New(transform.Options{})
 }
 
 // Check loads the policy set in dir and says everything that is wrong with it,
@@ -102,6 +114,7 @@ type loadedSet struct {
 	program *program.Program
 	known   *catalogue.Catalogue
 	origin  Origin
+	plugins *transform.Plugins // that program runs
 }
 
 // loadSet loads, compiles and tests a set. dir is put before file names.
@@ -111,7 +124,8 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	if err != nil {
 		return loadedSet{}, err
 	}
-	opts := policy.Options{Today: began, Runnable: true, Cache: how.cache}
+	running := how.running()
+	opts := policy.Options{Today: began, Runnable: true, Cache: how.cache, Plugins: running, PluginLimits: mostOfPlugins()}
 	if how.Env != "" {
 		opts.Tags = []string{"env=" + how.Env}
 	}
@@ -124,10 +138,11 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	} else if err != nil {
 		return loadedSet{}, fmt.Errorf("policy set: %w", err)
 	}
-	l := loadedSet{bundle: bundle, known: known}
+	l := loadedSet{bundle: bundle, known: known, plugins: running}
 	if bundle != nil {
+		running.Offer(bundle.Modules)
 		var more []diag.Diagnostic
-		l.program, more = program.Compile(&bundle.Set, program.Options{Today: began, Provenance: bundle.Provenance})
+		l.program, more = program.Compile(&bundle.Set, program.Options{Today: began, Provenance: bundle.Provenance, Plugins: running})
 		found = append(found, more...)
 	}
 	if l.program != nil {

@@ -220,7 +220,7 @@ func (r *Runtime) pushedSet(rev control.Revision) (loadedSet, error) {
 	if err != nil {
 		return loadedSet{}, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
-	set, err := loadBundle(text, r.loading.known)
+	set, err := loadBundle(text, r.loading)
 	if err != nil {
 		return loadedSet{}, err
 	}

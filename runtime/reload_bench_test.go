@@ -73,7 +73,7 @@ func BenchmarkLoadBundle(b *testing.B) {
 	set = loadedSet{}
 	known := knownMetrics(sync.OnceValues(loadCatalogue))
 	load := func() loadedSet {
-		l, err := loadBundle([]byte(text), known)
+		l, err := loadBundle([]byte(text), Loading{known: known})
 		if err != nil || l.report.Refused() {
 			b.Fatal(err, l.report.Findings)
 		}

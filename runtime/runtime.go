@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/self"
 	"github.com/sluice-metrics/sluice/runtime/internal/store"
+	"github.com/sluice-metrics/sluice/runtime/internal/transform"
 )
 
 // Options are what an instance needs beside its configuration.
@@ -103,6 +104,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		adapters: map[string]*adapter{},
 	}
 	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
+	r.loading.plugins = transform.New(transform.Options{Get: r.depot.Get, CacheDir: r.pluginCache(), Log: opts.Log})
 	report, err := r.firstSet(ctx)
 	if err != nil || r.opened() == nil {
 		return nil, report, err

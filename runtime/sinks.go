@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/scrape"
 	"github.com/sluice-metrics/sluice/runtime/internal/secret"
 	"github.com/sluice-metrics/sluice/runtime/internal/store"
+	"github.com/sluice-metrics/sluice/runtime/internal/transform"
 )
 
 // adapter is what the hop of a sink writes samples to.
@@ -196,7 +197,7 @@ func sinkGroup(name string) string { return "sink." + name }
 func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
 	opts := engine.Options{
 		Letters: r.producer, LetterTopic: s.DeadLetter, Learn: r.dictionary.learn,
-		Hold: holds(s.Level), Budgets: r.budgets, Taps: &r.taps,
+		Hold: holds(s.Level), Budgets: r.budgets, Taps: &r.taps, Transforms: transform.Workers{},
 	}
 	if !s.Direct {
 		opts.Records, opts.Topic = r.producer, s.Processed

@@ -108,7 +108,7 @@ func (r *Runtime) firstSet(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	r.policies = &standing{log: r.log, bounds: b, keep: newKeeper(r.cfg.DataDir, r.log), goodShare: -1, checked: time.Now()}
+	r.policies = &standing{log: r.log, bounds: b, keep: newKeeper(r.cfg.DataDir, r.loading, r.log), goodShare: -1, checked: time.Now()}
 	if r.from, err = r.newPolicyOrigin(); err != nil {
 		return Report{}, err
 	}

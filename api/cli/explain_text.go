@@ -227,6 +227,12 @@ func stageRows(list []runtime.RewriteStage, all bool) (rows []string) {
 			effect += ", which changes nothing"
 		}
 		rows = append(rows, "> "+ruleCells(&s.RuleView)+"\t"+effect)
+		if s.Plugin != nil {
+			rows = append(rows, fmt.Sprintf("    plugin %s %s (%.19s)", s.Plugin.Name, s.Plugin.Version, s.Plugin.Digest))
+		}
+		if s.Failed != "" {
+			rows = append(rows, "    ! it fails: "+s.Failed)
+		}
 		for _, l := range s.Removed {
 			rows = append(rows, "    - "+l)
 		}

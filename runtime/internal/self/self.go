@@ -40,6 +40,16 @@ type Metrics struct {
 	CanaryShare        Gauge
 	CanarySamples      Counter
 	ShadowSeries       Gauge
+	PluginCalls        Counter
+	PluginRecords      Counter
+	PluginFailed       Counter
+	PluginSeconds      Histogram
+	PluginFuel         Counter
+	PluginMemory       Gauge
+	PluginInstances    Gauge
+	PluginReplaced     Counter
+	PluginBreaker      Gauge
+	PluginCounts       Counter
 	AuditLost          Counter
 	AuthRefused        Counter
 	ShortIDConflicts   Counter

@@ -1,5 +1,7 @@
 package self
 
+import "slices"
+
 // Row describes one metric.
 type Row struct {
 	Name    string
@@ -30,7 +32,7 @@ type row struct {
 func (m *Metrics) table() []row {
 	lag := []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 	request := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-	return append(append(m.limits(), m.policies()...), []row{
+	return append(slices.Concat(m.limits(), m.policies(), m.plugins()), []row{
 		{&m.Records, Row{Name: "sluice_records_total", Unit: "records", Labels: []string{"stream"},
 			Help: "Kafka records read from the input topics of a stream."}},
 		{&m.Samples, Row{Name: "sluice_samples_total", Unit: "samples", Labels: []string{"hop", "disposition"},
@@ -153,7 +155,10 @@ func Bounds() map[string]string {
 		"sink":        "sinks of the policy set",
 		"measure":     "the measures of degradation",
 		"budget":      "budgets of the policy set",
-		"version":     "one per process",
+		"plugin":      "plugins that the policy sets have used, of which 64 are remembered",
+		"code":        "the codes of plugins",
+		"counter":     "counters that the manifests of plugins list",
+		"version":     "one per process, and one per plugin",
 		"goversion":   "one per process",
 	}
 }

@@ -319,6 +319,22 @@ func (p *Plugins) Counts() []Counted {
 	return out
 }
 
+// ByVersion lists what Counts does, as one for each name and version: metrics do not
+// tell two builds of one version apart.
+func (p *Plugins) ByVersion() []Counted {
+	var out []Counted
+	for _, c := range p.Counts() {
+		if n := len(out); n > 0 && out[n-1].Name == c.Name && out[n-1].Version == c.Version {
+			last := &out[n-1]
+			last.Counts = add(last.Counts, c.Counts)
+			last.Breaker, last.Running = max(last.Breaker, c.Breaker), last.Running || c.Running
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 func (e *entry) of() Of { return Of{e.about.Name, e.about.Version, e.about.Digest} }
 
 // maxRetired is of how many plugins that ended the counts are kept.

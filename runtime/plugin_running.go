@@ -1,0 +1,134 @@
+package runtime
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sluice-metrics/sluice/plugins"
+	"github.com/sluice-metrics/sluice/runtime/internal/control"
+	"github.com/sluice-metrics/sluice/runtime/internal/depot"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/transform"
+)
+
+// mostOfPlugins is the most that a transform may let its plugin use.
+func mostOfPlugins() policy.PluginLimits {
+	d := plugins.DefaultLimits()
+	return policy.PluginLimits{Pages: d.Pages, Batch: d.Batch}
+}
+
+// keptPlugins runs the plugins that a data directory has.
+func keptPlugins(dataDir string, log *slog.Logger) *transform.Plugins {
+	kept := depot.New(pluginDir(dataDir), func() control.Log { return nil }, log)
+	return transform.New(transform.Options{Get: kept.Get, Log: log})
+}
+
+// RunningPlugin is a plugin that the policies have run since the instance started,
+// and what it did in all its uses.
+type RunningPlugin struct {
+	PluginView
+	Running      bool              `json:"running"`            // false: no policies in force have it
+	Breaker      string            `json:"breaker"`            // closed: it is called; open, half-open: it fails and rests
+	Calls        uint64            `json:"calls"`              // batches
+	In           uint64            `json:"in"`                 // records of them
+	Out          uint64            `json:"out"`                // records that came back, made ones among them
+	Dropped      uint64            `json:"dropped"`            // records that it dropped
+	Made         uint64            `json:"made"`               // records that it made
+	Failed       map[string]uint64 `json:"failed,omitempty"`   // records that it did not transform, by code
+	Seconds      float64           `json:"seconds"`            // of all calls
+	Fuel         uint64            `json:"fuel"`               // of all calls
+	Memory       int64             `json:"memory"`             // bytes of its instances
+	Instances    int64             `json:"instances"`          // of which some are spare
+	Replacements uint64            `json:"replacements"`       // instances that were given up
+	Counters     map[string]uint64 `json:"counters,omitempty"` // its own, by name
+}
+
+// Plugins lists the plugins that the policies run or ran, by name and version.
+func (r *Runtime) Plugins() []RunningPlugin {
+	out := []RunningPlugin{}
+	for _, c := range r.loading.plugins.Counts() {
+		out = append(out, RunningPlugin{
+			PluginView: PluginView{c.Name, c.Version, c.Digest}, Running: c.Running, Breaker: c.Breaker.String(),
+			Calls: c.Calls, In: c.In, Out: c.Out, Dropped: c.Dropped, Made: c.Made, Failed: failedBy(&c.Counts),
+			Seconds: c.Duration, Fuel: c.Fuel, Memory: c.Memory, Instances: c.Instances, Replacements: c.Replacements, Counters: c.Metrics,
+		})
+	}
+	return out
+}
+
+func failedBy(c *plugins.Counts) map[string]uint64 {
+	out := map[string]uint64{}
+	for code, n := range c.Failed {
+		out[code.String()] = n
+	}
+	return out
+}
+
+// instrumentPlugins feeds the metrics of plugins. Those of one version that were
+// built twice are one to them.
+func (r *Runtime) instrumentPlugins() {
+	m := r.metrics
+	each := func(f func(c *transform.Counted)) {
+		for _, c := range r.loading.plugins.ByVersion() {
+			f(&c)
+		}
+	}
+	number := func(of func(c *transform.Counted) uint64) func(func(uint64, ...string)) {
+		return func(emit func(uint64, ...string)) {
+			each(func(c *transform.Counted) { emit(of(c), c.Name, c.Version) })
+		}
+	}
+	gauge := func(of func(c *transform.Counted) float64) func(func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			each(func(c *transform.Counted) { emit(of(c), c.Name, c.Version) })
+		}
+	}
+	m.PluginCalls.Collect(number(func(c *transform.Counted) uint64 { return c.Calls }))
+	m.PluginFuel.Collect(number(func(c *transform.Counted) uint64 { return c.Fuel }))
+	m.PluginReplaced.Collect(number(func(c *transform.Counted) uint64 { return c.Replacements }))
+	m.PluginMemory.Collect(gauge(func(c *transform.Counted) float64 { return float64(c.Memory) }))
+	m.PluginInstances.Collect(gauge(func(c *transform.Counted) float64 { return float64(c.Instances) }))
+	m.PluginBreaker.Collect(gauge(func(c *transform.Counted) float64 {
+		return map[plugins.BreakerState]float64{plugins.BreakerOpen: 1, plugins.BreakerHalfOpen: 0.5}[c.Breaker]
+	}))
+	m.PluginRecords.Collect(func(emit func(uint64, ...string)) {
+		each(func(c *transform.Counted) {
+			emit(c.In, c.Name, c.Version, "in")
+			emit(c.Out, c.Name, c.Version, "out")
+			emit(c.Dropped, c.Name, c.Version, "dropped")
+			emit(c.Made, c.Name, c.Version, "made")
+		})
+	})
+	m.PluginFailed.Collect(func(emit func(uint64, ...string)) {
+		each(func(c *transform.Counted) {
+			for code, n := range c.Failed {
+				emit(n, c.Name, c.Version, code.String())
+			}
+		})
+	})
+	m.PluginCounts.Collect(func(emit func(uint64, ...string)) {
+		each(func(c *transform.Counted) {
+			for _, name := range slices.Sorted(maps.Keys(c.Metrics)) {
+				emit(c.Metrics[name], c.Name, c.Version, name)
+			}
+		})
+	})
+	m.PluginSeconds.Collect(func(emit func(count uint64, below func(time.Duration) uint64, sum float64, labels ...string)) {
+		each(func(c *transform.Counted) { emit(c.Calls, below(c.Seconds), c.Duration, c.Name, c.Version) })
+	})
+}
+
+// below returns how many calls took at most a time that is one of the bounds.
+func below(counts []uint64) func(time.Duration) uint64 {
+	return func(d time.Duration) (n uint64) {
+		for i, bound := range plugins.SecondsBounds() {
+			if bound > d.Seconds() || i >= len(counts) {
+				break
+			}
+			n += counts[i]
+		}
+		return n
+	}
+}
