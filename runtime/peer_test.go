@@ -37,6 +37,9 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if IsChild(os.Args[1:]) {
+		os.Exit(Child(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	if n := os.Getenv(peerVariable); n != "" {
 		if err := servePeer(n); err != nil {
 			fmt.Fprintln(os.Stderr, err)

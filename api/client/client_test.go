@@ -204,3 +204,39 @@ func TestLists(t *testing.T) {
 		t.Errorf("a list without end: %v", err)
 	}
 }
+
+func TestPlugins(t *testing.T) {
+	const digest = "sha256:0123"
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.EscapedPath() {
+		case "GET /api/v1/plugins":
+			fmt.Fprintf(w, `{"items":[{"name":"mask","digest":"%s"}]}`, digest)
+		case "GET /api/v1/plugins/" + digest, "DELETE /api/v1/plugins/" + digest:
+			fmt.Fprintf(w, `{"name":"mask","digest":"%s"}`, digest)
+		case "POST /api/v1/plugins":
+			var body struct {
+				Wasm   []byte
+				Reason string
+			}
+			if err := json.NewDecoder(r.Body).Decode(&body); err != nil || string(body.Wasm) != "\x00asm" || body.Reason != "why" {
+				t.Errorf("%+v, %v", body, err)
+			}
+			fmt.Fprintf(w, `{"name":"mask","digest":"%s"}`, digest)
+		default:
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+	})
+	list, err := c.Plugins(t.Context())
+	if err != nil || len(list) != 1 || list[0].Digest != digest {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if p, err := c.Plugin(t.Context(), digest); err != nil || p.Name != "mask" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := c.PushPlugin(t.Context(), []byte("\x00asm"), "why"); err != nil || p.Digest != digest {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := c.DeletePlugin(t.Context(), digest); err != nil || p.Digest != digest {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

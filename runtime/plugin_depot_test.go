@@ -1,0 +1,151 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-metrics/sluice/plugins"
+	"github.com/sluice-metrics/sluice/plugins/abi"
+)
+
+func renamePlugin(t *testing.T) []byte {
+	t.Helper()
+	wasm, err := os.ReadFile("../plugins/project/testdata/rename.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+// withChild has an instance try plugins in a process of its own.
+func withChild(t *testing.T) func(*Runtime) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(r *Runtime) { r.opts.Child = append([]string{exe}, ChildArgs()...) }
+}
+
+// A plugin that one instance was given is there in the fleet, and after a restart
+// without a broker; what is deleted is gone everywhere.
+func TestPluginReachesTheFleet(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, simpleSet)
+	cfg.Brokers = roomyBroker(t)
+	wasm := renamePlugin(t)
+	first := startAdjusted(t, cfg, withChild(t))
+	other := cfg
+	other.DataDir = t.TempDir()
+	second := startInstance(t, other)
+	var p StoredPlugin
+	eventually(t, func() string {
+		var err error
+		if p, err = first.PushPlugin(t.Context(), Actor{Name: "ann", Role: RoleAdmin, Address: "127.0.0.1:9"}, wasm); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if p.Name != "rename-scale" || p.By != "ann" || p.From != "127.0.0.1:9" || !p.Fleet {
+		t.Errorf("%+v", p)
+	}
+	file := filepath.Join(other.DataDir, "plugins", strings.TrimPrefix(p.Digest, "sha256:")+".wasm")
+	eventually(t, func() string {
+		if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, wasm) {
+			return "the second instance does not keep it"
+		}
+		return ""
+	})
+	if got, err := second.depot.Get(p.Digest); err != nil || !bytes.Equal(got, wasm) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	alone, _, err := New(t.Context(), other, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := alone.depot.Get(p.Digest); err != nil || !bytes.Equal(got, wasm) {
+		t.Errorf("before the broker is asked: %d bytes, %v", len(got), err)
+	}
+	if list, err := alone.StoredPlugins(); err != nil || len(list) != 1 || list[0].Name != "rename-scale" || list[0].Fleet {
+		t.Errorf("before the broker is asked: %+v, %v", list, err)
+	}
+	if _, err := second.DeletePlugin(t.Context(), Actor{Name: "bob", Role: RoleAdmin}, p.Digest); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if _, err := first.depot.Get(p.Digest); err == nil {
+			return "the first instance still has it"
+		}
+		if _, err := os.Stat(file); err == nil {
+			return "the second instance still keeps it"
+		}
+		return ""
+	})
+	if _, err := first.Plugin(p.Digest); !errors.Is(err, ErrNoPlugin) {
+		t.Errorf("after that: %v", err)
+	}
+}
+
+// What is wrong with a plugin is the same, be it tried here or in a process of its own.
+func TestPluginsAreTriedApart(t *testing.T) {
+	t.Parallel()
+	wasm := renamePlugin(t)
+	here, apart := &Runtime{}, &Runtime{}
+	withChild(t)(apart)
+	apart.cfg.DataDir = t.TempDir()
+	for name, r := range map[string]*Runtime{"here": here, "apart": apart} {
+		if err := r.tryPlugin(t.Context(), wasm); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var fault *plugins.Error
+		if err := r.tryPlugin(t.Context(), wasm[:len(wasm)-30]); !errors.As(err, &fault) || fault.Code != abi.BadModule && fault.Code != abi.BadManifest {
+			t.Errorf("%s: half a module: %v", name, err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.tryPlugin(ended, wasm); err == nil && name == "apart" {
+			t.Errorf("%s: the asker has gone, and it is tried", name)
+		}
+	}
+	if cached, err := os.ReadDir(apart.pluginCache()); err != nil || len(cached) == 0 {
+		t.Errorf("the process leaves nothing compiled: %v, %v", cached, err)
+	}
+	gone := &Runtime{}
+	gone.opts.Child = []string{"/no/such/program"}
+	if err := gone.tryPlugin(t.Context(), wasm); err == nil || errors.As(err, new(*plugins.Error)) {
+		t.Errorf("no program: %v", err)
+	}
+}
+
+func TestChildRefusesWhatIsNoRequest(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", `{"wasm": 1}`} {
+		if err := tryPluginHere(strings.NewReader(text), &bytes.Buffer{}); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+	for _, args := range [][]string{nil, {"plugin"}, {childArgument, "other"}, {childArgument, pluginArgument, "more"}} {
+		if IsChild(args) {
+			t.Errorf("%q makes a child", args)
+		}
+	}
+}
+
+func TestSamplesOfRecord(t *testing.T) {
+	t.Parallel()
+	got, err := SamplesOfRecord([]byte(`{"v":1,"torrent_task_id":"t-1","report_timestamp":5,"scope":"operator","metric":"state","type":"gauge","labels":{"a":"b"},"points":[{"s":0,"v":1.5},{"s":1,"t":"RUNNING"},{"s":2,"v":null}]}`))
+	if err != nil || len(got) != 2 || got[0].Name != "flink_operator_state" || got[0].Value != 1.5 || got[0].Labels["a"] != "b" || got[0].Labels["subtask_index"] != "0" ||
+		!got[1].IsText || got[1].Text != "RUNNING" || got[1].Time != 5 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{"", "{}", `{"torrent_task_id":1}`, `[]`} {
+		if _, err := SamplesOfRecord([]byte(text)); !errors.Is(err, ErrRejected) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
