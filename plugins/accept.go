@@ -50,14 +50,14 @@ func (x *exchange) accept(r *abi.Record, k int) *Error {
 // them, and those of row k that it was not shown.
 func (x *exchange) relabel(r *abi.Record, k int) *Error {
 	v, row := &x.back, x.row(k)
-	if uint64(r.First)+uint64(r.Labels) > uint64(len(v.pairs)) {
-		return faultAt(abi.BadOutput, row, "its labels are %d from %d of %d", r.Labels, r.First, len(v.pairs))
+	if all := len(v.pairs) + len(v.spare); uint64(r.First)+uint64(r.Labels) > uint64(all) {
+		return faultAt(abi.BadOutput, row, "its labels are %d from %d of %d", r.Labels, r.First, all)
 	}
 	if int(r.Labels) > x.limits.Labels {
 		return faultAt(abi.Expansion, row, "%d labels; a record has at most %d", r.Labels, x.limits.Labels)
 	}
 	old, from := x.labels(k), len(v.outPairs)
-	v.outPairs = append(v.outPairs, v.pairs[r.First:r.First+uint32(r.Labels)]...)
+	v.gather(int(r.First), int(r.First)+int(r.Labels))
 	now := v.outPairs[from:]
 	same, err := x.renumber(old, now, row)
 	switch {
@@ -66,7 +66,7 @@ func (x *exchange) relabel(r *abi.Record, k int) *Error {
 	case same && x.narrowed:
 		v.outPairs = append(v.outPairs[:from], x.batch.Labels(&x.batch.Records[row])...)
 		return nil
-	case same || !x.narrowed && x.patched(old, now):
+	case same || !x.narrowed && len(old) == len(now) && x.patched(old, now):
 		return nil
 	}
 	if err := x.differ(old, now, row); err != nil {
@@ -78,11 +78,24 @@ func (x *exchange) relabel(r *abi.Record, k int) *Error {
 	return x.fits(from, row)
 }
 
+// gather puts the guest's labels of some positions aside: edited ones, new ones, or
+// the last of those and the first of these.
+func (v *result) gather(from, to int) {
+	n := len(v.pairs)
+	if from < n {
+		v.outPairs = append(v.outPairs, v.pairs[from:min(to, n)]...)
+	}
+	if to > n {
+		v.outPairs = append(v.outPairs, v.spare[max(from-n, 0):to-n]...)
+	}
+}
+
 // renumber turns the guest's numbers into the batch's, and tells whether the labels
 // are those that were sent.
 func (x *exchange) renumber(old, now []abi.Pair, row int) (same bool, err *Error) {
 	ids, alike := x.ids, !x.narrowed // both number a string alike that was sent
 	same = len(old) == len(now)
+	x.back.changed = x.back.changed[:0]
 	for i := range now {
 		p := &now[i]
 		if alike && i < len(old) && *p == old[i] {
@@ -92,7 +105,10 @@ func (x *exchange) renumber(old, now []abi.Pair, row int) (same bool, err *Error
 			return false, faultAt(abi.BadOutput, row, "a label is the strings %d and %d of %d", p.Key, p.Value, len(ids))
 		}
 		p.Key, p.Value = ids[p.Key], ids[p.Value]
-		same = same && *p == old[i]
+		if i >= len(old) || *p != old[i] {
+			same = false
+			x.back.changed = append(x.back.changed, i)
+		}
 	}
 	return same, nil
 }
@@ -101,25 +117,20 @@ func (x *exchange) renumber(old, now []abi.Pair, row int) (same bool, err *Error
 // decided without a look at the labels that are as they were. What it does not
 // accept may still be good.
 func (x *exchange) patched(old, now []abi.Pair) bool {
-	if len(old) != len(now) {
-		return false
-	}
 	strings := x.batch.Strings
-	for i, p := range now {
-		if p == old[i] {
-			continue
-		}
-		if !x.label(p.Key, strings[p.Key]) {
+	for _, i := range x.back.changed {
+		key, was := now[i].Key, old[i].Key
+		if !x.label(key, strings[key]) {
 			return false
 		}
-		if p.Key == old[i].Key {
+		if key == was {
 			continue
 		}
-		if !x.label(old[i].Key, strings[old[i].Key]) || !x.grammar(p.Key, strings[p.Key]) {
+		if !x.label(was, strings[was]) || !x.grammar(key, strings[key]) {
 			return false
 		}
 		for j := range now {
-			if j != i && now[j].Key == p.Key {
+			if j != i && now[j].Key == key {
 				return false
 			}
 		}

@@ -96,7 +96,7 @@ func described(b *testing.B, file, project string) []byte {
 // records to validated ones. native is a loop in Go that does the same job.
 func BenchmarkTransform(b *testing.B) {
 	const records = 1000
-	from := flink(records)
+	from, patient := flink(records), Limits{Batch: time.Minute, Init: time.Minute}
 	perRecord := func(b *testing.B, before time.Duration) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
 		b.ReportMetric(float64(processorTime(b)-before)/float64(b.N)/records, "cpu-ns/record")
@@ -124,7 +124,7 @@ func BenchmarkTransform(b *testing.B) {
 		for _, o := range []struct {
 			name string
 			Options
-		}{{"metered", Options{}}, {"plain", Options{Unmetered: true}}} {
+		}{{"metered", Options{Limits: patient}}, {"plain", Options{Limits: patient, Unmetered: true}}} {
 			b.Run(name+"/"+o.name, func(b *testing.B) {
 				o.Config = []byte(`{"from": "task_name", "to": "task", "factor": 0.001}`)
 				i := open(b, wasm, o.Options)

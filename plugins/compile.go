@@ -18,8 +18,8 @@ import (
 // does not look at its deadline.
 const compileWorkers = 2
 
-// fuelSlice is what a guest may spend before it is looked at: some 50 µs.
-const fuelSlice = meter.DefaultSlice
+// fuelSlice is what a guest may spend before it is looked at: ten to a hundred µs of work.
+const fuelSlice = 40_000
 
 // compile makes the plugin's module ready to be instantiated. What it leaves on an
 // error, release frees.

@@ -10,9 +10,13 @@ import (
 // result is what a guest made of a batch, while it is looked at: nothing of it is
 // in the batch until all of it was found good.
 type result struct {
-	records []abi.Record // the ones sent as edited, then new ones
+	records []abi.Record // sent, as edited: the guest's memory, while it does not run
 	pairs   []abi.Pair   // likewise
+	added   []abi.Record // new ones
+	spare   []abi.Pair   // new ones; their positions go on after pairs
 	refs    []abi.Ref
+
+	changed []int // labels of the record that is looked at, by place
 
 	stamps []stamp // by number of string
 	turn   uint32
@@ -47,7 +51,7 @@ func (x *exchange) read(memory []byte, block uint32, answer abi.Answer, known *i
 			return err
 		}
 	}
-	n, pairs := len(x.sent.records), len(x.sent.pairs)
+	n := len(x.sent.records)
 	most, _ := made(n)
 	if total := uint64(n) + uint64(add[0].Records); total > uint64(most) {
 		return fault(abi.Expansion, StepTransform, "%d records of %d; at most %d may come of them", total, n, most)
@@ -58,20 +62,19 @@ func (x *exchange) read(memory []byte, block uint32, answer abi.Answer, known *i
 	if err := x.readStrings(memory, &add[0], known); err != nil {
 		return err
 	}
-	v.records = slices.Grow(v.records[:0], n+int(add[0].Records))[:n+int(add[0].Records)]
-	v.pairs = slices.Grow(v.pairs[:0], pairs+int(add[0].Pairs))[:pairs+int(add[0].Pairs)]
-	at := abi.HeaderSize + copy(bytesOf(v.records[:n]), region[abi.HeaderSize:])
-	copy(bytesOf(v.pairs[:pairs]), region[at:])
-	for _, p := range []struct {
-		what string
-		at   uint32
-		to   []byte
-	}{{"records", add[0].RecordsAt, bytesOf(v.records[n:])}, {"labels", add[0].PairsAt, bytesOf(v.pairs[pairs:])}} {
-		from, ok := span(memory, p.at, uint64(len(p.to)))
-		if !ok {
-			return fault(abi.BadOutput, StepTransform, "its new %s lie outside of its memory", p.what)
-		}
-		copy(p.to, from)
+	v.records = viewOf[abi.Record](region[abi.HeaderSize:], n)
+	v.pairs = viewOf[abi.Pair](region[abi.HeaderSize+n*abi.RecordSize:], len(x.sent.pairs))
+	v.added = slices.Grow(v.added[:0], int(add[0].Records))[:add[0].Records]
+	v.spare = slices.Grow(v.spare[:0], int(add[0].Pairs))[:add[0].Pairs]
+	if from, ok := span(memory, add[0].RecordsAt, uint64(len(v.added)*abi.RecordSize)); !ok {
+		return fault(abi.BadOutput, StepTransform, "its new records lie outside of its memory")
+	} else {
+		copy(bytesOf(v.added), from)
+	}
+	if from, ok := span(memory, add[0].PairsAt, uint64(len(v.spare)*abi.PairSize)); !ok {
+		return fault(abi.BadOutput, StepTransform, "its new labels lie outside of its memory")
+	} else {
+		copy(bytesOf(v.spare), from)
 	}
 	return nil
 }
@@ -152,8 +155,8 @@ func (x *exchange) judge() *Error {
 	for ; next < len(x.batch.Records); next++ {
 		x.keep(next)
 	}
-	for k := n; k < len(v.records); k++ {
-		if err := x.emitted(k); err != nil {
+	for _, r := range v.added {
+		if err := x.emitted(r); err != nil {
 			return err
 		}
 	}
@@ -172,7 +175,7 @@ func (x *exchange) keep(row int) {
 // edited judges row k as the guest left it.
 func (x *exchange) edited(k int) *Error {
 	v := &x.back
-	r, row := &v.records[k], x.row(k)
+	r, row := v.records[k], x.row(k)
 	switch {
 	case r.Flags&^(abi.Drop|abi.Failed) != 0:
 		return faultAt(abi.BadOutput, row, "its flags are %#x", r.Flags)
@@ -187,13 +190,12 @@ func (x *exchange) edited(k int) *Error {
 		v.moved.dropped++
 		return nil
 	}
-	return x.accept(r, k)
+	return x.accept(&r, k)
 }
 
 // emitted judges a new record. One that is made of a row that failed goes with it.
-func (x *exchange) emitted(k int) *Error {
+func (x *exchange) emitted(r abi.Record) *Error {
 	v := &x.back
-	r := &v.records[k]
 	switch {
 	case uint64(r.Source) >= uint64(len(x.sent.records)):
 		return fault(abi.BadOutput, StepTransform, "a new record is made of record %d of %d", r.Source, len(x.sent.records))
@@ -205,7 +207,7 @@ func (x *exchange) emitted(k int) *Error {
 		return nil
 	}
 	v.moved.made++
-	return x.accept(r, int(r.Source))
+	return x.accept(&r, int(r.Source))
 }
 
 // commit puts the result into the batch.

@@ -18,6 +18,12 @@ func bytesOf[T abi.Record | abi.Pair | abi.Ref | abi.Header | abi.Result](s []T)
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(t)))
 }
 
+// viewOf views n structs of the wire form in bytes that begin 8-aligned: the other way
+// round. They may not outlive the bytes.
+func viewOf[T abi.Record | abi.Pair](b []byte, n int) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}
+
 // textOf returns the number of the string that is the value of a Text record.
 func textOf(r *abi.Record) uint64 { return math.Float64bits(r.Value) & math.MaxUint32 }
 
