@@ -15,7 +15,8 @@ import (
 
 // drawTeam makes a team of some of the rules below. Rules of one name are the same
 // in both sets, so that their state has to move; the suffix makes others. What thin
-// rules hold comes out in any order, so no rate bounds it.
+// rules hold comes out in any order, so no rate bounds it, and no budget counts what
+// it becomes behind a transform.
 func drawTeam(t *rapid.T, suffix string) *policy.Team {
 	team := &policy.Team{
 		Control: map[string]policy.Control{}, Rewrite: map[string]policy.Rewrite{},
@@ -69,7 +70,7 @@ func drawTeam(t *rapid.T, suffix string) *policy.Team {
 	if has("aggregate of its own") {
 		team.Aggregate["sum"+suffix] = aggregate(ordered(2))
 	}
-	if has("budget") {
+	if has("budget") && len(team.Transform) == 0 {
 		team.Budget["few"] = policy.Budget{Ordered: same(1, "*"), Per: "task", Series: rapid.IntRange(2, 6).Draw(t, "series"), Overflow: rapid.SampledFrom([]string{"drop", "merge"}).Draw(t, "overflow")}
 	}
 	if has("rate") {

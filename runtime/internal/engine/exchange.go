@@ -18,7 +18,9 @@ import (
 func (w *Worker) exchange(ctx context.Context, s *queue, rows []row) (n int, err error) {
 	x := &w.transit
 	n = w.encode(rows)
-	if err = w.call(ctx, s); err == nil {
+	if s.transform.Shadow > 0 {
+		err = w.try(ctx, s, rows[:n])
+	} else if err = w.call(ctx, s); err == nil {
 		err = w.collect(ctx, s, rows[:n])
 	}
 	for _, n := range x.text {
@@ -166,6 +168,20 @@ func (w *Worker) fail(ctx context.Context, s *queue, r *row, f *Failure) error {
 		x.setAside(r, failureOf(t, f))
 	}
 	return nil
+}
+
+// failWide fails the rows that have more labels than a batch may, and takes them out.
+func (w *Worker) failWide(ctx context.Context, s *queue) (err error) {
+	wide := func(r row) bool {
+		n := len(r.way.said.labels)
+		if err != nil || n <= MaxLabels {
+			return false
+		}
+		err = w.fail(ctx, s, &r, &Failure{Code: abi.BadBatch.String(), Message: fmt.Sprintf("%d labels; a plugin is given at most %d", n, MaxLabels)})
+		return true
+	}
+	s.rows, s.wide = slices.DeleteFunc(s.rows, wide), false
+	return err
 }
 
 func failureOf(t *program.Transform, f *Failure) *program.TransformFailure {

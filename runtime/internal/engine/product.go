@@ -20,6 +20,7 @@ type product struct {
 	series     series
 	task, head []byte // of its records
 	users      int    // series that come out as it
+	plan       uint32 // Generation.applied when its verdict was taken up: it may have been another's since
 	index      int    // in products.all
 	out        bool   // it has gone out, and has not ended since
 	used       bool   // since room was looked for
@@ -76,9 +77,10 @@ func (w *Worker) product(ctx context.Context, o *origin, v *program.Verdict, kin
 		w.cache.size += p.charged
 	}
 	p.until = w.now + src.ttl()
-	if p.series.gen == w.cur.number {
+	if p.series.gen == w.cur.number && p.plan == w.forces.plan.applied {
 		return p, nil
 	}
+	p.plan = w.forces.plan.applied
 	return p, w.decideProduct(ctx, o, p, v)
 }
 

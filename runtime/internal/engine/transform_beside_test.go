@@ -136,3 +136,66 @@ func TestACanaryHasTransformsOfItsOwn(t *testing.T) {
 		t.Error("a worker that closes leaves one open")
 	}
 }
+
+// A rule that is on trial changes nothing: its plugin sees a share of the batches.
+func TestATransformOnTrial(t *testing.T) {
+	for share, want := range map[float64]int{1: 50, 0.3: 15} {
+		team := through1("stop", "acting nothing")
+		trial := team.Transform["t0"]
+		trial.Shadow = share
+		team.Transform["t0"] = trial
+		b, g := newTransit(t, setup{team: team}, doing{"acting": acting, "nothing": nothing})
+		for i := range 50 {
+			b.send(busyAt(10*i, i%8), busyAt(10*i+1, 2), busyAt(10*i+2, 3))
+		}
+		b.flush()
+		b.balanced()
+		if len(b.sink.written) != 150 || b.by(ledger.Out) != 150 {
+			t.Errorf("%d lines", len(b.sink.written))
+		}
+		var tried *guest
+		for _, x := range g.opened {
+			if x.name == "acting" {
+				tried = x
+			} else if len(x.sizes) != 50 {
+				t.Errorf("%d batches after the trial", len(x.sizes))
+			}
+		}
+		n := len(tried.sizes)
+		if n < want/2 || n > 2*want || len(tried.trials) != n || !strings.HasSuffix(tried.marks[0], fmt.Sprint(" ", abi.DryRun)) {
+			t.Fatalf("%d batches tried of 50 at %g, %d told, marks %v", n, share, len(tried.trials), tried.marks[0])
+		}
+		var sum Trial
+		for _, x := range tried.trials {
+			sum = Trial{sum.Rows + x.Rows, sum.Changed + x.Changed, sum.Dropped + x.Dropped, sum.Failed + x.Failed, sum.Made + x.Made}
+		}
+		if sum.Rows != 3*n || sum.Dropped < n || sum.Failed < n || share == 1 && sum != (Trial{150, 25, 56, 56, 6}) {
+			t.Errorf("%+v of %d batches", sum, n)
+		}
+	}
+}
+
+// A series with more labels than a plugin is given fails alone.
+func TestTooManyLabels(t *testing.T) {
+	var own []string
+	for i := range 70 {
+		own = append(own, fmt.Sprintf(`"l%d":"v"`, i))
+	}
+	wide := rec(0, "wide", "gauge", `{"l":{`+strings.Join(own, ",")+`},"v":4}`)
+	for onError, end := range map[string]ledger.Disposition{"quarantine": ledger.Quarantined, "drop": ledger.Dropped, "pass": ledger.Out} {
+		b, g := newTransit(t, setup{team: through1(onError, "mask nothing")}, doing{"mask": mask, "nothing": nothing})
+		b.send(busyAt(0, 1), wide, busyAt(10, 2))
+		b.flush()
+		b.balanced()
+		if n := b.by(ledger.Out); b.by(end) == 0 || end != ledger.Out && n != 2 || end == ledger.Out && n != 3 {
+			t.Errorf("%s: %v", onError, b.book.Sum().By)
+		}
+		if !slices.Equal(g.opened[0].sizes, []int{2}) {
+			t.Errorf("batches of %v", g.opened[0].sizes)
+		}
+	}
+	b, _ := newTransit(t, setup{team: through1("stop", "mask")}, doing{"mask": mask})
+	if err := b.worker.Process(t.Context(), []Message{{Value: []byte(wide)}}); err == nil || !strings.Contains(err.Error(), "bad-batch") {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -66,6 +66,7 @@ type guest struct {
 	does   func(g *guest, b *Batch, r *abi.Record)
 	sizes  []int
 	marks  []string // of batches: now, sequence, flags
+	trials []Trial
 	closed bool
 	out    []abi.Record
 	reused map[string]uint32
@@ -104,6 +105,8 @@ func (g *guest) Transform(_ context.Context, b *Batch) error {
 }
 
 func (g *guest) Close() { g.closed = true }
+
+func (g *guest) Tried(t Trial) { g.trials = append(g.trials, t) }
 
 // str is the number of a string that the guest makes.
 func (g *guest) str(b *Batch, s string) uint32 {

@@ -27,8 +27,27 @@ type Transformer interface {
 	Close()
 }
 
-// MaxRows is how many records a batch has at most when it is handed over.
-const MaxRows = 1024
+// A Trier is a Transformer that is told how a transform did on samples that it was
+// only tried on.
+type Trier interface {
+	Tried(Trial)
+}
+
+// Trial is what a transform would have done with some rows.
+type Trial struct {
+	Rows    int // that it was given; those that are not counted below stay as they are
+	Changed int // with another name, other labels or another value
+	Dropped int
+	Failed  int
+	Made    int // beside them
+}
+
+// What a batch has at most when it is handed over. A row with more labels fails
+// without having been handed over.
+const (
+	MaxRows   = 1024
+	MaxLabels = 64
+)
 
 // Batch is samples on their way through a plugin, every string once. One point is
 // one record: its value is what Point.Main says, and of a text gauge the number of

@@ -38,6 +38,7 @@ type queue struct {
 	number      uint32 // of the generation
 	transformer Transformer
 	rows        []row
+	wide        bool // some have too many labels
 }
 
 // row is a sample in front of a transform.
@@ -171,6 +172,7 @@ func (w *Worker) enqueue(y *way, r row) {
 	}
 	r.way = y
 	y.queue.rows = append(y.queue.rows, r)
+	y.queue.wide = y.queue.wide || len(y.said.labels) > MaxLabels
 	x.full = x.full || len(y.queue.rows) >= MaxRows
 }
 
@@ -243,6 +245,11 @@ func (w *Worker) passQueues(ctx context.Context) error {
 			continue
 		}
 		w.recall(s.number)
+		if s.wide {
+			if err := w.failWide(ctx, s); err != nil {
+				return err
+			}
+		}
 		for from < len(s.rows) {
 			n, err := w.exchange(ctx, s, s.rows[from:])
 			if err != nil {
