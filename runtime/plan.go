@@ -146,7 +146,7 @@ func NewPlan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 func (p *Plan) compare(ctx context.Context, opts PlanOptions, base, next *plannable) error {
 	plain, err := decompress(opts.Traffic)
 	if err != nil {
-		return fmt.Errorf("%s: %w", opts.TrafficName, err)
+		return fmt.Errorf("traffic %s: %w", opts.TrafficName, err)
 	}
 	defer plain.Close()
 	in, err := traffic.Open(plain, next.known.Origin)

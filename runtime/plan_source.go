@@ -77,7 +77,12 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 		return PolicySource{}, fmt.Errorf("%w: the repository of %s has no revision %q; in CI, a shallow clone may lack it: fetch it first", ErrConfig, dir, rev)
 	}
 	commit := strings.TrimSpace(string(hash))
-	text, err := git.ask(ctx, "archive", "--format=zip", commit+":"+at, "--", "*.cue", "*.wasm")
+	tree := commit + ":" + at
+	links, err := git.linkedTeams(ctx, tree)
+	if err != nil {
+		return PolicySource{}, err
+	}
+	text, err := git.ask(ctx, append([]string{"archive", "--format=zip", tree, "--", "*.cue", "*.wasm"}, links...)...)
 	if err != nil {
 		return PolicySource{}, fmt.Errorf("%w: there is no policy set in %s at %s (%.12s)", ErrConfig, cmp.Or(at, "the root"), rev, commit)
 	}
@@ -90,6 +95,32 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 
 // gitRepository is the repository around a directory.
 type gitRepository struct{ dir string }
+
+// linkedTeams lists what stands in place of a team, or of them all, and is a symbolic
+// link: a team must not be missing without a word.
+func (g gitRepository) linkedTeams(ctx context.Context, tree string) (links []string, err error) {
+	listed, err := g.ask(ctx, "ls-tree", "-z", tree, "teams", "teams/")
+	if err != nil {
+		return nil, nil // there is no such tree
+	}
+	for entry := range strings.SplitSeq(string(listed), "\x00") {
+		about, name, _ := strings.Cut(entry, "\t")
+		mode, _, _ := strings.Cut(about, " ")
+		switch mode {
+		case gitLink:
+			links = append(links, ":(literal)"+name)
+		case gitModule:
+			return nil, fmt.Errorf("%w: %s is a submodule of git, whose files are not read; check the revision out and give its directory", ErrConfig, name)
+		}
+	}
+	return links, nil
+}
+
+// Modes of what is neither a file nor a directory in a tree of git.
+const (
+	gitLink   = "120000"
+	gitModule = "160000"
+)
 
 // ask runs one command of git and returns what it prints.
 func (g gitRepository) ask(ctx context.Context, args ...string) ([]byte, error) {

@@ -2,18 +2,23 @@ package runtime
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/testkit"
 )
 
@@ -106,6 +111,12 @@ func (unreadable) Open(string) (fs.File, error) { return nil, fs.ErrPermission }
 
 func TestPlanFaults(t *testing.T) {
 	good := planSet("")
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write([]byte(aRecord)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	packed := zipped.String()
 	for _, c := range []struct {
 		doc  string
 		opts PlanOptions
@@ -113,7 +124,9 @@ func TestPlanFaults(t *testing.T) {
 		want string
 	}{
 		{"no records", PlanOptions{Base: good, New: good, Traffic: strings.NewReader("x"), TrafficName: "f"}, ErrRejected, "traffic f: line 1: "},
-		{"not gzip", PlanOptions{Base: good, New: good, Traffic: strings.NewReader("\x1f\x8bxx"), TrafficName: "f"}, ErrRejected, "gzip"},
+		{"not gzip", PlanOptions{Base: good, New: good, Traffic: strings.NewReader("\x1f\x8bxx"), TrafficName: "f"}, ErrRejected, "the gzip data is cut off before its end"},
+		{"cut gzip", PlanOptions{Base: good, New: good, Traffic: strings.NewReader(packed[:len(packed)-9]), TrafficName: "f"}, ErrRejected, "the gzip data is cut off before its end"},
+		{"damaged gzip", PlanOptions{Base: good, New: good, Traffic: strings.NewReader(packed[:len(packed)-8] + "12345678"), TrafficName: "f"}, ErrRejected, "the gzip data is damaged"},
 		{"no bundle", PlanOptions{Base: PolicySource{Name: "deployed", Bundle: []byte("{}")}, New: good}, ErrRejected, "deployed: rejected: read bundle"},
 		{"a set that cannot be read", PlanOptions{Base: PolicySource{Name: "here", Prefix: "here", Files: unreadable{}}, New: good}, ErrConfig, "here: the policy set cannot be read: permission denied"},
 		{"a bundle cut off", PlanOptions{Base: PolicySource{Name: "deployed", Bundle: []byte(`{"set"`)}, New: good}, ErrRejected, "read bundle"},
@@ -147,6 +160,45 @@ func TestPlanFaults(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := GitSource(t.Context(), ".", "HEAD"); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "needs the program git") {
 		t.Errorf("without git: error %v", err)
+	}
+}
+
+// A link in place of a team, or of all, is refused in a revision of git as it is in a directory.
+func TestPlanFromGitRefusesLinkedTeams(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	const policy = "package policies\npolicy: team: \"%s\"\n"
+	for name, link := range map[string][2]string{"a team": {"orders", "teams/linked"}, "all teams": {"elsewhere", "teams"}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			base := "teams"
+			if link[1] == "teams" {
+				base = "elsewhere"
+			}
+			write := func(file string) error {
+				at := filepath.Join(dir, file)
+				return errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, fmt.Appendf(nil, policy, "orders"), 0o600))
+			}
+			if err := errors.Join(write(base+"/orders/policy.cue"), write("org.cue"), os.Symlink(link[0], filepath.Join(dir, link[1]))); err != nil {
+				t.Fatal(err)
+			}
+			for _, args := range [][]string{{"init", "-q"}, {"add", "-A"}, {"-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"}} {
+				if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+					t.Fatalf("git %v: %v\n%s", args, err, out)
+				}
+			}
+			from, err := GitSource(t.Context(), dir, "HEAD")
+			if err != nil {
+				t.Fatal(err)
+			}
+			set, err := loadSet(t.Context(), from.Files, Loading{}, "")
+			if err != nil || !slices.ContainsFunc(set.report.Findings, func(d diag.Diagnostic) bool {
+				return d.Code == diag.BadFile && d.Pos.File == link[1]
+			}) {
+				t.Errorf("%v, findings %v", err, set.report.Findings)
+			}
+		})
 	}
 }
 

@@ -154,17 +154,38 @@ func decompress(in io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, fmt.Errorf("%w: gzip: %w", ErrRejected, err)
+			return nil, fmt.Errorf("%w: %w", ErrRejected, damaged("gzip", err))
 		}
-		return z, nil
+		return unpacked{z, "gzip"}, nil
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		z, err := zstd.NewReader(b)
 		if err != nil {
-			return nil, fmt.Errorf("%w: zstd: %w", ErrRejected, err)
+			return nil, fmt.Errorf("%w: %w", ErrRejected, damaged("zstd", err))
 		}
-		return z.IOReadCloser(), nil
+		return unpacked{z.IOReadCloser(), "zstd"}, nil
 	}
 	return io.NopCloser(b), nil
+}
+
+// unpacked is what was compressed; its errors say that the compressed data is wrong.
+type unpacked struct {
+	io.ReadCloser
+	as string
+}
+
+func (u unpacked) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	return n, damaged(u.as, err)
+}
+
+func damaged(as string, err error) error {
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the %s data is cut off before its end: %w", as, err)
+	}
+	return fmt.Errorf("the %s data is damaged: %w", as, err)
 }
 
 var timestampField = regexp.MustCompile(`"report_timestamp"\s*:\s*(-?\d{1,18})\b`)
