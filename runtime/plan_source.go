@@ -78,11 +78,11 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 	}
 	commit := strings.TrimSpace(string(hash))
 	tree := commit + ":" + at
-	links, err := git.linkedTeams(ctx, tree)
+	parts, err := git.partsOf(ctx, tree)
 	if err != nil {
 		return PolicySource{}, err
 	}
-	text, err := git.ask(ctx, append([]string{"archive", "--format=zip", tree, "--", "*.cue", "*.wasm"}, links...)...)
+	text, err := git.ask(ctx, append([]string{"archive", "--format=zip", tree, "--"}, parts...)...)
 	if err != nil {
 		return PolicySource{}, fmt.Errorf("%w: there is no policy set in %s at %s (%.12s)", ErrConfig, cmp.Or(at, "the root"), rev, commit)
 	}
@@ -96,24 +96,33 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 // gitRepository is the repository around a directory.
 type gitRepository struct{ dir string }
 
-// linkedTeams lists what stands in place of a team, or of them all, and is a symbolic
-// link: a team must not be missing without a word.
-func (g gitRepository) linkedTeams(ctx context.Context, tree string) (links []string, err error) {
-	listed, err := g.ask(ctx, "ls-tree", "-z", tree, "teams", "teams/")
+// partsOf returns the pathspecs of what a policy set in a tree is made of: those that
+// match something, without which git gives nothing at all. What stands in place of a
+// team, or of them all, and is a symbolic link is among them, so that it is refused: a
+// team must not be missing without a word.
+func (g gitRepository) partsOf(ctx context.Context, tree string) ([]string, error) {
+	listed, err := g.ask(ctx, "ls-tree", "-r", "-z", tree)
 	if err != nil {
-		return nil, nil // there is no such tree
+		return []string{"*.cue"}, nil // there is no such tree, which git will say again
 	}
+	parts := []string{"*.cue"}
+	plugins := false
 	for entry := range strings.SplitSeq(string(listed), "\x00") {
 		about, name, _ := strings.Cut(entry, "\t")
 		mode, _, _ := strings.Cut(about, " ")
-		switch mode {
-		case gitLink:
-			links = append(links, ":(literal)"+name)
-		case gitModule:
+		team := name == "teams" || path.Dir(name) == "teams"
+		switch {
+		case team && mode == gitLink && path.Ext(name) != ".cue":
+			parts = append(parts, ":(literal)"+name)
+		case team && mode == gitModule:
 			return nil, fmt.Errorf("%w: %s is a submodule of git, whose files are not read; check the revision out and give its directory", ErrConfig, name)
 		}
+		plugins = plugins || path.Ext(name) == ".wasm"
 	}
-	return links, nil
+	if plugins {
+		parts = append(parts, "*.wasm")
+	}
+	return parts, nil
 }
 
 // Modes of what is neither a file nor a directory in a tree of git.
