@@ -11,6 +11,8 @@ import (
 
 	"github.com/sluice-metrics/sluice/plugins"
 	"github.com/sluice-metrics/sluice/plugins/abi"
+	"github.com/sluice-metrics/sluice/runtime/internal/depot"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 )
 
 func renamePlugin(t *testing.T) []byte {
@@ -147,5 +149,40 @@ func TestSamplesOfRecord(t *testing.T) {
 		if _, err := SamplesOfRecord([]byte(text)); !errors.Is(err, ErrRejected) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// A plugin that the policies in force name is not deleted.
+func TestUsedPluginStays(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, simpleSet)
+	cfg.DataDir = t.TempDir()
+	wasm := renamePlugin(t)
+	digest := depot.Digest(wasm)
+	file := filepath.Join(cfg.DataDir, "plugins", strings.TrimPrefix(digest, "sha256:")+".wasm")
+	if err := keepFile(file, wasm); err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := New(t.Context(), cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := *r.opened()
+	used := *set.bundle
+	used.Set.Teams = []policy.Team{{Name: "pay", Transform: map[string]policy.Transform{"b": {Plugin: "x@" + digest}, "a": {Plugin: "x@" + digest}, "c": {Plugin: "./x.wasm"}}}}
+	set.bundle = &used
+	r.rev.Store(newRevision(&set))
+	_, err = r.DeletePlugin(t.Context(), Actor{}, digest)
+	if !errors.Is(err, ErrPluginUsed) || !strings.Contains(err.Error(), "pay/a, pay/b") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(file, wasm[1:], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := r.Plugin(digest); err != nil || !strings.Contains(p.Damaged, "not those of its digest") {
+		t.Errorf("a damaged file: %+v, %v", p, err)
 	}
 }

@@ -81,15 +81,15 @@ func readModule(name string) ([]byte, error) {
 
 // inspected is what inspect tells of a module.
 type inspected struct {
-	File     string           `json:"file"`
-	Digest   string           `json:"digest"`
-	Size     int              `json:"size"` // bytes
-	Manifest abi.Manifest     `json:"manifest"`
-	Pages    int              `json:"pages"` // of 64 KiB of memory, that it starts with
-	Imports  []string         `json:"imports"`
-	Exports  []string         `json:"exports"`
-	Figures  []plugins.Figure `json:"figures"`
-	Refused  string           `json:"refused,omitempty"` // why it is not let in
+	File     string                 `json:"file"`
+	Digest   string                 `json:"digest"`
+	Size     int                    `json:"size"` // bytes
+	Manifest abi.Manifest           `json:"manifest"`
+	Pages    int                    `json:"pages"` // of 64 KiB of memory, that it starts with
+	Imports  []string               `json:"imports"`
+	Exports  []string               `json:"exports"`
+	Figures  []runtime.PluginFigure `json:"figures"`
+	Refused  string                 `json:"refused,omitempty"` // why it is not let in
 }
 
 func newPluginInspect(t terminal) *cobra.Command {
@@ -132,13 +132,16 @@ let in.`,
 func inspectedOf(name string, info *plugins.Info, refused error) *inspected {
 	x := &inspected{
 		File: name, Digest: info.Digest, Size: info.Size, Manifest: info.Manifest, Pages: info.Pages,
-		Imports: []string{}, Exports: []string{}, Figures: info.Figures,
+		Imports: []string{}, Exports: []string{}, Figures: []runtime.PluginFigure{},
 	}
 	for _, s := range info.Imports {
 		x.Imports = append(x.Imports, strings.TrimSpace(s.Name+" "+cmp.Or(s.Type, s.Kind)))
 	}
 	for _, s := range info.Exports {
 		x.Exports = append(x.Exports, strings.TrimSpace(s.Name+" "+cmp.Or(s.Type, s.Kind)))
+	}
+	for _, f := range info.Figures {
+		x.Figures = append(x.Figures, runtime.PluginFigure(f))
 	}
 	if refused != nil {
 		x.Refused = refused.Error()

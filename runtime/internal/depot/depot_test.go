@@ -87,6 +87,26 @@ func TestEveryInstanceHasWhatOneStored(t *testing.T) {
 	})
 }
 
+func TestWhatACrashLeftIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	old, young := filepath.Join(dir, "1.part"), filepath.Join(dir, "2.part")
+	for _, name := range []string{old, young} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(old, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	depot.New(dir, func() control.Log { return nil }, slog.New(slog.DiscardHandler)).Follow(ctx)
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	if diff := cmp.Diff([]string{young}, names); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 // A restart needs no broker.
 func TestDirectoryServesWithoutTheTopic(t *testing.T) {
 	dir := t.TempDir()

@@ -7,13 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // disk is the directory of a depot: a file for each, named by its digest, which
 // anyone may put there who may write to it.
 type disk struct{ dir string } // "": none
 
-const suffix = ".wasm"
+const (
+	suffix      = ".wasm"
+	partPattern = "*.part" // of a file that is being written
+)
 
 func (d disk) name(digits string) string { return filepath.Join(d.dir, digits+suffix) }
 
@@ -48,7 +52,7 @@ func (d disk) write(digits string, file []byte) (err error) {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	part, err := os.CreateTemp(d.dir, "*.part")
+	part, err := os.CreateTemp(d.dir, partPattern)
 	if err != nil {
 		return err
 	}
@@ -62,6 +66,20 @@ func (d disk) write(digits string, file []byte) (err error) {
 		return err
 	}
 	return os.Rename(part.Name(), d.name(digits))
+}
+
+// tidy deletes what a crash has left of files that were written so long ago.
+func (d disk) tidy(age time.Duration) error {
+	if d.dir == "" {
+		return nil
+	}
+	parts, err := filepath.Glob(filepath.Join(d.dir, partPattern))
+	for _, name := range parts {
+		if info, gone := os.Stat(name); gone == nil && time.Since(info.ModTime()) > age {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
+	return err
 }
 
 // remove deletes a file; one that is not there is no error.

@@ -175,6 +175,9 @@ func (d *Depot) Follow(ctx context.Context) {
 	again := time.NewTicker(time.Minute) // the log may be read to its end without a change
 	defer again.Stop()
 	told := map[string]string{}
+	if err := d.disk.tidy(abandoned); err != nil {
+		d.says.Warn("the directory of plugins cannot be tidied", "directory", d.disk.dir, "error", err)
+	}
 	for {
 		changed := d.Changed()
 		d.copyDown(ctx, told)
