@@ -102,6 +102,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	until(t, func() bool { return len(i.plugin.spare) == 1 }) // it is built beside the work
 	for range 5 {
 		round()
 	}

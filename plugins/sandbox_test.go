@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,16 @@ func codeOf(t *testing.T, err error) abi.Code {
 		t.Fatalf("%v is no *Error", err)
 	}
 	return e.Code
+}
+
+// until waits for what another goroutine brings about.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	for start := time.Now(); !done(); runtime.Gosched() {
+		if time.Since(start) > time.Minute {
+			t.Fatal("it did not come about within a minute")
+		}
+	}
 }
 
 func TestWhatTheGateAllowsIsThere(t *testing.T) {
@@ -39,8 +50,7 @@ func TestAnInstanceIsForOneGoroutine(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- i.Transform(ctx, batchOf(14)) }()
-	for !i.busy.Load() {
-	}
+	until(t, i.busy.Load)
 	if err := i.Transform(t.Context(), batchOf(1)); !errors.Is(err, errBusy) {
 		t.Errorf("a second call: %v", err)
 	}
@@ -89,8 +99,7 @@ func TestCloseWaitsForCalls(t *testing.T) {
 	i := open(t, bitter(assemble.Loop+assemble.Br(0)+assemble.End), Options{})
 	done := make(chan error)
 	go func() { done <- i.Transform(t.Context(), batchOf(14)) }()
-	for !i.busy.Load() {
-	}
+	until(t, i.busy.Load)
 	i.plugin.Close(t.Context())
 	if err := <-done; codeOf(t, err) != abi.Deadline && !errors.Is(err, ErrClosed) {
 		t.Errorf("the call that ran: %v", err)
