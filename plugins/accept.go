@@ -7,8 +7,8 @@ import (
 )
 
 // accept judges one record r against row k that was sent, of which it was made:
-// numbers, ranges, and that only such things differ as the manifest lists. It puts
-// the record aside in the batch's numbers.
+// numbers, ranges, and that only such things differ as the manifest lists. It turns
+// the record, which has been put aside, into the batch's numbers.
 func (x *exchange) accept(r *abi.Record, k int) *Error {
 	b, v, row := x.batch, &x.back, x.row(k)
 	old := &b.Records[row]
@@ -42,7 +42,6 @@ func (x *exchange) accept(r *abi.Record, k int) *Error {
 		return err
 	}
 	r.First, r.Labels, r.Source, r.Flags = uint32(first), uint16(len(v.outPairs)-first), uint32(row), 0
-	v.out = append(v.out, *r)
 	return nil
 }
 

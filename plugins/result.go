@@ -140,6 +140,7 @@ func (x *exchange) judge() *Error {
 	v.out, v.outPairs, v.moved = v.out[:0], v.outPairs[:0], moved{}
 	v.stamps = append(v.stamps, make([]stamp, max(0, len(x.batch.Strings)-len(v.stamps)))...)
 	n := len(x.sent.records)
+	v.outPairs = slices.Grow(v.outPairs, len(x.batch.Pairs))
 	v.failed = slices.Grow(v.failed[:0], n)[:n]
 	clear(v.failed)
 	next := 0 // row of the batch
@@ -175,22 +176,25 @@ func (x *exchange) keep(row int) {
 // edited judges row k as the guest left it.
 func (x *exchange) edited(k int) *Error {
 	v := &x.back
-	r, row := v.records[k], x.row(k)
+	v.out = append(v.out, v.records[k])
+	r, row := &v.out[len(v.out)-1], x.row(k)
 	switch {
 	case r.Flags&^(abi.Drop|abi.Failed) != 0:
 		return faultAt(abi.BadOutput, row, "its flags are %#x", r.Flags)
 	case r.Flags&abi.Failed != 0:
 		v.failed[k] = true
 		v.moved.failed++
+		v.out = v.out[:len(v.out)-1]
 		return nil
 	case r.Flags&abi.Drop != 0:
 		if !x.writes.Drop {
 			return faultAt(abi.Capability, row, "it was dropped; the manifest does not say writes.drop")
 		}
 		v.moved.dropped++
+		v.out = v.out[:len(v.out)-1]
 		return nil
 	}
-	return x.accept(&r, k)
+	return x.accept(r, k)
 }
 
 // emitted judges a new record. One that is made of a row that failed goes with it.
@@ -207,7 +211,8 @@ func (x *exchange) emitted(r abi.Record) *Error {
 		return nil
 	}
 	v.moved.made++
-	return x.accept(&r, int(r.Source))
+	v.out = append(v.out, r)
+	return x.accept(&v.out[len(v.out)-1], int(r.Source))
 }
 
 // commit puts the result into the batch.
