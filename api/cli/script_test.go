@@ -40,13 +40,18 @@ func TestScripts(t *testing.T) {
 }
 
 // freeAddress gives each script an address where nothing listens, and the name of a
-// plugin.
+// plugin and of a directory of others.
 func freeAddress(env *testscript.Env) error {
 	module, err := filepath.Abs("../../plugins/project/testdata/rename.wasm")
 	if err != nil {
 		return err
 	}
 	env.Setenv("MODULE", module)
+	modules, err := filepath.Abs("../../runtime/internal/transform/testdata")
+	if err != nil {
+		return err
+	}
+	env.Setenv("MODULES", modules)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func namesOf(teams []teamOutcome) *names {
 		}
 		n.places = append(n.places, sorted(t.Team.Sink)...)
 		n.places = append(n.places, sorted(t.Team.Stream)...)
-		n.rules[t.Team.Name] = slices.Concat(sorted(t.Team.Control), sorted(t.Team.Aggregate), sorted(t.Team.Budget), sorted(t.Team.Degrade), sorted(t.Team.Task))
+		n.rules[t.Team.Name] = slices.Concat(sorted(t.Team.Control), sorted(t.Team.Transform), sorted(t.Team.Aggregate), sorted(t.Team.Budget), sorted(t.Team.Degrade), sorted(t.Team.Task))
 	}
 	slices.Sort(n.places)
 	n.places = slices.Compact(n.places)
@@ -71,7 +71,7 @@ func (c *checker) tests(whole bool) {
 				c.add(diag.UnknownName, "the set has no team "+team, suggest(team, sorted(c.names.rules)),
 					"test", name, "expect", "dropped", fmt.Sprint(i), "by")
 			} else if !slices.Contains(c.names.rules[team], rule) {
-				c.add(diag.UnknownName, fmt.Sprintf("team %s has no control or degrade rule, aggregate, budget or task %s", team, rule),
+				c.add(diag.UnknownName, fmt.Sprintf("team %s has no control or degrade rule, transform, aggregate, budget or task %s", team, rule),
 					suggest(rule, c.names.rules[team]), "test", name, "expect", "dropped", fmt.Sprint(i), "by")
 			}
 		}

@@ -206,3 +206,40 @@ func TestPluginsThatAreMissing(t *testing.T) {
 		t.Errorf("one that is not in force needs no plugin: %v", found)
 	}
 }
+
+// Tests of a set run its plugins: those of series, and those of samples with the
+// rules behind them.
+func TestTestsRunPlugins(t *testing.T) {
+	two := 2.0
+	for name, tt := range map[string]struct {
+		scope, onError, user string
+		expect               policy.TestExpect
+	}{
+		"series":      {"series", "pass", "ann", policy.TestExpect{Kept: []policy.TestSeries{{Metric: "m", Task: "t", Labels: map[string]string{"who": "ANN"}}}}},
+		"samples":     {"sample", "pass", "ann", policy.TestExpect{Kept: []policy.TestSeries{{Metric: "m", Task: "t", Labels: map[string]string{"who": "ANN"}, Value: &two}}}},
+		"passed":      {"sample", "pass", "root", policy.TestExpect{Kept: []policy.TestSeries{{Metric: "m", Task: "t", Labels: map[string]string{"who": "root"}}}}},
+		"dropped":     {"sample", "pass", "nobody", policy.TestExpect{Kept: []policy.TestSeries{}, Dropped: []policy.TestDropped{{Metric: "m", By: "upper"}}, Samples: []string{"dropped"}}},
+		"quarantined": {"sample", "quarantine", "root", policy.TestExpect{Dropped: []policy.TestDropped{{Metric: "m", By: "upper"}}, Samples: []string{"quarantined"}}},
+		"of series":   {"series", "quarantine", "root", policy.TestExpect{Dropped: []policy.TestDropped{{Metric: "m", By: "upper"}}, Samples: []string{"quarantined"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := transforming(tt.scope, tt.onError)
+			set.Teams[0].Test = map[string]policy.Test{"it": {
+				Given: []policy.TestInput{{Task: "t", Metric: "m", Kind: "gauge", Labels: map[string]string{"u": tt.user}, Value: 1}}, Expect: tt.expect,
+			}}
+			p := compileWith(t, set, plugins{"upper": upper()})
+			r := RunTests(p, set, func(string, string) metric.Origin { return metric.Custom })[0]
+			if len(r.Failures) > 0 {
+				t.Error(r.Failures)
+			}
+			c := p.Cover([]TestResult{r})
+			if tt.user == "ann" && c.Percent() != 100 {
+				t.Errorf("coverage %v", c)
+			}
+			again := policy.Test{Given: set.Teams[0].Test["it"].Given, Expect: r.Seen}
+			if r := p.TryTest(&again, "platform", func(string, string) metric.Origin { return metric.Custom }); len(r.Failures) > 0 {
+				t.Errorf("what was seen does not hold: %v", r.Failures)
+			}
+		})
+	}
+}

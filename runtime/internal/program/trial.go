@@ -46,7 +46,7 @@ func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) m
 
 // TryTest runs one test of a team that the set need not have.
 func (p *Program) TryTest(test *policy.Test, team string, classify func(scope, metric string) metric.Origin) TestResult {
-	t := trial{program: p, team: team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[string]*Bucket{}, merging: newMerging()}
+	t := trial{program: p, team: team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[string]*Bucket{}, merging: newMerging(), products: map[string]*tried{}}
 	r := TestResult{Samples: len(test.Given)}
 	step, ok := ladder.ParseStep(cmp.Or(test.Step, ladder.P0.String()))
 	if !ok {
@@ -79,6 +79,8 @@ type trial struct {
 	samples []ledger.Disposition // what became of each
 	merging merging
 
+	products map[string]*tried // series that came out of transforms
+
 	shedding uint16 // up to which Verdict.Shed series are given up
 }
 
@@ -97,6 +99,7 @@ type tried struct {
 
 	charged bool    // budgets have been asked
 	refused *Charge // the budget without room; nil: none
+	failure string  // why a transform failed for the last sample; "": it did not
 	over    *Merge  // its overflow
 }
 
@@ -116,6 +119,9 @@ func (t *trial) sample(s *policy.TestInput, classify func(scope, metric string) 
 		e = &tried{in: in}
 		e.verdict, events = t.program.Explain(in)
 		e.rule = e.verdict.Rule
+		if f := e.verdict.Failure; f != nil {
+			e.failure = f.TransformError.Error()
+		}
 		t.series[key], t.order = e, append(t.order, e)
 		for _, ev := range events {
 			if ev.Mismatch == "" && ev.Changed() && t.program.rules[ev.Rule].degrade == nil { // which the step decides

@@ -36,6 +36,10 @@ func newMerging() merging {
 
 // goOn is the way of sample n once the rules of control have let it through.
 func (t *trial) goOn(e *tried, n int, ts int64, value float64) {
+	if e.verdict.Transform != nil {
+		t.samples[n] = t.transform(e, n, ts, value)
+		return
+	}
 	d := t.merge(e, ts, value)
 	t.samples[n] = d
 	if d == ledger.Out {

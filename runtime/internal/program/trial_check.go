@@ -41,7 +41,7 @@ func (o *outcome) key() string { return o.name + o.labels.String() }
 func (t *trial) outcomes() map[string]*outcome {
 	out := map[string]*outcome{}
 	for _, e := range t.order {
-		if e.came {
+		if e.came && e.verdict.Transform == nil {
 			o := &outcome{name: e.verdict.Name, labels: e.verdict.Labels, value: e.value, to: t.to(e), from: e}
 			out[o.key()] = o
 		}
@@ -137,6 +137,9 @@ func (t *trial) to(e *tried) []string {
 func (t *trial) by(e *tried) string {
 	if e.rule == NoRule {
 		return ""
+	}
+	if e.failure != "" {
+		return fmt.Sprintf(" (rule %s, whose plugin fails: %s)", t.program.rules[e.rule].ID, e.failure)
 	}
 	return fmt.Sprintf(" (rule %s)", t.program.rules[e.rule].ID)
 }
