@@ -2,16 +2,11 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
@@ -78,20 +73,6 @@ func TestKillWithOpenWindows(t *testing.T) {
 	aggregate: total: {match: metrics: ["gauge", "counter"], drop: ["subtask_index"], gauge: "sum", window: "1s", late: "1s"}`)
 	cfg.Brokers, cfg.DataDir, cfg.InstanceID = []string{b.Addr()}, t.TempDir(), "one"
 
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.DisableClientMetrics())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.Close)
-	committed := func() (n int64) {
-		offsets, err := kadm.NewClient(cl).FetchOffsets(context.Background(), "sluice.stream.native")
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has joined yet
-			t.Fatal(err)
-		}
-		offsets.Each(func(o kadm.OffsetResponse) { n += max(o.At, 0) })
-		return n
-	}
-
 	base := time.Now().Add(-20 * time.Minute).Truncate(time.Second).UnixMilli()
 	stop, published := make(chan struct{}), make(chan error, 1)
 	var reports int64
@@ -101,16 +82,7 @@ func TestKillWithOpenWindows(t *testing.T) {
 		reports, err = publishMembers(p, base, stop)
 		published <- err
 	}()
-	for kills := range 3 {
-		kill, before := startKilled(t, cfg), committed()
-		eventually(t, func() string {
-			if n := committed() - before; n < 3000 {
-				return fmt.Sprintf("the instance committed %d records after %d kills", n, kills)
-			}
-			return ""
-		})
-		kill()
-	}
+	killThrice(t, cfg, "sluice.stream.native", 3000)
 	close(stop)
 	if err := <-published; err != nil {
 		t.Fatal(err)

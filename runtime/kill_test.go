@@ -165,6 +165,35 @@ func startKilled(t *testing.T, cfg Config) (kill func()) {
 	return kill
 }
 
+// killThrice kills an instance three times, each time when it has committed so many
+// more records of a group.
+func killThrice(t *testing.T, cfg Config, group string, records int64) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.DisableClientMetrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	committed := func() (n int64) {
+		offsets, err := kadm.NewClient(cl).FetchOffsets(context.Background(), group)
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has joined yet
+			t.Fatal(err)
+		}
+		offsets.Each(func(o kadm.OffsetResponse) { n += max(o.At, 0) })
+		return n
+	}
+	for kills := range 3 {
+		kill, before := startKilled(t, cfg), committed()
+		eventually(t, func() string {
+			if n := committed() - before; n < records {
+				return fmt.Sprintf("the instance committed %d records after %d kills", n, kills)
+			}
+			return ""
+		})
+		kill()
+	}
+}
+
 // An instance that is killed three times under load loses nothing that was
 // acknowledged to its producers, and makes nothing up. At no-loss it may write
 // samples twice.
@@ -182,34 +211,11 @@ func TestKillUnderLoad(t *testing.T) {
 	sink: archive: {type: "kafka", topic: "archive", default: true}`)
 	cfg.Brokers, cfg.DataDir, cfg.InstanceID = []string{b.Addr()}, t.TempDir(), "one"
 
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.DisableClientMetrics())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.Close)
-	committed := func() (n int64) {
-		offsets, err := kadm.NewClient(cl).FetchOffsets(context.Background(), "sluice.sink.archive")
-		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has joined yet
-			t.Fatal(err)
-		}
-		offsets.Each(func(o kadm.OffsetResponse) { n += max(o.At, 0) })
-		return n
-	}
-
 	o := &oracle{base: time.Now().Add(-10 * time.Minute).UnixMilli(), published: map[string]string{}}
 	stop, published := make(chan struct{}), make(chan error, 1)
 	p := publisher(t, cfg.Brokers)
 	go func() { published <- o.run(p, stop) }()
-	for kills := range 3 {
-		kill, before := startKilled(t, cfg), committed()
-		eventually(t, func() string {
-			if n := committed() - before; n < 1500 {
-				return fmt.Sprintf("the instance committed %d records after %d kills", n, kills)
-			}
-			return ""
-		})
-		kill()
-	}
+	killThrice(t, cfg, "sluice.sink.archive", 1500)
 	close(stop)
 	if err := <-published; err != nil {
 		t.Fatal(err)

@@ -145,6 +145,20 @@ func newSink() *sink {
 	return &sink{flushed: map[string][]int64{}, values: map[string]int{}, opened: map[string]int{}, closed: map[string]int{}, counts: map[string]int32{}}
 }
 
+// stuck makes every flush wait until the channel is closed.
+func (s *sink) stuck() (up chan struct{}) {
+	up = make(chan struct{})
+	s.flush = func(ctx context.Context, _ engine.Partition) error {
+		select {
+		case <-up:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return up
+}
+
 func name(p engine.Partition) string { return fmt.Sprintf("%s/%d", p.Topic, p.ID) }
 
 func (s *sink) open(p engine.Partition) (Worker, error) {

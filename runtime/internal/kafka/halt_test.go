@@ -147,15 +147,7 @@ func TestDrainThatTakesTooLongLeavesThingsPausedAndSaysWhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 1)
 		out := newSink()
-		up := make(chan struct{})
-		out.flush = func(ctx context.Context, _ engine.Partition) error {
-			select {
-			case <-up:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+		up := out.stuck()
 		m := b.join(b.broker.Config(), SourceOptions{}, out.open)
 		b.send(testTopic, 10)
 		until(t, 10*time.Second, "a flush that hangs", func() bool { return m.halted(StateSinkDown) })

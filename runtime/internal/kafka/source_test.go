@@ -114,15 +114,7 @@ func TestSourceCommitsNothingThatIsNotFlushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 2)
 		out := newSink()
-		up := make(chan struct{})
-		out.flush = func(ctx context.Context, _ engine.Partition) error {
-			select {
-			case <-up:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+		up := out.stuck()
 		m := b.join(b.broker.Config(), SourceOptions{}, out.open)
 		b.send(testTopic, 200)
 		until(t, 20*time.Second, "sink seen to be down", func() bool {
