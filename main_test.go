@@ -40,7 +40,9 @@ var may = map[string]string{
 	// What guests are written with, and the example plugins.
 	"plugins/sdk":                    "",
 	"plugins/sdk/go":                 "plugins/abi",
+	"examples/plugins/mask-users":    "plugins/sdk/go",
 	"examples/plugins/quickstart-go": "plugins/sdk/go",
+	"examples/plugins/tables":        "plugins/sdk/go",
 
 	"runtime":        "schema policies examples/data runtime/metric runtime/diag internal/* plugins plugins/abi",
 	"runtime/metric": "",

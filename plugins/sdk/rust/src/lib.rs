@@ -49,6 +49,12 @@ pub trait Plugin: Sized {
 #[macro_export]
 macro_rules! plugin {
     ($plugin:ty) => {
+        // Natively tests alone use the plugin.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            let _ = $crate::testing::Trial::<$plugin>::new as fn(&str) -> _;
+        };
+
         #[cfg(target_arch = "wasm32")]
         mod sluice_exports {
             use super::*;
