@@ -40,6 +40,7 @@ var may = map[string]string{
 	// What guests are written with, and the example plugins.
 	"plugins/sdk":                    "",
 	"plugins/sdk/go":                 "plugins/abi",
+	"examples/plugins":               "",
 	"examples/plugins/mask-users":    "plugins/sdk/go",
 	"examples/plugins/quickstart-go": "plugins/sdk/go",
 	"examples/plugins/tables":        "plugins/sdk/go",

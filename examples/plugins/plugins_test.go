@@ -2,19 +2,14 @@
 package plugins_test
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-metrics/sluice/plugins"
-	"github.com/sluice-metrics/sluice/plugins/abi"
 	"github.com/sluice-metrics/sluice/plugins/project"
 )
 

@@ -1,5 +1,4 @@
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -122,8 +121,8 @@ impl<'a> Config<'a> {
         self.list(name)?.iter().map(|c| c.text()).collect()
     }
 
-    /// A field that is an object of strings.
-    pub fn table(&self, name: &str) -> Result<BTreeMap<&'a str, &'a str>, String> {
+    /// A field that is an object of strings, as written.
+    pub fn table(&self, name: &str) -> Result<Vec<(&'a str, &'a str)>, String> {
         let c = self.object(name)?;
         c.fields().iter().map(|(n, v)| Ok((n.as_str(), c.at(n, v).text()?))).collect()
     }
@@ -366,7 +365,7 @@ mod tests {
         assert_eq!(c.number("n").unwrap(), -0.0015);
         assert!(c.bool("b").unwrap() && c.has("s") && !c.has("nil") && !c.has("x"));
         assert_eq!(c.strings("l").unwrap(), ["x", "y"]);
-        assert_eq!(c.table("t").unwrap()["k"], "v");
+        assert_eq!(c.table("t").unwrap(), [("k", "v")]);
         assert_eq!(c.object("o").unwrap().object("p").unwrap().string("q").unwrap(), "deep");
         assert_eq!(c.objects("units").unwrap()[1].number("factor").unwrap(), 1024.0);
         assert_eq!(c.object("o").unwrap().names().collect::<Vec<_>>(), ["p"]);
