@@ -91,6 +91,7 @@ func (a *analyser) findings() []diag.Diagnostic {
 	a.unknownLabels()
 	a.labelsGone()
 	a.twoWriters()
+	a.pluginLabels()
 	a.merges()
 	a.notAnalysed()
 	return diag.Sort(a.found)
@@ -126,7 +127,7 @@ type analyser struct {
 	dimNames []string
 
 	// Rules in force, in the order of evaluation; others are degrade rules and budgets.
-	controls, rewrites, aggregates, others []*rule
+	controls, rewrites, transforms, aggregates, others []*rule
 
 	byID    map[string]*rule
 	byIndex []*rule // by index in Program.Rules

@@ -134,6 +134,16 @@ func (a *analyser) labelsThere() *vocabulary {
 			}
 		}
 	}
+	for _, t := range a.transforms {
+		if t.plugin != nil {
+			v.there = append(v.there, t.plugin.Writes...)
+		}
+	}
+	if slices.Contains(v.there, everyLabel) {
+		if all, err := a.patterns([]string{"*"}); err == nil {
+			v.globs = append(v.globs, all)
+		}
+	}
 	slices.Sort(v.there)
 	v.there = slices.Compact(v.there)
 	return v

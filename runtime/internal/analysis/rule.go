@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/automaton"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
 // rule is a rule of any section that selects series.
@@ -22,7 +23,8 @@ type rule struct {
 	control             *policy.Control
 	rewrite             *policy.Rewrite
 	aggregate           *policy.Aggregate
-	match               box // with the scope
+	plugin              *program.Plugin // of a transform
+	match               box             // with the scope
 	unless              *box
 	drops               *automaton.Set // labels that a rewrite drops; nil for none
 	index               int            // in the list of its section
@@ -54,6 +56,11 @@ var tiers = [...]string{"guard", "tenant", "default"}
 // gather lists the rules that are in force.
 func (a *analyser) gather() {
 	a.byID = map[string]*rule{}
+	plugins := map[program.RuleID]*program.Plugin{}
+	for _, t := range a.opts.Program.Transforms() {
+		p := t.Plugin.Plugin()
+		plugins[t.ID] = &p
+	}
 	for i := range a.set.Teams {
 		t := &a.set.Teams[i]
 		for name, v := range t.Control {
@@ -74,6 +81,12 @@ func (a *analyser) gather() {
 				a.aggregates = append(a.aggregates, r)
 			}
 		}
+		for name, v := range t.Transform {
+			if r := a.rule(t.Name, program.SectionTransform, name, &v.Ordered); r != nil {
+				r.plugin = plugins[program.RuleID(t.Name+"/"+name)]
+				a.transforms = append(a.transforms, r)
+			}
+		}
 		for name, v := range t.Degrade {
 			a.others = append(a.others, a.rule(t.Name, "degrade", name, &v.Ordered))
 		}
@@ -82,7 +95,7 @@ func (a *analyser) gather() {
 		}
 	}
 	a.others = slices.DeleteFunc(a.others, func(r *rule) bool { return r == nil })
-	for _, list := range [][]*rule{a.controls, a.rewrites, a.aggregates, a.others} {
+	for _, list := range [][]*rule{a.controls, a.rewrites, a.transforms, a.aggregates, a.others} {
 		slices.SortFunc(list, func(x, y *rule) int {
 			return cmp.Or(cmp.Compare(x.tier, y.tier), cmp.Compare(x.order, y.order), cmp.Compare(x.team, y.team),
 				cmp.Compare(x.name, y.name), cmp.Compare(x.section, y.section))
@@ -100,7 +113,7 @@ func (a *analyser) gather() {
 
 // all lists the rules of all sections.
 func (a *analyser) all() []*rule {
-	return slices.Concat(a.controls, a.rewrites, a.aggregates, a.others)
+	return slices.Concat(a.controls, a.rewrites, a.transforms, a.aggregates, a.others)
 }
 
 // rule returns the rule of an entry, nil when it is not in force.
