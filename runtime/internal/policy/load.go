@@ -111,7 +111,7 @@ func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bun
 		found = append(found, t.Found...)
 	}
 	found = append(found, untaken(opt.Tags, taken, tags)...)
-	plugins := &resolver{opt: &opt, files: files, modules: map[string][]byte{}, known: map[string]PluginInfo{}}
+	plugins := &resolver{opt: &opt, files: files, modules: map[string][]byte{}, own: map[string]bool{}, known: map[string]PluginInfo{}}
 	teams, wrong, err := plugins.resolve(ctx, teams)
 	if err != nil {
 		return nil, nil, err

@@ -3,6 +3,8 @@ package policy
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,6 +54,7 @@ type resolver struct {
 	read  int   // bytes of modules
 
 	modules map[string][]byte     // by digest: those that are files of the set
+	own     map[string]bool       // digests that were found among its files
 	known   map[string]PluginInfo // by reference
 }
 
@@ -155,7 +158,7 @@ func (r *resolver) find(ref string) (PluginInfo, error) {
 	var module []byte
 	var err error
 	if pinned {
-		module, err = r.opt.Plugins.Get(digest)
+		module, err = r.pinned(digest)
 	} else {
 		module, err = r.file(strings.TrimPrefix(ref, "./"))
 	}
@@ -169,11 +172,43 @@ func (r *resolver) find(ref string) (PluginInfo, error) {
 	if pinned && info.Digest != digest {
 		return PluginInfo{}, fmt.Errorf("the plugin that is kept under this digest has another: %s", info.Digest)
 	}
-	if !pinned {
+	if !pinned || r.own[info.Digest] {
 		r.modules[info.Digest] = module
 	}
 	r.known[ref] = info
 	return info, nil
+}
+
+// pinned returns the module with a digest: one that is stored or, where there is no
+// store, such as in CI, one that lies beside the policies.
+func (r *resolver) pinned(digest string) ([]byte, error) {
+	module, missing := r.opt.Plugins.Get(digest)
+	if missing == nil || r.files == nil {
+		return module, missing
+	}
+	err := fs.WalkDir(r.files, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case leftOut(d.Name()) && name != "." && d.IsDir():
+			return fs.SkipDir
+		case path.Ext(name) != ".wasm" || !d.Type().IsRegular():
+			return nil
+		}
+		b, err := r.file(name)
+		if err != nil {
+			return err
+		}
+		if sum := sha256.Sum256(b); "sha256:"+hex.EncodeToString(sum[:]) == digest {
+			module, r.own[digest] = b, true
+			return fs.SkipAll
+		}
+		return nil
+	})
+	if err != nil || module == nil {
+		return nil, missing
+	}
+	return module, nil
 }
 
 // file reads a module of the set. No part of its path may be a symbolic link.

@@ -75,6 +75,9 @@ policy: {team: "a", transform: x: {match: metrics: ["*"], plugin: "` + plugin + 
 	if again := load(set("./plugins/m.wasm"), cache); again.Digest != b.Digest {
 		t.Error("a set that is loaded again has another digest")
 	}
+	if pinned := load(set("mask@"+digest), cache); pinned.Digest != b.Digest || string(pinned.Modules[digest]) != module {
+		t.Error("a plugin that is pinned and lies beside the policies is another one")
+	}
 	other := set("./plugins/m.wasm")
 	other["plugins/m.wasm"].Data = []byte(strings.Replace(module, "1.0.0", "1.0.1", 1))
 	if load(other, cache).Digest == b.Digest {
