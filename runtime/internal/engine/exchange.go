@@ -102,7 +102,8 @@ func (w *Worker) encode(rows []row) (n int) {
 // collect finds out what became of the rows that were handed over.
 func (w *Worker) collect(ctx context.Context, s *queue, rows []row) error {
 	x, b := &w.transit, &w.transit.batch
-	x.met = append(x.met[:0], make([]bool, len(rows))...)
+	x.met = slices.Grow(x.met[:0], len(rows))[:len(rows)]
+	clear(x.met)
 	for i := range b.Failed {
 		f := &b.Failed[i]
 		if f.Record < 0 || f.Record >= len(rows) || x.met[f.Record] {
