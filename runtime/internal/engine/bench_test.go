@@ -51,8 +51,12 @@ func rules(n int) *policy.Team {
 }
 
 func benchmarkWorker(b *testing.B, records bool, nrules int, batch []Message) {
+	benchmarkTeam(b, records, rules(nrules), batch)
+}
+
+func benchmarkTeam(b *testing.B, records bool, team *policy.Team, batch []Message) {
 	t := &testing.T{}
-	s := newBench(t, setup{team: rules(nrules), pack: records, cache: 1 << 40})
+	s := newBench(t, setup{team: team, pack: records, cache: 1 << 40, plugins: &broken{}})
 	sink := &null{}
 	s.engine.opts.Samples, s.engine.opts.Records = sink, nil
 	if records {
@@ -93,6 +97,13 @@ func BenchmarkFlatToSamples(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) { benchmarkWorker(b, false, n, batch) })
 	}
+}
+
+// A transform of scope series costs nothing once the series are known.
+func BenchmarkFlatToSamplesTransformed(b *testing.B) {
+	team := rules(10)
+	team.Transform = masking("stop").Transform
+	benchmarkTeam(b, false, team, workload(2000))
 }
 
 func BenchmarkFlatToRecords(b *testing.B) { benchmarkWorker(b, true, 10, workload(2000)) }
