@@ -64,7 +64,7 @@ func formatMeasure(name string, v float64) string {
 
 // DegradeRule is a rule of the degrade section that is in force.
 type DegradeRule struct {
-	Rule     string `json:"rule"`     // team/name
+	Rule     string `json:"rule"`     // team/name, as section:team/name where two sections have that
 	Priority string `json:"priority"` // the step from which on it gives up
 	Action   string `json:"action"`   // drop or sample
 	Shedding bool   `json:"shedding"` // at this moment
@@ -95,8 +95,8 @@ func (r *Runtime) DegradeStatus() *DegradeStatus {
 		}
 		step, _ := ladder.ParseStep(rule.Priority)
 		s.Rules = append(s.Rules, DegradeRule{
-			Rule: string(rule.ID), Priority: rule.Priority, Action: rule.Action,
-			Shedding: step <= d.control.InForce(), Samples: shed[string(rule.ID)],
+			Rule: string(rule.Label), Priority: rule.Priority, Action: rule.Action,
+			Shedding: step <= d.control.InForce(), Samples: shed[string(rule.Label)],
 		})
 	}
 	return s

@@ -38,7 +38,7 @@ type LedgerLine struct {
 // LedgerPart is a part of a disposition: of a rule, of a sink and its reason, or
 // of a reason for dead letters. A sample that two sinks refuse counts for both.
 type LedgerPart struct {
-	Rule    string `json:"rule,omitempty"`   // as team/name
+	Rule    string `json:"rule,omitempty"`   // as team/name, or section:team/name where two sections have that
 	Sink    string `json:"sink,omitempty"`   // whose receiver refuses
 	Reason  string `json:"reason,omitempty"` // of a refusal, or for which a record cannot be read
 	Samples uint64 `json:"samples"`          // of this part

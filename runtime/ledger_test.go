@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 	"time"
 )
@@ -46,5 +48,46 @@ func TestLedgerAddsUp(t *testing.T) {
 	}
 	if got["out"].Samples != 1 || got["no-value"].Samples != 1 {
 		t.Errorf("lines %+v", in.Lines)
+	}
+}
+
+// Where two sections have a rule of one name, every answer says which it was, in the
+// form that questions and overrides take.
+func TestRulesOfOneNameAreToldApart(t *testing.T) {
+	t.Parallel()
+	r := startInstance(t, testConfig(t, simpleSet+`
+	control: twice: schema.#Drop & {match: metrics: ["noise"], reason: "nobody reads it"}
+	control: once: schema.#Drop & {match: metrics: ["other"], reason: "nobody reads it"}
+	aggregate: twice: schema.#Aggregate & {match: metrics: ["calls"], drop: ["host"], gauge: "sum", window: "1s", late: "1s"}`))
+	now := time.Now().UnixMilli()
+	r.publish(t, "flink.native", flat("t-1", "noise", "gauge", now, "1"), flat("t-1", "other", "gauge", now, "1"), flat("t-1", "calls", "gauge", now, "1"))
+	h := r.settled(t, false, "native", 3)
+	want := []RuleCount{
+		{"aggregate:platform/twice", "aggregated", 1}, {"control:platform/twice", "dropped", 1}, {"platform/once", "dropped", 1},
+	}
+	slices.SortFunc(h.Rules, func(a, b RuleCount) int { return cmp.Compare(a.Rule, b.Rule) })
+	if !slices.Equal(h.Rules, want) {
+		t.Errorf("the status has %v, want %v", h.Rules, want)
+	}
+	seen := map[string]bool{}
+	for _, line := range r.Ledger().Streams[0].Lines {
+		for _, part := range line.By {
+			seen[part.Rule] = true
+		}
+	}
+	for _, c := range want {
+		if !seen[c.Rule] {
+			t.Errorf("the ledger lacks %s: %v", c.Rule, seen)
+		}
+		if a, err := r.Explain(Question{Rule: c.Rule}); err != nil || a.Rule == nil {
+			t.Errorf("explain does not take %s: %v", c.Rule, err)
+		}
+		o, err := r.SetOverride(t.Context(), pusher, OverrideRequest{Kind: OverrideRule, Target: c.Rule, For: time.Minute, Reason: "for the test"})
+		if err != nil || o.Kind == "" {
+			t.Errorf("an override does not take %s: %v", c.Rule, err)
+		}
+	}
+	if _, err := r.Explain(Question{Rule: "platform/twice"}); err == nil {
+		t.Error("a name of two rules is explained")
 	}
 }

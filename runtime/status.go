@@ -61,7 +61,7 @@ type Hop struct {
 
 // RuleCount is what one rule did.
 type RuleCount struct {
-	Rule        string `json:"rule"`        // team/name
+	Rule        string `json:"rule"`        // team/name, as section:team/name where two sections have that
 	Disposition string `json:"disposition"` // what became of them
 	Samples     uint64 `json:"samples"`     // how many it decided about
 }

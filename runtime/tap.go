@@ -53,7 +53,7 @@ func (s *Selection) empty() bool {
 // TapRequest says what to look at, how much of it and for how long.
 type TapRequest struct {
 	Selection
-	Rules        []string // patterns of rules that decided, as team/name
+	Rules        []string // patterns of rules that decided, as team/name or section:team/name
 	Dispositions []string // out, dropped, held, …
 	PerSecond    int      // samples shown, 1 to MaxTapPerSecond; 0: TapPerSecond
 	For          time.Duration
@@ -76,7 +76,7 @@ type TapSample struct {
 	Text        string          `json:"text,omitempty"`   // of a text gauge
 	End         bool            `json:"end,omitempty"`    // the series has ended
 	Disposition string          `json:"disposition"`      // what became of the sample, in the words of the ledger
-	Rule        string          `json:"rule,omitempty"`   // that decided, as team/name
+	Rule        string          `json:"rule,omitempty"`   // that decided, as team/name, or section:team/name where two sections have that
 	To          []string        `json:"to,omitempty"`     // sinks that a route named
 	Reason      string          `json:"reason,omitempty"` // why a record cannot be read: it has no series then
 	Stream      string          `json:"stream"`           // that read it

@@ -69,7 +69,7 @@ type TopRow struct {
 
 // TopRule is what one rule does to samples in one way.
 type TopRule struct {
-	Rule        string  `json:"rule"`               // as team/name
+	Rule        string  `json:"rule"`               // as team/name, or section:team/name where two sections have that
 	Disposition string  `json:"disposition"`        // what it makes of samples, in the words of the ledger
 	Samples     float64 `json:"samples_per_second"` // since the look before, or since the start
 	Series      int64   `json:"series"`             // about which it decides

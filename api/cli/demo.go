@@ -204,6 +204,14 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// columnsOf is how long a line of w may be, 0 where it is no terminal: as it likes.
+func columnsOf(w any) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	return width(w)
+}
+
 // width is how many columns w has, 80 where it is no terminal.
 func width(w any) int {
 	if f, ok := w.(*os.File); ok {

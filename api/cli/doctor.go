@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,7 @@ policies or what it keeps. 3: something around it fails, and nothing of Sluice.`
 		if asJSON {
 			err = printJSON(t.out, checks)
 		} else {
-			err = printChecks(t.out, checks)
+			err = printChecks(t.out, checks, columnsOf(t.out))
 		}
 		if code := checkCode(checks); err == nil && code != exitOK {
 			return &exitError{code: code}
@@ -88,8 +89,34 @@ func checkCode(checks []runtime.HealthCheck) int {
 	return code
 }
 
-// printChecks draws the checks by area, and how many there are of each outcome.
-func printChecks(out io.Writer, checks []runtime.HealthCheck) error {
+// hanging breaks a text that begins at an indent where lines of so many columns end,
+// between words, and goes on at the indent. 0 columns: it stays one line.
+func hanging(text string, indent, columns int) string {
+	if columns <= indent {
+		return text
+	}
+	var b strings.Builder
+	at := indent
+	for i, word := range strings.Fields(text) {
+		long := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+long > columns:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			at = indent
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += long
+	}
+	return b.String()
+}
+
+// printChecks draws the checks by area, and how many there are of each outcome, in
+// lines of so many columns; 0: as long as they are.
+func printChecks(out io.Writer, checks []runtime.HealthCheck, columns int) error {
 	paint := painterFor(out)
 	colour := map[string]func(string) string{runtime.CheckOK: paint.green, runtime.CheckWarn: paint.yellow, runtime.CheckFail: paint.red, runtime.CheckSkip: paint.dim}
 	var b strings.Builder
@@ -101,9 +128,10 @@ func printChecks(out io.Writer, checks []runtime.HealthCheck) error {
 			fmt.Fprintf(&b, "%s\n", paint.bold(area))
 		}
 		tally[c.Outcome]++
-		fmt.Fprintf(&b, "  %s  %s: %s\n", colour[c.Outcome](fmt.Sprintf("%-4s", c.Outcome)), c.Name, printable(strings.ReplaceAll(c.Seen, "\n", "; ")))
+		seen := c.Name + ": " + printable(strings.ReplaceAll(c.Seen, "\n", "; "))
+		fmt.Fprintf(&b, "  %s  %s\n", colour[c.Outcome](fmt.Sprintf("%-4s", c.Outcome)), hanging(seen, 8, columns))
 		if c.Do != "" {
-			fmt.Fprintf(&b, "        -> %s\n", c.Do)
+			fmt.Fprintf(&b, "        -> %s\n", hanging(c.Do, 11, columns))
 		}
 	}
 	fmt.Fprintf(&b, "\n%d ok, %d to look at, %d wrong, %d skipped\n",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sluice-metrics/sluice/runtime"
@@ -24,5 +25,49 @@ func TestDoctorExitCodes(t *testing.T) {
 		if got := checkCode(tt.checks); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestDoctorBreaksLongLines(t *testing.T) {
+	checks := []runtime.HealthCheck{{
+		Area: runtime.AreaKafka, Outcome: runtime.CheckWarn, Name: "topic flink.native", Seen: "one partition of eight has a replica that is not in sync",
+		Do: "look at the brokers, and at the disk of the one that lags behind the others",
+	}}
+	want := `kafka
+  warn  topic flink.native: one
+        partition of eight has a
+        replica that is not in sync
+        -> look at the brokers, and
+           at the disk of the one
+           that lags behind the
+           others
+
+0 ok, 1 to look at, 0 wrong, 0 skipped
+`
+	var b strings.Builder
+	if err := printChecks(&b, checks, 36); err != nil || b.String() != want {
+		t.Errorf("%v:\n%s", err, b.String())
+	}
+	b.Reset()
+	if err := printChecks(&b, checks, 0); err != nil || strings.Count(b.String(), "\n") != 5 {
+		t.Errorf("where lines may be long: %v:\n%s", err, b.String())
+	}
+	if got := hanging("averyveryverylongword and", 4, 10); got != "averyveryverylongword\n    and" {
+		t.Errorf("a word that does not fit: %q", got)
+	}
+}
+
+func TestTasksAreAColumnOfNumbers(t *testing.T) {
+	var b strings.Builder
+	list := []runtime.TaskInfo{{ID: "t-1", Series: 7, Samples: 1234.5}, {ID: "t-2", Series: 12345, Samples: 0.5}}
+	if err := printTasks(&b, &questions{}, list); err != nil {
+		t.Fatal(err)
+	}
+	want := `TASK  JOB  TEAM  STATE  SERIES  SAMPLES/S  SEEN
+t-1   -    -     off         7     1234.5  -
+t-2   -    -     off     12345        0.5  -
+`
+	if b.String() != want {
+		t.Errorf("%s", b.String())
 	}
 }

@@ -115,10 +115,7 @@ func letterOffsets(list []string) (map[int32][]int64, error) {
 
 // writeLetters draws letters: what is wrong, and below how the record begins.
 func writeLetters(b *strings.Builder, out io.Writer, list []runtime.Letter) {
-	paint, columns := painterFor(out), 0
-	if isTerminal(out) {
-		columns = width(out)
-	}
+	paint, columns := painterFor(out), columnsOf(out)
 	for i := range list {
 		l := &list[i]
 		head := fmt.Sprintf("%s  %-14s  %-8s  %s", l.At.Local().Format("01-02 15:04:05"), fmt.Sprintf("%d:%d", l.Partition, l.Offset),

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -98,6 +99,18 @@ func printOverrides(out io.Writer, q *questions, list []runtime.Override) error 
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", o.ID, o.Kind, printable(o.Target),
 			sinceText(time.Until(o.Until).Round(time.Second)), printable(cmp.Or(o.By, "-")), printable(reason))
 	})
+}
+
+// aligned pads texts on the left to one width, as columns of numbers are.
+func aligned(texts ...string) []string {
+	width := 0
+	for _, text := range texts {
+		width = max(width, utf8.RuneCountInString(text))
+	}
+	for i, text := range texts {
+		texts[i] = strings.Repeat(" ", width-utf8.RuneCountInString(text)) + text
+	}
+	return texts
 }
 
 // table writes a list in columns, or what to say of an empty one.

@@ -111,9 +111,16 @@ func printTasks(out io.Writer, q *questions, list []runtime.TaskInfo) error {
 	if q.format == "json" {
 		return printJSON(out, list)
 	}
-	return table(out, "TASK\tJOB\tTEAM\tSTATE\tSERIES\tSAMPLES/S\tSEEN", "no task that this instance knows", list, func(w io.Writer, t *runtime.TaskInfo) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%.1f\t%s\n", printable(t.ID), printable(cmp.Or(t.Job, "-")), printable(cmp.Or(t.Team, "-")),
-			taskState(t), t.Series, t.Samples, seenText(t))
+	series, samples := []string{"SERIES"}, []string{"SAMPLES/S"}
+	for i := range list {
+		series, samples = append(series, fmt.Sprint(list[i].Series)), append(samples, fmt.Sprintf("%.1f", list[i].Samples))
+	}
+	series, samples = aligned(series...), aligned(samples...)
+	n := 0
+	return table(out, "TASK\tJOB\tTEAM\tSTATE\t"+series[0]+"\t"+samples[0]+"\tSEEN", "no task that this instance knows", list, func(w io.Writer, t *runtime.TaskInfo) {
+		n++
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(t.ID), printable(cmp.Or(t.Job, "-")), printable(cmp.Or(t.Team, "-")),
+			taskState(t), series[n], samples[n], seenText(t))
 	})
 }
 

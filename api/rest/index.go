@@ -50,16 +50,17 @@ func index(r *runtime.Runtime) echo.HandlerFunc {
 // row is an operation in the table of the page: a link where it needs no parameter.
 func (o *operation) row() string {
 	path := html.EscapeString(prefix + o.path)
+	text := strings.ReplaceAll(path, "/", "/<wbr>") // a narrow window breaks it there
 	if o.method == http.MethodGet && !strings.Contains(o.path, "{") {
-		path = fmt.Sprintf(`<a href="%[1]s">%[1]s</a>`, path)
+		text = fmt.Sprintf(`<a href="%s">%s</a>`, path, text)
 	}
-	return fmt.Sprintf("<tr><th scope=row>%s<td>%s<br><small>%s</small><td class=role>%s", o.method, path, html.EscapeString(o.summary), o.role)
+	return fmt.Sprintf("<tr><th scope=row>%s<td class=path>%s<br><small>%s</small><td class=role>%s", o.method, text, html.EscapeString(o.summary), o.role)
 }
 
 const pageHead = `<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>Sluice</title><style>
 :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{max-width:46rem;margin:3rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem}th{text-align:left;font-weight:400;opacity:.7;padding-right:2rem;white-space:nowrap;vertical-align:top}td{vertical-align:top;padding-right:1.5rem}small{opacity:.7}
-table{margin-left:-2px}td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}td.role{white-space:nowrap;padding-right:0;opacity:.7}a{color:inherit}
+table{margin-left:-2px}td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}td.path{overflow-wrap:break-word}td.role{white-space:nowrap;padding-right:0;opacity:.7}a{color:inherit}
 @media(max-width:36rem){body{margin:1.5rem auto}th,td{padding-right:.75rem}ul{padding-left:1.25rem}}</style>
 <h1>Sluice</h1><p>governs the metrics of Apache Flink fleets.<table>`

@@ -168,7 +168,7 @@ func (s *site) pages(t *testing.T) {
 		"/api/v1/status": {"application/json", `"ready":true`},
 		api + "/labels":  {"application/json", `"success"`},
 		"/":              {"text/html", `<a href="/metrics/tasks">`},
-		"/?":             {"text/html", `<tr><th scope=row>PUT<td>/api/v1/degrade<br>`},
+		"/?":             {"text/html", `<tr><th scope=row>PUT<td class=path>/<wbr>api/<wbr>v1/<wbr>degrade<br>`},
 	} {
 		a := s.get(t, path)
 		if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), want.kind) || !strings.Contains(a.body, want.text) {

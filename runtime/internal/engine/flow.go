@@ -220,7 +220,7 @@ func (w *Worker) countBeside(rule int32, d ledger.Disposition) {
 	if w.entry.Rules == nil {
 		w.entry.Rules = map[ledger.Rule]uint64{}
 	}
-	w.entry.Rules[ledger.Rule{ID: string(w.cur.rules[rule].ID), Disposition: d}]++
+	w.entry.Rules[ledger.Rule{ID: string(w.cur.rules[rule].Label), Disposition: d}]++
 }
 
 // safe is the offset that may be committed: it waits for windows that are open,

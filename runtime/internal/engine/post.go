@@ -50,7 +50,7 @@ func (w *Worker) postTallies(f *force) {
 	}
 	for _, i := range f.touched {
 		t := &f.tallies[i]
-		w.entry.Rules[ledger.Rule{ID: string(f.rules[i].ID), Disposition: t.disposition}] += t.n
+		w.entry.Rules[ledger.Rule{ID: string(f.rules[i].Label), Disposition: t.disposition}] += t.n
 		t.n = 0
 	}
 	f.touched = f.touched[:0]

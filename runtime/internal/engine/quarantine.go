@@ -85,7 +85,7 @@ func (w *Worker) quarantine(ctx context.Context, sl *slot, e *series, p *record.
 		{"sluice-reason", []byte(reason)},
 		{"sluice-stage", []byte(w.opts.Name)},
 		{"sluice-detail", []byte(fmt.Sprintf("plugin %s %s: %s", f.Plugin.Name, f.Plugin.Version, f.Message))},
-		{letterRule, []byte(w.cur.rules[f.Rule].ID)},
+		{letterRule, []byte(w.cur.rules[f.Rule].Label)},
 		{letterPlugin, []byte(f.Plugin.Digest)},
 	}, k.header(w.partition, m.Offset, w.cur.revision)...)
 	key := slices.Concat(src.task(), []byte{0}, n.metric)

@@ -53,8 +53,10 @@ type Tapped struct {
 	Text        string  // of a text gauge
 	End         bool    // the series has ended
 	Disposition ledger.Disposition
-	Rule        program.RuleID // that decided, "": none
+	Rule        program.RuleID // that decided, by its label; "": none
 	Reason      string         // of a dead letter, which has no series
+
+	id program.RuleID // of Rule
 }
 
 // Tap is a bounded look at samples. Its reader and the workers may use it at the

@@ -146,7 +146,7 @@ func (w *Worker) tap(sl *slot, e *series, p *record.Point, rule int32, x *Tapped
 		return
 	}
 	if rule >= 0 && int(rule) < len(w.cur.rules) {
-		x.Rule = w.cur.rules[rule].ID
+		x.Rule, x.id = w.cur.rules[rule].Label, w.cur.rules[rule].ID
 	}
 	filled := false
 	for i, tap := range *t.list {
@@ -165,7 +165,7 @@ func (w *Worker) tap(sl *slot, e *series, p *record.Point, rule int32, x *Tapped
 
 // wants reports whether a tap is about how a sample was decided.
 func (t *Tap) wants(x *Tapped) bool {
-	return (t.only == 0 || t.only&(1<<x.Disposition) != 0) && (t.opts.Rule == nil || t.opts.Rule(string(x.Rule)))
+	return (t.only == 0 || t.only&(1<<x.Disposition) != 0) && (t.opts.Rule == nil || t.opts.Rule(string(x.id)) || t.opts.Rule(string(x.Rule)))
 }
 
 // takes counts a sample that matches and reports whether the tap takes it.

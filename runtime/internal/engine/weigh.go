@@ -63,7 +63,7 @@ func (w *Worker) decided(e *series) (rule program.RuleID, out bool) {
 			continue
 		}
 		if i := w.ender(e); i >= 0 && int(i) < len(f.rules) {
-			rule = f.rules[i].ID
+			rule = f.rules[i].Label
 		}
 	}
 	return rule, e.disposition == ledger.Out

@@ -123,6 +123,7 @@ type RuleID string
 // Rule describes a rule of the program.
 type Rule struct {
 	ID          RuleID
+	Label       RuleID // what counts and samples name it by: its ID, behind its section and a colon where another section has that ID, too
 	Section     string // SectionControl, SectionDegrade, SectionRewrite, SectionTransform, SectionAggregate, SectionBudget or SectionTask
 	Action      string // as written; "aggregate" and "budget" for those sections, "disable" or "tag" for an entry of the task section
 	Priority    string // of a degrade rule: P3, P2 or P1, the step at which it gives series up

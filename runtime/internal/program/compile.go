@@ -59,6 +59,7 @@ func Compile(set *policy.Set, opts Options) (*Program, []diag.Diagnostic) {
 	p.n = len(c.rules)
 	p.tasks = c.taskSection(set)
 	p.rules = c.rules
+	label(p.rules)
 	p.from = opts.Provenance
 	if slices.ContainsFunc(c.findings, func(d diag.Diagnostic) bool { return d.Severity == diag.Error }) {
 		return nil, c.findings
@@ -243,3 +244,20 @@ func byField(m map[string]*index) []fieldIndex {
 	}
 	return out
 }
+
+// label names the rules so that no two sections share a name.
+func label(rules []rule) {
+	first := map[RuleID]int{}
+	for i := range rules {
+		r := &rules[i].Rule
+		r.Label = r.ID
+		j, again := first[r.ID]
+		if !again {
+			first[r.ID] = i
+		} else if other := &rules[j].Rule; other.Section != r.Section {
+			r.Label, other.Label = r.sectioned(), other.sectioned()
+		}
+	}
+}
+
+func (r *Rule) sectioned() RuleID { return RuleID(r.Section) + ":" + r.ID }
