@@ -69,6 +69,13 @@ func TestPluginsAreSwappedUnderLoad(t *testing.T) {
 		if again := r.Revision() == first; again != (i%2 == 1) {
 			t.Errorf("swap %d: the first revision runs: %t", i, again)
 		}
+		before := r.Status().Streams["native"].Records
+		eventually(t, func() string { // each of them governs some
+			if now := r.Status().Streams["native"].Records; now < before+3 {
+				return fmt.Sprintf("%d records, %d before the swap", now, before)
+			}
+			return ""
+		})
 	}
 	close(stop)
 	n := <-published
