@@ -132,6 +132,50 @@ func TestACanaryIsAborted(t *testing.T) {
 	}
 }
 
+// A canary that loses what the rest does not is ended by the instance itself, which
+// says so in the audit.
+func TestACanaryThatLosesTooMuchIsAborted(t *testing.T) {
+	t.Parallel()
+	r := startInstance(t, testConfig(t, dropping("a")))
+	ctx, base := context.Background(), r.Status().Revision
+	in, out := tasksOf(0.5)
+	s, _, err := r.Canary(ctx, Actor{Name: "ann"}, CanaryRequest{Candidate: candidate("b"), Share: 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, lines := time.Now().UnixMilli()-enough, []string(nil)
+	for i := range int64(enough) {
+		lines = append(lines, flat(in, "b", "gauge", at+i, "1"), flat(out, "b", "gauge", at+i, "1"))
+	}
+	r.publish(t, "flink.native", lines[:enough]...) // too few to tell
+	r.settled(t, false, "native", enough)
+	if got := r.Rollout().Canary; got.Ended != "" {
+		t.Fatalf("it ended early: %q", got.Ended)
+	}
+	r.publish(t, "flink.native", lines[enough:]...)
+	eventually(t, func() string {
+		if got := r.Rollout().Canary; !strings.HasPrefix(got.Ended, "aborted: 0.0 % of its samples go on, and 100.0 % of the rest") {
+			return fmt.Sprintf("%+v", got)
+		}
+		return ""
+	})
+	if now := r.Status().Revision; now != base {
+		t.Errorf("revision %s, want %s", now, base)
+	}
+	at += 2 * enough
+	r.publish(t, "flink.native", flat(in, "a", "gauge", at, "1"), flat(in, "b", "gauge", at, "1"))
+	r.stored(t, fmt.Sprintf(`{__name__=~".+",torrent_task_id=%q}`, in), time.UnixMilli(at),
+		map[string]string{fmt.Sprintf(`{"__name__":"b","by":"a","torrent_task_id":%q}`, in): "1"})
+	eventually(t, func() string {
+		for _, e := range r.AuditTrail(AuditFilter{Operation: "abortCanary", Who: "sluice"}) {
+			if e.Before == base && strings.Contains(e.Reason, "0.0 % of its samples go on") && s.Revision != base {
+				return ""
+			}
+		}
+		return "the audit does not say so"
+	})
+}
+
 // A canary takes its steps when their time has come.
 func TestACanaryMovesByItself(t *testing.T) {
 	t.Parallel()
