@@ -2,12 +2,14 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -57,16 +59,23 @@ itself. It takes the role admin.`,
 }
 
 func newPluginList(t terminal) *cobra.Command {
+	var running bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the plugins that policies can name",
 		Long: `List the plugins that an instance has: those that were pushed to the fleet, and
 those that lie in its data directory alone. USED BY are the transforms of the
-policies in force.`,
+policies in force.
+
+With --running: those that its policies run, or ran since it started, and what
+they did. IN and OUT are records, FAILED those that were not transformed; a
+BREAKER that is open says that it fails too often to be called.`,
 		Example: `  sluice plugin list
+  sluice plugin list --running
   sluice plugin list --format json`,
 		Args: noArgs,
 	}
+	c.Flags().BoolVar(&running, "running", false, "what the plugins of the policies do")
 	q := questionFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		at, err := q.open()
@@ -74,6 +83,9 @@ policies in force.`,
 			return err
 		}
 		defer at.Close()
+		if running {
+			return listRunning(t, at, c.Context(), q.format)
+		}
 		list, err := at.Plugins(c.Context())
 		if err != nil {
 			return err
@@ -84,6 +96,32 @@ policies in force.`,
 		return printPlugins(t.out, list, time.Now())
 	}
 	return c
+}
+
+func listRunning(t terminal, at *client.Client, ctx context.Context, format string) error {
+	list, err := at.RunningPlugins(ctx)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return printJSON(t.out, list)
+	}
+	head := "NAME\tVERSION\tDIGEST\tSTATE\tBATCHES\tIN\tOUT\tDROPPED\tFAILED\tNS/RECORD\tMEMORY\tBREAKER"
+	return table(t.out, head, "no policies have run a plugin since the instance started", list, func(w io.Writer, p *runtime.RunningPlugin) {
+		state, failed, each := "ran", uint64(0), "-"
+		if p.Running {
+			state = "runs"
+		}
+		for _, n := range p.Failed {
+			failed += n
+		}
+		if p.In > 0 {
+			each = fmt.Sprintf("%.0f", 1e9*p.Seconds/float64(p.In))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(p.Name), printable(p.Version), p.Digest[:min(len(p.Digest), shortDigest)], state,
+			countText(float64(p.Calls)), countText(float64(p.In)), countText(float64(p.Out)), countText(float64(p.Dropped)), countText(float64(failed)), each,
+			bytesText(uint64(p.Memory)), p.Breaker)
+	})
 }
 
 // shortDigest is as much of a digest as tells plugins apart: sha256: and 12 digits.

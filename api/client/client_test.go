@@ -211,6 +211,8 @@ func TestPlugins(t *testing.T) {
 		switch r.Method + " " + r.URL.EscapedPath() {
 		case "GET /api/v1/plugins":
 			fmt.Fprintf(w, `{"items":[{"name":"mask","digest":"%s"}]}`, digest)
+		case "GET /api/v1/running-plugins":
+			fmt.Fprint(w, `{"items":[{"name":"mask","calls":7,"breaker":"closed"}]}`)
 		case "GET /api/v1/plugins/" + digest, "DELETE /api/v1/plugins/" + digest:
 			fmt.Fprintf(w, `{"name":"mask","digest":"%s"}`, digest)
 		case "POST /api/v1/plugins":
@@ -228,6 +230,9 @@ func TestPlugins(t *testing.T) {
 	})
 	list, err := c.Plugins(t.Context())
 	if err != nil || len(list) != 1 || list[0].Digest != digest {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if list, err := c.RunningPlugins(t.Context()); err != nil || len(list) != 1 || list[0].Calls != 7 {
 		t.Errorf("%+v, %v", list, err)
 	}
 	if p, err := c.Plugin(t.Context(), digest); err != nil || p.Name != "mask" {

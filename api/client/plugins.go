@@ -12,6 +12,12 @@ func (c *Client) Plugins(ctx context.Context) ([]runtime.StoredPlugin, error) {
 	return all[runtime.StoredPlugin](ctx, c, "/plugins", nil)
 }
 
+// RunningPlugins lists the plugins that the policies of the instance run or ran; see
+// runtime.Runtime.Plugins.
+func (c *Client) RunningPlugins(ctx context.Context) ([]runtime.RunningPlugin, error) {
+	return all[runtime.RunningPlugin](ctx, c, "/running-plugins", nil)
+}
+
 // Plugin describes one; see runtime.Runtime.Plugin.
 func (c *Client) Plugin(ctx context.Context, digest string) (runtime.PluginDetails, error) {
 	return get[runtime.PluginDetails](ctx, c, Path("plugins", digest), nil)

@@ -30,7 +30,7 @@ func pluginOperations() []operation {
 			}
 			return pageOf(c, list, func(p runtime.StoredPlugin) string { return p.Name + " " + p.Version + " " + p.Digest })
 		},
-	}, {
+	}, runningPlugins(), {
 		id: "getPlugin", method: http.MethodGet, path: "/plugins/{id}", role: runtime.RoleViewer,
 		summary: "A plugin: what its manifest says, what it imports, how large it is",
 		params:  []param{id},
@@ -68,4 +68,18 @@ func pluginOperations() []operation {
 			return p, err
 		},
 	}}
+}
+
+// runningPlugins is about what plugins do, wherever they came from.
+func runningPlugins() operation {
+	return operation{
+		id: "listRunningPlugins", method: http.MethodGet, path: "/running-plugins", role: runtime.RoleViewer,
+		summary: "The plugins that the policies of this instance run, or ran, and what they did",
+		about:   "Numbers count since the instance started.",
+		params:  pageParams(),
+		answer:  runtime.Page[runtime.RunningPlugin]{},
+		handle: func(c *call) (any, error) {
+			return pageOf(c, c.runtime.Plugins(), func(p runtime.RunningPlugin) string { return p.Name + " " + p.Version + " " + p.Digest })
+		},
+	}
 }
