@@ -117,6 +117,7 @@ var owners = map[string]string{
 	"github.com/coreos/go-oidc":           "api/auth",
 	"github.com/fsnotify/fsnotify":        "runtime/internal/source",
 	"github.com/go-git/go-git":            "runtime/internal/source tests-of-runtime", // which makes the repository that an instance follows
+	"github.com/ProtonMail/go-crypto":     "tests-of-runtime/internal/source",         // which signs commits
 	"github.com/go-git/go-billy":          "runtime/internal/source",
 	"github.com/labstack/echo":            "api/rest",
 	"github.com/spf13/cobra":              "api/cli",

@@ -54,6 +54,7 @@ const (
 	gitPatience = 60 * time.Second // for one exchange
 	maxPack     = 256 << 20        // bytes of a commit and all that it holds
 	maxGitFile  = 2 << 20          // a policy file may have less; so it is refused where that is told
+	maxGitWasm  = 17 << 20         // likewise a plugin
 	maxGitFiles = 5000
 )
 
@@ -249,7 +250,7 @@ func commitAt(store *memory.Storage, hash plumbing.Hash) (*object.Commit, error)
 	return commit, nil
 }
 
-// filesOf returns the CUE files of a commit below a path.
+// filesOf returns the CUE files of a commit below a path, and the plugins among them.
 func filesOf(commit *object.Commit, at string) (Tree, error) {
 	root, err := commit.Tree()
 	if err == nil && at != "" {
@@ -260,11 +261,12 @@ func filesOf(commit *object.Commit, at string) (Tree, error) {
 	}
 	tree := Tree{}
 	err = root.Files().ForEach(func(f *object.File) error {
-		if path.Ext(f.Name) != ".cue" || !f.Mode.IsFile() {
+		most, ok := map[string]int64{".cue": maxGitFile, ".wasm": maxGitWasm}[path.Ext(f.Name)]
+		if !ok || !f.Mode.IsFile() {
 			return nil
 		}
-		if len(tree) == maxGitFiles || f.Size > maxGitFile {
-			return fmt.Errorf("%s: the set has more than %d files, or one of more than %d MiB", f.Name, maxGitFiles, maxGitFile>>20)
+		if len(tree) == maxGitFiles || f.Size > most {
+			return fmt.Errorf("%s: the set has more than %d files, or this one more than %d MiB", f.Name, maxGitFiles, most>>20)
 		}
 		text, err := f.Contents()
 		tree[f.Name] = []byte(text)
