@@ -66,16 +66,16 @@ func (x *exchange) read(memory []byte, block uint32, answer abi.Answer, known *i
 	v.pairs = viewOf[abi.Pair](region[abi.HeaderSize+n*abi.RecordSize:], len(x.sent.pairs))
 	v.added = slices.Grow(v.added[:0], int(add[0].Records))[:add[0].Records]
 	v.spare = slices.Grow(v.spare[:0], int(add[0].Pairs))[:add[0].Pairs]
-	if from, ok := span(memory, add[0].RecordsAt, uint64(len(v.added)*abi.RecordSize)); !ok {
+	records, ok := span(memory, add[0].RecordsAt, uint64(len(v.added)*abi.RecordSize))
+	if !ok {
 		return fault(abi.BadOutput, StepTransform, "its new records lie outside of its memory")
-	} else {
-		copy(bytesOf(v.added), from)
 	}
-	if from, ok := span(memory, add[0].PairsAt, uint64(len(v.spare)*abi.PairSize)); !ok {
+	copy(bytesOf(v.added), records)
+	pairs, ok := span(memory, add[0].PairsAt, uint64(len(v.spare)*abi.PairSize))
+	if !ok {
 		return fault(abi.BadOutput, StepTransform, "its new labels lie outside of its memory")
-	} else {
-		copy(bytesOf(v.spare), from)
 	}
+	copy(bytesOf(v.spare), pairs)
 	return nil
 }
 

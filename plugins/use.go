@@ -100,7 +100,7 @@ func (w *Worker) Close() { w.instance.Close() }
 // undecided tells whether an error says nothing about the records.
 func undecided(ctx context.Context, err error) bool {
 	e := asError(err)
-	return ctx.Err() != nil || errors.Is(err, ErrClosed) || e.Code == abi.Internal && e.Err == errBusy
+	return ctx.Err() != nil || errors.Is(err, ErrClosed) || e.Code == abi.Internal && errors.Is(e.Err, errBusy)
 }
 
 func asError(err error) *Error {

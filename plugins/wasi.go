@@ -167,7 +167,7 @@ func wasiWrite(c *call, m api.Module, s []uint64) {
 // wasiStat says that standard input, output and error are character devices that
 // can be written to; there is nothing else.
 func wasiStat(_ *call, m api.Module, s []uint64) {
-	if uint32(s[0]) > wasiStderr {
+	if fd := uint32(s[0]); uint64(fd) > wasiStderr {
 		s[0] = wasiBadFD
 		return
 	}

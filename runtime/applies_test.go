@@ -61,7 +61,7 @@ func newSwitching(t testing.TB) *switching {
 }
 
 // publish sends rate records a second until ctx ends; it then says how many.
-func (x *switching) publish(t testing.TB, ctx context.Context, rate int) {
+func (x *switching) publish(ctx context.Context, t testing.TB, rate int) {
 	p := publisher(t, x.r.Status().Brokers)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -215,7 +215,7 @@ func quantileOf(in []time.Duration, q float64) time.Duration {
 // run publishes throughout, quietly at first, and applies in the second part.
 func (x *switching) run(t testing.TB, rate, applies int, pause, quiet time.Duration) (took []time.Duration, began, switched, ended time.Time) {
 	ctx, stop := context.WithCancel(t.Context())
-	go x.publish(t, ctx, rate)
+	go x.publish(ctx, t, rate)
 	read := make(chan struct{})
 	go func() { defer close(read); x.read(t) }()
 	began = time.Now()

@@ -74,7 +74,8 @@ func (r *Runtime) loadCandidate(ctx context.Context, actor Actor, c *Candidate) 
 	if err := r.opened().sameTopology(&set); err != nil {
 		return set, err
 	}
-	return set, r.takes(actor, rev, &set)
+	err = r.takes(actor, rev, &set)
+	return set, err
 }
 
 // takes says why a set that is right may not take the place of another here.

@@ -298,8 +298,8 @@ func (c *Collector) Once(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	for _, r := range records {
-		w.Write(r.Value) // Flush has the error
-		w.WriteByte('\n')
+		_, _ = w.Write(r.Value) // Flush has the error
+		_ = w.WriteByte('\n')
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -139,7 +139,8 @@ func NewPlan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 	p.note(base, next)
 	p.gate("max-dropped", opts.MaxDropped, p.Impact.Lost, p.Impact.Before.Samples)
 	p.gate("max-new-series", opts.MaxNewSeries, float64(p.Impact.NewSeries), float64(p.Impact.Before.Series))
-	return p, p.sign()
+	err = p.sign()
+	return p, err
 }
 
 // compare runs the traffic through both programs.

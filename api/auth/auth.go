@@ -70,7 +70,8 @@ func NewToken(name string, role runtime.Role, teams []string, now time.Time, lif
 	if life > 0 {
 		entry.Expires = entry.Created.Add(life)
 	}
-	return secret, entry, entry.check()
+	err = entry.check()
+	return secret, entry, err
 }
 
 // digest is what the file keeps of a token. A fast hash is enough: there are 2²⁵⁶
@@ -173,7 +174,8 @@ func parse(text []byte) (f File, err error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return File{}, errors.New("there is more than one value")
 	}
-	return f, f.Check()
+	err = f.Check()
+	return f, err
 }
 
 // checkMode refuses what others may read or write. Its group may read: that is how

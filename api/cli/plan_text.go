@@ -285,7 +285,7 @@ func (b *planText) volumes() {
 		fmt.Fprintf(t, "… %d more tasks\t\t\t\t\t\t\n", more)
 	}
 	volumeRow(t, "total", i.Before, i.After)
-	t.Flush() // into memory, which takes everything
+	_ = t.Flush() // into memory, which takes everything
 	for row := range strings.Lines(table.String()) {
 		b.line("%s", strings.TrimRight(row, " \n"))
 	}

@@ -84,7 +84,7 @@ BREAKER that is open says that it fails too often to be called.`,
 		}
 		defer at.Close()
 		if running {
-			return listRunning(t, at, c.Context(), q.format)
+			return listRunning(c.Context(), t, at, q.format)
 		}
 		list, err := at.Plugins(c.Context())
 		if err != nil {
@@ -98,7 +98,7 @@ BREAKER that is open says that it fails too often to be called.`,
 	return c
 }
 
-func listRunning(t terminal, at *client.Client, ctx context.Context, format string) error {
+func listRunning(ctx context.Context, t terminal, at *client.Client, format string) error {
 	list, err := at.RunningPlugins(ctx)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (b *planText) canary(c *runtime.CanaryStatus, now time.Time) {
 	}
 	fmt.Fprintf(t, "         dead letters\t%s\t%s\n", thousands(int(c.Canary.DeadLetters)), thousands(int(c.Rest.DeadLetters)))
 	fmt.Fprintf(t, "         report to reading\t%s\t%s\n", secondsText(c.Canary.LagSeconds), secondsText(c.Rest.LagSeconds))
-	t.Flush() // into memory, which takes everything
+	_ = t.Flush() // into memory, which takes everything
 	b.WriteString(table.String())
 }
 

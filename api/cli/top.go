@@ -82,7 +82,7 @@ func (d *topView) run(ctx context.Context, out io.Writer, at *client.Client, pau
 		if _, err := io.WriteString(out, "\x1b[?1049h\x1b[?25l"); err != nil {
 			return err
 		}
-		defer io.WriteString(out, "\x1b[?25h\x1b[?1049l")
+		defer fmt.Fprint(out, "\x1b[?25h\x1b[?1049l")
 	}
 	for {
 		rows := d.fit(out)

@@ -43,7 +43,7 @@ const (
 )
 
 // write answers with what an operation returned.
-func (o *operation) write(c echo.Context, ctx context.Context, value any) error {
+func (o *operation) write(ctx context.Context, c echo.Context, value any) error {
 	h := c.Response().Header()
 	switch v := value.(type) {
 	case nil:

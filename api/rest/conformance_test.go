@@ -62,7 +62,7 @@ func (s *site) asRoles(t *testing.T) http.Handler {
 			return next(c)
 		}
 	})
-	routes(e, s.instance, t.Context(), discard())
+	routes(t.Context(), e, s.instance, discard())
 	return e
 }
 

@@ -42,7 +42,7 @@ policy: schema.#Policy & {
 	e := echo.New()
 	e.HTTPErrorHandler = problem(discard())
 	e.Use((&gate{open: true}).check)
-	routes(e, r, t.Context(), discard())
+	routes(t.Context(), e, r, discard())
 	return e
 }
 

@@ -135,7 +135,7 @@ func (s *server) handler(o *operation) echo.HandlerFunc {
 			if err != nil {
 				return err
 			}
-			return o.write(c, ctx, value)
+			return o.write(ctx, c, value)
 		}
 		before := s.runtime.Revision()
 		value, err := o.do(c, asked)
@@ -143,7 +143,7 @@ func (s *server) handler(o *operation) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return o.write(c, ctx, value)
+		return o.write(ctx, c, value)
 	}
 }
 

@@ -72,7 +72,7 @@ func TestPluginIsPushedListedAndDeleted(t *testing.T) {
 func TestWrongPluginsAreRefused(t *testing.T) {
 	s := start(t)
 	wasm := renamePlugin(t)
-	changed := func(old, new string) []byte { return bytes.ReplaceAll(wasm, []byte(old), []byte(new)) }
+	changed := func(was, is string) []byte { return bytes.ReplaceAll(wasm, []byte(was), []byte(is)) }
 	for name, c := range map[string]struct {
 		wasm   []byte
 		detail string

@@ -72,7 +72,7 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	}
 	e.Use(who.check, pages(r))
 	stopping, stop := context.WithCancel(context.Background())
-	routes(e, r, stopping, o.Log)
+	routes(stopping, e, r, o.Log)
 	s := &Server{listener: l, log: o.Log, tls: secured != nil, http: &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		TLSConfig: secured.config(),
@@ -118,7 +118,7 @@ func cannotListen(address string, err error) error {
 	return fmt.Errorf("listen: %s: %w", address, err)
 }
 
-func routes(e *echo.Echo, r *runtime.Runtime, stopping context.Context, log *slog.Logger) {
+func routes(stopping context.Context, e *echo.Echo, r *runtime.Runtime, log *slog.Logger) {
 	get := func(path string, h echo.HandlerFunc) {
 		e.GET(path, h)
 		e.HEAD(path, h)

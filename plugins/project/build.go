@@ -48,7 +48,7 @@ func (p *Project) Build(ctx context.Context) (*Built, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // of the system's temporary files
 	raw, err := p.compile(ctx, filepath.Join(dir, "plugin.wasm"))
 	if err != nil {
 		return nil, err

@@ -177,17 +177,17 @@ func lines[T any](values []T) string {
 
 // same compares what was expected with what came. It says the first difference, ""
 // for none.
-func (want *Outcome) same(got *Outcome) string {
-	if want.Error != "" || got.Error != "" {
-		if got.Error == want.Error || want.Error != "" && strings.HasPrefix(got.Error, want.Error+":") {
+func (o *Outcome) same(got *Outcome) string {
+	if o.Error != "" || got.Error != "" {
+		if got.Error == o.Error || o.Error != "" && strings.HasPrefix(got.Error, o.Error+":") {
 			return ""
 		}
-		return fmt.Sprintf("error\n  want %s\n  got  %s", orNone(want.Error), orNone(got.Error))
+		return fmt.Sprintf("error\n  want %s\n  got  %s", orNone(o.Error), orNone(got.Error))
 	}
-	if d := firstDifference("failed sample", want.Failed, got.Failed); d != "" {
+	if d := firstDifference("failed sample", o.Failed, got.Failed); d != "" {
 		return d
 	}
-	return firstDifference("sample", want.Out, got.Out)
+	return firstDifference("sample", o.Out, got.Out)
 }
 
 func firstDifference[T any](what string, want, got []T) string {

@@ -136,7 +136,8 @@ func ParseSample(line []byte) (Sample, error) {
 	if err := decodeStrict(line, &s); err != nil {
 		return Sample{}, err
 	}
-	return s, s.check()
+	err := s.check()
+	return s, err
 }
 
 func (s *Sample) check() error {
@@ -156,15 +157,6 @@ func (s *Sample) check() error {
 		return errors.New("the name is not UTF-8")
 	}
 	return nil
-}
-
-// text is how a sample is written, and compared: equal samples have equal texts.
-func (s *Sample) text() string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // there is nothing in it that JSON cannot have
-	}
-	return string(b)
 }
 
 // fill puts samples into a batch. first is the row of the first of them, in all.

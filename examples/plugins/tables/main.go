@@ -9,7 +9,7 @@ import (
 	sluice "github.com/sluice-metrics/sluice/plugins/sdk/go"
 )
 
-var plugin = sluice.Register(func(c *sluice.Config) sluice.Transform {
+var _ = sluice.Register(func(c *sluice.Config) sluice.Transform {
 	from, to := sluice.NewKey(c.String("from")), sluice.NewKey(c.String("to"))
 	separator := c.String("separator")
 	names := sluice.NewMapping(func(text string) string { return strings.Join(tables(text), separator) })

@@ -62,7 +62,8 @@ func (a *analyser) readEntries() {
 // switched off.
 func (v *solver) realise(r region) (region, bool, error) {
 	if len(v.entries) == 0 {
-		return r, v.tagsHold(&r), nil
+		holds := v.tagsHold(&r)
+		return r, holds, nil
 	}
 	var unsure error
 	for team, atoms := range v.owners {

@@ -55,36 +55,36 @@ type piece struct {
 // Compile returns the set of what at least one of the patterns matches; no
 // patterns match nothing. An error says what is wrong with a pattern, or is
 // ErrTooLarge for one that is too large to be looked at.
-func (m *Search) Compile(patterns ...string) (*Set, error) {
-	s := &Set{finite: true, meter: m}
+func (s *Search) Compile(patterns ...string) (*Set, error) {
+	set := &Set{finite: true, meter: s}
 	nodes := 0
 	for i, text := range patterns {
 		p, e, err := newPiece(text)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", text, err)
 		}
-		s.pieces = append(s.pieces, p)
-		s.all = s.all || e.all
-		s.finite = s.finite && e.literal
+		set.pieces = append(set.pieces, p)
+		set.all = set.all || e.all
+		set.finite = set.finite && e.literal
 		if i == 0 {
-			s.prefix, s.suffix = e.prefix, e.suffix
+			set.prefix, set.suffix = e.prefix, e.suffix
 		} else {
-			s.prefix, s.suffix = commonPrefix(s.prefix, e.prefix), commonSuffix(s.suffix, e.suffix)
+			set.prefix, set.suffix = commonPrefix(set.prefix, e.prefix), commonSuffix(set.suffix, e.suffix)
 		}
 		if e.sampled {
-			s.samples = append(s.samples, e.sample)
+			set.samples = append(set.samples, e.sample)
 		}
 		if e.literal {
-			s.literals = append(s.literals, text)
+			set.literals = append(set.literals, text)
 		}
 		nodes += p.size()
 	}
 	if nodes > maxNodes {
 		return nil, fmt.Errorf("%d patterns: %w", len(patterns), ErrTooLarge)
 	}
-	slices.Sort(s.literals)
-	slices.SortFunc(s.samples, func(a, b string) int { return len(a) - len(b) })
-	return s, nil
+	slices.Sort(set.literals)
+	slices.SortFunc(set.samples, func(a, b string) int { return len(a) - len(b) })
+	return set, nil
 }
 
 // edges is what is known of a pattern without an automaton.

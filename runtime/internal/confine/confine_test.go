@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,7 @@ func child(what, where string) error {
 		var held [][]byte
 		for {
 			held = append(held, bytes.Repeat([]byte{1}, 8<<20))
+			runtime.KeepAlive(held)
 		}
 	case "processor":
 		for n := 0; ; n++ {
@@ -63,7 +65,7 @@ func child(what, where string) error {
 	select {}
 }
 
-func run(t *testing.T, ctx context.Context, what string, l Limits) (string, error) {
+func run(ctx context.Context, t *testing.T, what string, l Limits) (string, error) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -83,7 +85,7 @@ func TestWorkIsBounded(t *testing.T) {
 		l    Limits
 		met  string
 	}{{"memory", limits(), "memory"}, {"processor", limits(), "processor time"}, {"wait", short, "time"}} {
-		_, err := run(t, t.Context(), c.what, c.l)
+		_, err := run(t.Context(), t, c.what, c.l)
 		if met := (*MetError)(nil); !errors.As(err, &met) || met.What != c.met {
 			t.Errorf("%s: %v", c.what, err)
 		}
@@ -91,21 +93,21 @@ func TestWorkIsBounded(t *testing.T) {
 }
 
 func TestWorkIsDone(t *testing.T) {
-	if out, err := run(t, t.Context(), "echo", limits()); out != "hello" || err != nil {
+	if out, err := run(t.Context(), t, "echo", limits()); out != "hello" || err != nil {
 		t.Errorf("%q, %v", out, err)
 	}
-	if out, err := run(t, t.Context(), "environment", limits()); out != "[]" || err != nil {
+	if out, err := run(t.Context(), t, "environment", limits()); out != "[]" || err != nil {
 		t.Errorf("it has an environment: %q, %v", out, err)
 	}
-	if _, err := run(t, t.Context(), "small file", limits()); err != nil {
+	if _, err := run(t.Context(), t, "small file", limits()); err != nil {
 		t.Errorf("a file that it may write: %v", err)
 	}
-	if _, err := run(t, t.Context(), "file", limits()); err == nil {
+	if _, err := run(t.Context(), t, "file", limits()); err == nil {
 		t.Error("it writes a larger file than it may")
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := run(t, ended, "wait", limits()); !errors.Is(err, context.Canceled) {
+	if _, err := run(ended, t, "wait", limits()); !errors.Is(err, context.Canceled) {
 		t.Errorf("the asker has gone: %v", err)
 	}
 	none := Work{Command: []string{"/no/such/program"}, Limits: limits(), Out: io.Discard, Told: &Capped{Left: 10}}

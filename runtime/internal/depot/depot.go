@@ -162,7 +162,8 @@ func readHead(log control.Log, digits string) (h head, ok bool) {
 	if !found || json.Unmarshal(e.Value, &h) != nil {
 		return head{}, false
 	}
-	return h, h.sound()
+	ok = h.sound()
+	return h, ok
 }
 
 func (h *head) sound() bool {

@@ -62,7 +62,8 @@ func (d disk) write(digits string, file []byte) (err error) {
 		}
 	}()
 	_, err = part.Write(file)
-	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
+	err = errors.Join(err, part.Sync(), part.Close())
+	if err != nil {
 		return err
 	}
 	return os.Rename(part.Name(), d.name(digits))

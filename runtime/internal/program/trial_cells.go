@@ -87,7 +87,8 @@ func (t *trial) admit(e *tried, ts int64) (*Merge, *Charge) {
 		}
 		if !t.merging.accounts[key].Room(&c.Bound, 1, ts) {
 			t.covered[c.Rule] = true
-			return c.Overflow(e.in.Task, &e.verdict), c
+			over := c.Overflow(e.in.Task, &e.verdict)
+			return over, c
 		}
 	}
 	for i := range e.verdict.Charges {

@@ -52,8 +52,8 @@ func (d *Directory) root() string {
 	if to := filepath.Join(root, kubernetesData); isLink(to) {
 		root = to
 	}
-	if real, err := filepath.EvalSymlinks(root); err == nil {
-		return real
+	if to, err := filepath.EvalSymlinks(root); err == nil {
+		return to
 	}
 	return root
 }
@@ -172,7 +172,7 @@ func (w *watching) errors() <-chan error {
 
 func (w *watching) close() {
 	if w.watcher != nil {
-		w.watcher.Close() // nothing of it is used again
+		_ = w.watcher.Close() // nothing of it is used again
 		w.watcher = nil
 	}
 }

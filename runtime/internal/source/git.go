@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -290,7 +291,7 @@ type GitAddress struct {
 func ParseGitAddress(text string) (GitAddress, error) {
 	rest, ok := strings.CutPrefix(text, "git+")
 	scheme, after, full := strings.Cut(rest, "://")
-	if !ok || !full || !strings.Contains(" https http ssh file ", " "+scheme+" ") {
+	if !ok || !full || !slices.Contains([]string{"https", "http", "ssh", "file"}, scheme) {
 		return GitAddress{}, fmt.Errorf("%q is no repository: write git+https://HOST/REPOSITORY.git//PATH?ref=main", text)
 	}
 	a := GitAddress{scheme: scheme}

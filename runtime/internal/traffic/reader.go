@@ -60,7 +60,8 @@ func Open(r io.Reader, classify Classify) (*Reader, error) {
 		Format *int `json:"sluice_traffic"`
 	}
 	if json.Unmarshal(first, &version) != nil || version.Format == nil {
-		return in, in.records(first, classify)
+		err := in.records(first, classify)
+		return in, err
 	}
 	if *version.Format != Format {
 		return nil, in.wrong(fmt.Errorf("the traffic is in format %d, and this program reads format %d", *version.Format, Format))
