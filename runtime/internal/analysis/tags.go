@@ -72,13 +72,13 @@ func (v *solver) realise(r region) (region, bool, error) {
 		}
 		next, ok, err := v.narrow(r, holds(atoms...))
 		entries := v.entriesOf(team)
+		if ok && err == nil { // first: what a tag is taken from may switch its tasks off
+			next, ok, err = v.enabled(next, entries)
+		}
 		for i := 0; i < len(r.dims) && ok && err == nil; i++ {
 			if tag, isTag := v.tag(r.dims[i].dim); isTag && tag != teamTag {
 				next, ok, err = v.tagged(next, entries, tag, &r.dims[i])
 			}
-		}
-		if ok && err == nil {
-			next, ok, err = v.enabled(next, entries)
 		}
 		if ok && err == nil && v.tagsHold(&next) {
 			return next, true, nil
