@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -267,6 +268,9 @@ func until(t *testing.T, limit time.Duration, what string, ok func() bool) time.
 func (b *bench) committed(group string) int64 {
 	b.t.Helper()
 	offsets, err := b.admin.cl.FetchOffsets(b.t.Context(), group)
+	if errors.Is(err, kerr.GroupIDNotFound) { // its first member has not asked to join yet
+		return 0
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
