@@ -123,6 +123,7 @@ var owners = map[string]string{
 	"github.com/spf13/cobra":              "api/cli",
 	"github.com/spf13/pflag":              "api/cli",
 	"go.yaml.in/yaml":                     "runtime/internal/relabel",
+	"golang.org/x/crypto":                 "runtime/internal/source",
 	"golang.org/x/term":                   "api/cli",
 	"golang.org/x/text":                   "runtime/internal/policy runtime/diag api/cli",
 	"golang.org/x/sync":                   "api/cli runtime runtime/internal/kafka runtime/internal/store runtime/internal/remotewrite",

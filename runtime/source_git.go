@@ -1,9 +1,7 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -32,7 +30,7 @@ func (r *Runtime) newGitOrigin() (policyOrigin, error) {
 	}
 	to := egress.Policy{Allow: allow, Timeout: gitTimeout}
 	o := source.GitOptions{
-		Address: address, Poll: duration(c.Git.Poll), HTTP: egress.New(to), Reach: reach(to), Secret: secret.Resolve, Log: r.log,
+		Address: address, Poll: duration(c.Git.Poll), HTTP: egress.New(to), Dial: egress.Dialer(to).DialContext, Secret: secret.Resolve, Log: r.log,
 		User: c.Git.User, Password: c.Git.Password, SSHKey: c.Git.SSHKey, KnownHosts: c.Git.KnownHosts,
 	}
 	if c.Git.Signers != "" {
@@ -46,24 +44,4 @@ func (r *Runtime) newGitOrigin() (policyOrigin, error) {
 		o.Signers = string(text)
 	}
 	return fileOrigin{files: source.NewGit(o), kind: OriginGit, place: c.Policies}, nil
-}
-
-// reach returns what refuses hosts that calls must not go to. It looks the name up
-// before the connection does, which a name server may answer in another way: a
-// host key that is not known still refuses that one.
-func reach(to egress.Policy) func(string) error {
-	return func(host string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), gitTimeout)
-		defer cancel()
-		all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			return err
-		}
-		for _, a := range all {
-			if err := to.Check(a); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }

@@ -1,7 +1,7 @@
-// Package egress is the one way out: the HTTP client for every call that goes to
-// an address from a policy or an API request. It refuses addresses inside the
-// network it runs in unless the operator allowed them. It knows nothing of what
-// is sent, retries nothing and resolves no secrets.
+// Package egress is the one way out: the HTTP client, and what dials for the rest, for
+// every call that goes to an address from a policy, an API request or a setting of a
+// source. It refuses addresses inside the network it runs in unless the operator
+// allowed them. It knows nothing of what is sent, retries nothing and resolves no secrets.
 package egress
 
 import (
@@ -53,16 +53,10 @@ func New(p Policy) *http.Client {
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
-	dialer := &net.Dialer{
-		Timeout: dialTimeout,
-		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			return p.check(address)
-		},
-	}
 	return &http.Client{
 		Timeout: timeout,
 		Transport: guard{&http.Transport{
-			DialContext:         dialer.DialContext,
+			DialContext:         Dialer(p).DialContext,
 			TLSClientConfig:     conf,
 			TLSHandshakeTimeout: handshakeTimeout,
 			IdleConnTimeout:     idleTimeout,
@@ -70,6 +64,17 @@ func New(p Policy) *http.Client {
 			ForceAttemptHTTP2:   true,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Dialer returns what connects for calls that are not HTTP, with the same check of
+// the address that a name resolved to. Timeout and TLS of the policy are the caller's.
+func Dialer(p Policy) *net.Dialer {
+	return &net.Dialer{
+		Timeout: dialTimeout,
+		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			return p.check(address)
+		},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"path"
 	"slices"
@@ -22,19 +23,21 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/go-git/go-git/v5/plumbing/transport/server"
-	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
 	"github.com/go-git/go-git/v5/storage/memory"
 )
+
+// Dial opens a connection, as net.Dialer does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // GitOptions say which repository is followed, and how it is reached.
 type GitOptions struct {
 	Address GitAddress
 	Poll    time.Duration
 
-	HTTP       *http.Client            // for http and https
-	Reach      func(host string) error // is asked before a connection by ssh; nil: any host
+	HTTP       *http.Client // for http and https
+	Dial       Dial         // for ssh
 	Secret     func(string) (string, error)
-	User       string
+	User       string // for ssh the one in the address goes before it
 	Password   string // reference, "" for none
 	SSHKey     string // reference to a private key in PEM
 	KnownHosts string // file with the keys of hosts
@@ -89,7 +92,7 @@ func (g *Git) Watch(ctx context.Context, changed func()) {
 
 // newest returns what the reference points to, a commit or a tag.
 func (g *Git) newest(ctx context.Context) (hash plumbing.Hash, err error) {
-	err = g.session(ctx, func(ctx context.Context, s transport.UploadPackSession, refs *packp.AdvRefs) error {
+	err = g.session(ctx, func(ctx context.Context, s exchange, refs *packp.AdvRefs) error {
 		hash, _, err = g.opts.Address.find(refs)
 		return err
 	})
@@ -100,7 +103,7 @@ func (g *Git) newest(ctx context.Context) (hash plumbing.Hash, err error) {
 func (g *Git) Load(ctx context.Context) (files Files, err error) {
 	store := memory.NewStorage()
 	var hash plumbing.Hash
-	err = g.session(ctx, func(ctx context.Context, s transport.UploadPackSession, refs *packp.AdvRefs) error {
+	err = g.session(ctx, func(ctx context.Context, s exchange, refs *packp.AdvRefs) error {
 		if hash, files.Ref, err = g.opts.Address.find(refs); err != nil {
 			return err
 		}
@@ -128,19 +131,22 @@ func (g *Git) Load(ctx context.Context) (files Files, err error) {
 	return files, err
 }
 
+// exchange is what is asked of a repository over one connection.
+type exchange interface {
+	AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error)
+	UploadPack(context.Context, *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
+	Close() error
+}
+
 // session opens a connection for one exchange.
-func (g *Git) session(ctx context.Context, do func(context.Context, transport.UploadPackSession, *packp.AdvRefs) error) error {
+func (g *Git) session(ctx context.Context, do func(context.Context, exchange, *packp.AdvRefs) error) error {
 	ctx, cancel := context.WithTimeout(ctx, gitPatience)
 	defer cancel()
-	to, auth, err := g.transport()
-	if err != nil {
-		return err
-	}
 	endpoint, err := transport.NewEndpoint(g.opts.Address.URL)
 	if err != nil {
 		return err
 	}
-	s, err := to.NewUploadPackSession(endpoint, auth)
+	s, err := g.open(ctx, endpoint)
 	if err != nil {
 		return fmt.Errorf("repository %s: %w", g.opts.Address.URL, err)
 	}
@@ -152,52 +158,29 @@ func (g *Git) session(ctx context.Context, do func(context.Context, transport.Up
 	return do(ctx, s, refs)
 }
 
-// transport returns how the repository is reached, and as whom.
-func (g *Git) transport() (transport.Transport, transport.AuthMethod, error) {
+// open begins an exchange with the repository, as whom the options say.
+func (g *Git) open(ctx context.Context, at *transport.Endpoint) (exchange, error) {
 	o := &g.opts
 	switch o.Address.scheme {
 	case "file":
-		return server.NewClient(server.NewFilesystemLoader(osfs.New("/"))), nil, nil
+		return server.NewClient(server.NewFilesystemLoader(osfs.New("/"))).NewUploadPackSession(at, nil)
 	case "ssh":
-		return g.ssh()
+		return o.openSSH(ctx, at)
 	}
-	if o.Password == "" {
-		return githttp.NewClient(o.HTTP), nil, nil
-	}
-	password, err := o.Secret(o.Password)
-	if err != nil {
-		return nil, nil, err
-	}
-	return githttp.NewClient(o.HTTP), &githttp.BasicAuth{Username: o.User, Password: password}, nil
-}
-
-func (g *Git) ssh() (transport.Transport, transport.AuthMethod, error) {
-	o := &g.opts
-	if o.SSHKey == "" || o.KnownHosts == "" {
-		return nil, nil, errors.New("a repository over ssh needs git.sshKey and git.knownHosts in sluice.cue")
-	}
-	if o.Reach != nil {
-		if err := o.Reach(o.Address.host); err != nil {
-			return nil, nil, err
+	var auth transport.AuthMethod
+	if o.Password != "" {
+		password, err := o.Secret(o.Password)
+		if err != nil {
+			return nil, err
 		}
+		auth = &githttp.BasicAuth{Username: o.User, Password: password}
 	}
-	key, err := o.Secret(o.SSHKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	auth, err := gitssh.NewPublicKeys(o.User, []byte(key), "")
-	if err != nil {
-		return nil, nil, errors.New("git.sshKey is no private key in PEM without a passphrase")
-	}
-	if auth.HostKeyCallback, err = gitssh.NewKnownHostsCallback(o.KnownHosts); err != nil {
-		return nil, nil, fmt.Errorf("git.knownHosts: %w", err)
-	}
-	return gitssh.NewClient(nil), auth, nil
+	return githttp.NewClient(o.HTTP).NewUploadPackSession(at, auth)
 }
 
 // fetch brings an object and what it holds, without its history where the server
 // can leave that out.
-func fetch(ctx context.Context, s transport.UploadPackSession, refs *packp.AdvRefs, hash plumbing.Hash, into *memory.Storage) error {
+func fetch(ctx context.Context, s exchange, refs *packp.AdvRefs, hash plumbing.Hash, into *memory.Storage) error {
 	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
 	req.Wants = append(req.Wants, hash)
 	if refs.Capabilities.Supports(capability.Shallow) {
@@ -282,7 +265,7 @@ type GitAddress struct {
 	Path string // of the set in the repository, "" for its root
 	Ref  string // branch, tag or commit; "": the branch that the repository shows first
 
-	scheme, host string
+	scheme string
 }
 
 // ParseGitAddress reads git+https://HOST/REPOSITORY//PATH?ref=NAME, where //PATH and
@@ -311,11 +294,6 @@ func ParseGitAddress(text string) (GitAddress, error) {
 		return GitAddress{}, fmt.Errorf("%q names no repository", text)
 	}
 	a.URL = scheme + "://" + where
-	_, bare, has := strings.Cut(host, "@")
-	if !has {
-		bare = host
-	}
-	a.host, _, _ = strings.Cut(bare, ":")
 	return a, nil
 }
 
