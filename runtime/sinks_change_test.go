@@ -11,16 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
 // changing is an instance whose sinks a test changes.
 type changing struct {
 	instance
-	in   *kafka.Publisher
+	load *load
 	cfg  Config
-	now  int64 // of the last sample, in milliseconds
 	want map[string]string
 }
 
@@ -29,7 +26,7 @@ func startChanging(t *testing.T, sinks string) *changing {
 	cfg := testConfig(t, withSinks(sinks))
 	cfg.EgressAllow, cfg.DataDir = []string{"127.0.0.0/8"}, t.TempDir()
 	r := startInstance(t, cfg)
-	return &changing{r, publisher(t, r.Status().Brokers), cfg, time.Now().Add(-time.Minute).UnixMilli(), map[string]string{}}
+	return &changing{r, newLoad(t, r, 1), cfg, map[string]string{}}
 }
 
 func withSinks(sinks string) string {
@@ -45,17 +42,7 @@ const storeSink = "\n\tsink: store: {type: \"store\", default: true}"
 // send has n samples come in, that whoever takes all is to have.
 func (c *changing) send(t *testing.T, n int) {
 	t.Helper()
-	for range n {
-		c.now++
-		v := []byte(flat("t-1", "a", "gauge", c.now, fmt.Sprint(c.now%1000)))
-		if err := c.in.Publish(context.Background(), "flink.native", replayKey(v), v); err != nil {
-			t.Fatal(err)
-		}
-		c.want[seriesAt(map[string]string{"__name__": "a", "torrent_task_id": "t-1"}, c.now)] = fmt.Sprint(c.now % 1000)
-	}
-	if err := c.in.Flush(context.Background()); err != nil {
-		t.Fatal(err)
-	}
+	maps.Copy(c.want, c.load.send(t, "a", n))
 }
 
 // to has the sinks changed by a reload.
@@ -79,6 +66,44 @@ func (v *receiver) has(t *testing.T, who string, want map[string]string) {
 	})
 }
 
+// hasAll waits until a receiver has samples, and maybe others.
+func (v *receiver) hasAll(t *testing.T, who string, want map[string]string) {
+	t.Helper()
+	eventually(t, func() string {
+		got := v.got()
+		for at := range want {
+			if got[at] == "" {
+				return fmt.Sprintf("%s has %d samples, and not %s", who, len(got), at)
+			}
+		}
+		return ""
+	})
+}
+
+// once proves that a receiver was sent no sample twice: where nobody is killed and
+// every change is in order, no level doubles anything.
+func (v *receiver) once(t *testing.T, who string) {
+	t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.twice > 0 {
+		t.Errorf("%s was sent %d samples twice", who, v.twice)
+	}
+}
+
+// changed waits until what was taken away has ended.
+func (r instance) changed(t *testing.T) {
+	t.Helper()
+	eventually(t, func() string {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		if n := len(r.runs.left); n > 0 {
+			return fmt.Sprintf("%d sinks to end", n)
+		}
+		return ""
+	})
+}
+
 func TestSinksComeAndGo(t *testing.T) {
 	t.Parallel()
 	one, oneURL := startReceiver(t)
@@ -89,18 +114,10 @@ func TestSinksComeAndGo(t *testing.T) {
 	one.has(t, "one", c.want)
 
 	c.to(t, first+remoteSink("two", twoURL)+"\n\tsink: page: {type: \"scrape\", path: \"/tasks\", default: true}\n\tsink: copy: {type: \"kafka\", topic: \"copy\", default: true}")
-	before := maps.Clone(c.want)
-	c.send(t, 100)
+	later := c.load.send(t, "a", 100)
+	maps.Copy(c.want, later)
 	one.has(t, "one", c.want)
-	eventually(t, func() string {
-		got := two.got()
-		for at := range c.want {
-			if _, old := before[at]; !old && got[at] == "" {
-				return fmt.Sprintf("a new sink has %d samples, and not all that came after it", len(got))
-			}
-		}
-		return ""
-	})
+	two.hasAll(t, "a new sink", later)
 	eventually(t, func() string {
 		if h := c.Scrape("/tasks"); h == nil || !strings.Contains(page(c.instance, "/tasks"), `a{torrent_task_id="t-1"}`) {
 			return "the page of the new sink"
@@ -123,14 +140,7 @@ func TestSinksComeAndGo(t *testing.T) {
 	if _, there := c.Status().Sinks["one"]; there {
 		t.Error("a sink that is gone is in the status")
 	}
-	eventually(t, func() string {
-		c.mu.RLock()
-		defer c.mu.RUnlock()
-		if n := len(c.runs.left); n > 0 {
-			return fmt.Sprintf("%d sinks to end", n)
-		}
-		return ""
-	})
+	c.changed(t)
 	c.send(t, 100)
 	eventually(t, func() string {
 		if got := c.samples(t, `{__name__=~".+"}[1h]`, seriesAt); !maps.Equal(got, c.want) {
@@ -173,7 +183,7 @@ func TestASinkChanges(t *testing.T) {
 	if h := c.settled(t, true, "store", 600); h.Dispositions["out"] != 600 {
 		t.Errorf("the store: %+v", h.Dispositions)
 	}
-	c.stored(t, "count_over_time(a[1h])", time.UnixMilli(c.now), map[string]string{`{"torrent_task_id":"t-1"}`: "600"})
+	c.stored(t, "count_over_time(a[1h])", time.UnixMilli(c.load.now), map[string]string{`{"torrent_task_id":"t-1"}`: "600"})
 }
 
 // What cannot be opened leaves everything as it is, and is said.

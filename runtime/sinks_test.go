@@ -16,10 +16,11 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// receiver takes remote write 1.0 and keeps the samples, those that end a series apart.
+// receiver takes remote write 1.0 and keeps the samples, but not those that end a series.
 type receiver struct {
 	mu      sync.Mutex
 	samples map[string]string
+	twice   int // samples that were here already
 }
 
 func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +47,14 @@ func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			value, at := sampleOf(b)
-			v.samples[seriesAt(labels, at)] = fmt.Sprint(value)
+			if math.IsNaN(value) {
+				return
+			}
+			key := seriesAt(labels, at)
+			if _, there := v.samples[key]; there {
+				v.twice++
+			}
+			v.samples[key] = fmt.Sprint(value)
 		})
 	})
 	w.WriteHeader(http.StatusNoContent)
