@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
-	"github.com/sluice-metrics/sluice/runtime/internal/source"
 )
 
 // ErrForeignTeam says that who asks may not change what belongs to a team.
@@ -27,18 +24,21 @@ const (
 
 // Candidate is a policy set that may become the one in force.
 type Candidate struct {
-	Files  map[string]string // text by path: teams/pay/keep.cue
-	Reason string            // 3 to 500 characters
+	Files   map[string]string // text by path: teams/pay/keep.cue
+	Plugins map[string]string // digest by path, of those that the files name by path; they must be stored here
+	Reason  string            // 3 to 500 characters
 }
 
 // evaluate evaluates and tests a set that is handed over, as it would be to put it
 // in force. The cache is used by one at a time, who holds r.reloading.
-func (r *Runtime) evaluate(ctx context.Context, files map[string]string, cached bool) (loadedSet, error) {
-	tree, err := filesOf(files)
+func (r *Runtime) evaluate(ctx context.Context, files, plugins map[string]string, cached bool) (loadedSet, error) {
+	tree, err := r.handedOverFiles(files, plugins)
 	if err != nil {
 		return loadedSet{}, err
 	}
-	return loadSet(ctx, tree, r.how(cached), "")
+	set, err := loadSet(ctx, tree, r.how(cached), "")
+	set.lacking = tree.missing()
+	return set, err
 }
 
 // how says how this instance evaluates policy sets.
@@ -62,7 +62,7 @@ func (r *Runtime) loadCandidate(ctx context.Context, actor Actor, c *Candidate) 
 	if n := utf8.RuneCountInString(c.Reason); n < 3 || n > 500 {
 		return loadedSet{}, fmt.Errorf("%w: reason: write 3 to 500 characters", ErrRejected)
 	}
-	set, err := r.evaluate(ctx, c.Files, false)
+	set, err := r.evaluate(ctx, c.Files, c.Plugins, false)
 	set.origin = handedOver(actor, c.Reason)
 	if err != nil || set.report.Refused() {
 		return set, err
@@ -118,22 +118,26 @@ type Validation struct {
 	Summary string `json:"summary"`           // what was found, in one line
 	Report  Report `json:"report"`            // what was found
 	Refused string `json:"refused,omitempty"` // why it could not, although nothing in it is wrong: it has another stream, or is of other teams
+
+	// Lacking are the paths of plugins that it was handed over with, and that are to be
+	// pushed first.
+	Lacking []string `json:"lacking,omitempty"`
 }
 
 // Validate evaluates a policy set and runs its tests, as Apply would, and changes
-// nothing. Errors: ErrRejected for what is no policy set at all, ErrBusy when others
+// nothing. Files and plugins are those of a Candidate. Errors: ErrRejected for what is no policy set at all, ErrBusy when others
 // ask.
-func (r *Runtime) Validate(ctx context.Context, by Actor, files map[string]string) (Validation, error) {
+func (r *Runtime) Validate(ctx context.Context, by Actor, files, plugins map[string]string) (Validation, error) {
 	done, err := r.try()
 	if err != nil {
 		return Validation{}, err
 	}
 	defer done()
-	set, err := r.evaluate(ctx, files, false)
+	set, err := r.evaluate(ctx, files, plugins, false)
 	if err != nil {
 		return Validation{}, err
 	}
-	v := Validation{Valid: !set.report.Refused(), Summary: set.report.Summary(), Report: set.report}
+	v := Validation{Valid: !set.report.Refused(), Summary: set.report.Summary(), Report: set.report, Lacking: set.lacking}
 	if v.Report.Findings == nil {
 		v.Report.Findings = []diag.Diagnostic{}
 	}
@@ -160,8 +164,9 @@ func (r *Runtime) try() (done func(), err error) {
 
 // PlanRequest asks what a policy set would do to the traffic of an instance.
 type PlanRequest struct {
-	Files map[string]string // text by path: teams/pay/keep.cue
-	Since time.Duration     // traffic of that time until now, up to MaxTrafficSince; 0: TrafficSince
+	Files   map[string]string // text by path: teams/pay/keep.cue
+	Plugins map[string]string // digest by path, see Candidate
+	Since   time.Duration     // traffic of that time until now, up to MaxTrafficSince; 0: TrafficSince
 
 	// Gates, as PlanOptions has them.
 	MaxDropped, MaxNewSeries *float64
@@ -171,7 +176,7 @@ type PlanRequest struct {
 // this instance of late. Errors: *RejectedError with what is wrong with the set,
 // those of Traffic, ErrBusy when others ask.
 func (r *Runtime) Plan(ctx context.Context, q PlanRequest) (*Plan, error) {
-	tree, err := filesOf(q.Files)
+	tree, err := r.handedOverFiles(q.Files, q.Plugins)
 	if err != nil {
 		return nil, err
 	}
@@ -218,24 +223,4 @@ func (r *Runtime) planLive(ctx context.Context, opts PlanOptions, since time.Dur
 		return nil, cut
 	}
 	return p, err
-}
-
-// filesOf makes a file system of texts by path.
-func filesOf(texts map[string]string) (fs.FS, error) {
-	tree, size := source.Tree{}, 0
-	for name, text := range texts {
-		if path.Ext(name) != ".cue" {
-			return nil, fmt.Errorf("%w: files: %q is no path of a .cue file such as teams/pay/keep.cue", ErrRejected, name)
-		}
-		size += len(text)
-		tree[name] = []byte(text)
-	}
-	if len(tree) == 0 || len(tree) > MaxCandidateFiles || size > MaxCandidateBytes {
-		return nil, fmt.Errorf("%w: files: %d files of %d bytes; a set has 1 to %d files of %d bytes at most", ErrRejected,
-			len(tree), size, MaxCandidateFiles, MaxCandidateBytes)
-	}
-	if err := tree.Check(); err != nil {
-		return nil, fmt.Errorf("%w: files: %w", ErrRejected, err)
-	}
-	return tree, nil
 }

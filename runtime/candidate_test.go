@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/depot"
 )
 
 // What is validated is said to be right or wrong as an apply would, and does not run.
@@ -29,7 +32,7 @@ func TestValidate(t *testing.T) {
 		"another stream": {pusher, file(policySet(dropping("b") + "\nstream: more: {topics: [\"more\"]}")), false, "", "stream more is new"},
 		"another team":   {bob, file(policySet(dropping("b"))), false, "", "may change what belongs to billing"},
 	} {
-		v, err := r.Validate(context.Background(), tt.by, tt.files)
+		v, err := r.Validate(context.Background(), tt.by, tt.files, nil)
 		if err != nil || v.Valid != tt.valid || !strings.Contains(v.Refused, tt.refused) || (tt.refused == "") != (v.Refused == "") || v.Summary == "" {
 			t.Errorf("%s: %+v, error %v", name, v, err)
 		}
@@ -37,14 +40,14 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: findings %v", name, v.Report.Findings)
 		}
 	}
-	if _, err := r.Validate(context.Background(), pusher, nil); !errors.Is(err, ErrRejected) {
+	if _, err := r.Validate(context.Background(), pusher, nil, nil); !errors.Is(err, ErrRejected) {
 		t.Errorf("no files: %v", err)
 	}
 	if now := r.Status().Revision; now != before {
 		t.Errorf("%s runs", now)
 	}
 	r.trying.Add(maxTrials)
-	if _, err := r.Validate(context.Background(), pusher, file("")); !errors.Is(err, ErrBusy) {
+	if _, err := r.Validate(context.Background(), pusher, file(""), nil); !errors.Is(err, ErrBusy) {
 		t.Errorf("too many: %v", err)
 	}
 	r.trying.Add(-maxTrials)
@@ -92,4 +95,57 @@ func TestPlanLive(t *testing.T) {
 		t.Errorf("too many read the traffic: %v", err)
 	}
 	r.recording.Add(-maxTrafficRequests)
+}
+
+// A set that is handed over names plugins by the digest under which they are stored.
+func TestPluginsThatAreHandedOver(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, simpleSet)
+	cfg.DataDir = t.TempDir()
+	r, _, err := New(t.Context(), cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasm := renamePlugin(t)
+	digest := depot.Digest(wasm)
+	if err := keepFile(filepath.Join(cfg.DataDir, "plugins", strings.TrimPrefix(digest, "sha256:")+".wasm"), wasm); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"policy.cue": policySet(simpleSet + `
+	transform: users: schema.#Transform & {match: metrics: ["*"], plugin: "./plugins/it.wasm"}`)}
+	other := "sha256:" + strings.Repeat("0", 64)
+	for name, tt := range map[string]struct {
+		plugins map[string]string
+		lacking string
+		want    string // of the error or the first finding; "": it is right
+	}{
+		"stored":      {map[string]string{"plugins/it.wasm": digest, "more/unused.wasm": other}, "", ""},
+		"not stored":  {map[string]string{"plugins/it.wasm": other}, "plugins/it.wasm", "this instance has no plugin plugins/it.wasm"},
+		"not said":    {nil, "", "plugins/it.wasm was not handed over with the files"},
+		"no digest":   {map[string]string{"plugins/it.wasm": "latest"}, "", "is no digest"},
+		"no plugin":   {map[string]string{"plugins/it.txt": digest}, "", "is no path of a .wasm file"},
+		"a path out":  {map[string]string{"../it.wasm": digest}, "", "is no path of a file"},
+		"in the way":  {map[string]string{"policy.cue/it.wasm": digest}, "", "is a file, and a directory"},
+		"one of many": {manyPlugins(digest), "", "a set has 200 at most"},
+	} {
+		v, err := r.Validate(t.Context(), pusher, files, tt.plugins)
+		said := firstError(v.Report.Findings)
+		if err != nil {
+			said = err.Error()
+		}
+		if (tt.want == "") != v.Valid || !strings.Contains(said, tt.want) || strings.Join(v.Lacking, " ") != tt.lacking {
+			t.Errorf("%s: %v, lacking %q: %s", name, v.Valid, v.Lacking, said)
+		}
+		if err != nil && !errors.Is(err, ErrRejected) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func manyPlugins(digest string) map[string]string {
+	out := map[string]string{}
+	for i := range MaxCandidatePlugins + 1 {
+		out[fmt.Sprintf("plugins/%d.wasm", i)] = digest
+	}
+	return out
 }

@@ -179,6 +179,20 @@ func (r *Runtime) Plugin(digest string) (PluginDetails, error) {
 	return out, nil
 }
 
+// PluginModule returns the digest and the module of a plugin that is named as for
+// Plugin. Errors: ErrNoPlugin, or why it cannot be used.
+func (r *Runtime) PluginModule(digest string) (string, []byte, error) {
+	p, err := r.findPlugin(digest)
+	if err != nil {
+		return "", nil, err
+	}
+	wasm, err := r.depot.Get(p.Digest)
+	if err != nil {
+		return "", nil, depotProblem(err)
+	}
+	return p.Digest, wasm, nil
+}
+
 // leastDigits is how many digits of a digest say which one is meant.
 const leastDigits = 6
 

@@ -80,6 +80,10 @@ type Loading struct {
 	// evaluated here, where nothing bounds it.
 	Child []string
 
+	// Modules finds the plugins that a set names by their digest alone; nil: there are
+	// those that lie beside it.
+	Modules func(digest string) ([]byte, error)
+
 	cache *policy.Cache // of the set that was loaded last; nil: none
 	known knownMetrics  // nil: loadCatalogue
 
@@ -92,7 +96,7 @@ func (how Loading) running() *transform.Plugins {
 	if how.plugins != nil {
 		return how.plugins
 	}
-	return transform.New(transform.Options{})
+	return transform.New(transform.Options{Get: how.Modules})
 }
 
 // Check loads the policy set in dir and says everything that is wrong with it,
@@ -115,6 +119,7 @@ type loadedSet struct {
 	known   *catalogue.Catalogue
 	origin  Origin
 	plugins *transform.Plugins // that program runs
+	lacking []string           // paths of plugins that are not stored here
 }
 
 // loadSet loads, compiles and tests a set. dir is put before file names.

@@ -20,10 +20,11 @@ var (
 
 // ApplyRequest asks for a policy set to be put in force.
 type ApplyRequest struct {
-	Files  map[string]string `json:"files"`            // text by path, such as teams/pay/policy.cue
-	Reason string            `json:"reason,omitempty"` // why, for the history
-	Plan   *PlanBinding      `json:"plan,omitempty"`   // that was agreed to
-	Fleet  bool              `json:"fleet,omitempty"`  // the answer waits until every instance that is heard of runs it
+	Files   map[string]string `json:"files"`             // text by path, such as teams/pay/policy.cue
+	Plugins map[string]string `json:"plugins,omitempty"` // digest by path, such as plugins/mask.wasm, of those that the files name by path; they must be stored
+	Reason  string            `json:"reason,omitempty"`  // why, for the history
+	Plan    *PlanBinding      `json:"plan,omitempty"`    // that was agreed to
+	Fleet   bool              `json:"fleet,omitempty"`   // the answer waits until every instance that is heard of runs it
 
 	// Base is the revision that must be in force, "" for any.
 	Base string `json:"-"`
@@ -74,7 +75,7 @@ func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyR
 	if now := r.rev.Load().digest; req.Base != "" && req.Base != now {
 		return ApplyResult{}, fmt.Errorf("%w: %s is in force, not %s", ErrConflict, now, req.Base)
 	}
-	set, err := r.evaluate(ctx, req.Files, true)
+	set, err := r.evaluate(ctx, req.Files, req.Plugins, true)
 	if err != nil {
 		return ApplyResult{}, err
 	}

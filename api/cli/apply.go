@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -52,6 +51,9 @@ tests, pushes it to the control topic, and answers when every worker runs it;
 the other instances take it up from there. What is wrong is shown as "sluice
 check" shows it, and the set before goes on.
 
+Plugins that the set names by path and that the fleet does not have are pushed
+first, as "sluice plugin push" does, which takes the role admin.
+
 The instance must take its policies from the topic (sluice run --policies
 topic). One that follows a directory or a git repository refuses, because that
 source would take the change back, unless it was started with --allow-push.
@@ -83,22 +85,34 @@ not every worker or instance runs it in time.`,
 		if f.canary != "" || f.shadow {
 			return f.try(c.Context(), t, args[0])
 		}
-		req, err := f.request(args[0])
-		if err != nil {
-			return environment(err)
-		}
-		at, err := f.asking.client()
-		if err != nil {
-			return err
-		}
-		defer at.Close()
-		out, err := at.Apply(c.Context(), req)
-		if err != nil {
-			return refusedPolicies(t, err, args[0])
-		}
-		return f.done(c.Context(), t, at, &out)
+		return f.apply(c.Context(), t, args[0])
 	}
 	return c
+}
+
+// apply puts the set in dir in force.
+func (f *applyFlags) apply(ctx context.Context, t terminal, dir string) error {
+	set, err := readPolicies(dir)
+	if err != nil {
+		return environment(err)
+	}
+	req, err := f.request(set)
+	if err != nil {
+		return environment(err)
+	}
+	at, err := f.asking.client()
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	if err := set.pushPlugins(ctx, t, at, f.reason); err != nil {
+		return err
+	}
+	out, err := at.Apply(ctx, req)
+	if err != nil {
+		return refusedPolicies(t, err, dir)
+	}
+	return f.done(ctx, t, at, &out)
 }
 
 func oneDir(_ *cobra.Command, args []string) error {
@@ -109,11 +123,10 @@ func oneDir(_ *cobra.Command, args []string) error {
 }
 
 // request reads what is to be applied.
-func (f *applyFlags) request(dir string) (runtime.ApplyRequest, error) {
-	req := runtime.ApplyRequest{Reason: f.reason, Base: f.base, Fleet: f.fleet}
-	var err error
-	if req.Files, err = policyFiles(dir); err != nil || f.plan == "" {
-		return req, err
+func (f *applyFlags) request(set *policyFiles) (runtime.ApplyRequest, error) {
+	req := runtime.ApplyRequest{Files: set.texts, Plugins: set.plugins, Reason: f.reason, Base: f.base, Fleet: f.fleet}
+	if f.plan == "" {
+		return req, nil
 	}
 	text, err := os.ReadFile(f.plan)
 	if err != nil {
@@ -125,39 +138,6 @@ func (f *applyFlags) request(dir string) (runtime.ApplyRequest, error) {
 	}
 	req.Plan = &runtime.PlanBinding{Digest: plan.Digest, Base: plan.Base.Revision, Revision: plan.New.Revision}
 	return req, nil
-}
-
-// policyFiles reads the CUE files of a directory, without those that no set has.
-func policyFiles(dir string) (map[string]string, error) {
-	from, err := runtime.DirSource(dir)
-	if err != nil {
-		return nil, err
-	}
-	files, size := map[string]string{}, 0
-	err = fs.WalkDir(from.Files, ".", func(name string, d fs.DirEntry, err error) error {
-		base := path.Base(name)
-		hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "cue.mod")
-		switch {
-		case err != nil:
-			return err
-		case hidden && d.IsDir():
-			return fs.SkipDir
-		case hidden || d.IsDir() || path.Ext(name) != ".cue":
-			return nil
-		case len(files) == runtime.MaxCandidateFiles:
-			return fmt.Errorf("%s has more than %d CUE files: is it the directory of a policy set?", dir, len(files))
-		}
-		text, err := fs.ReadFile(from.Files, name)
-		files[name] = string(text)
-		if size += len(text); err == nil && size > runtime.MaxCandidateBytes {
-			return fmt.Errorf("%s has more than %d MiB of CUE", dir, runtime.MaxCandidateBytes>>20)
-		}
-		return err
-	})
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("%s has no .cue file", dir)
-	}
-	return files, err
 }
 
 // refusedPolicies shows what an instance found wrong with the set in dir.

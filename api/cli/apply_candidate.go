@@ -18,7 +18,7 @@ func (f *applyFlags) try(ctx context.Context, t terminal, dir string) error {
 	if err != nil {
 		return environment(err)
 	}
-	files, err := policyFiles(dir)
+	set, err := readPolicies(dir)
 	if err != nil {
 		return environment(err)
 	}
@@ -27,7 +27,10 @@ func (f *applyFlags) try(ctx context.Context, t terminal, dir string) error {
 		return err
 	}
 	defer at.Close()
-	what := runtime.Candidate{Files: files, Reason: f.reason}
+	if err := set.pushPlugins(ctx, t, at, f.reason); err != nil {
+		return err
+	}
+	what := runtime.Candidate{Files: set.texts, Plugins: set.plugins, Reason: f.reason}
 	if f.shadow {
 		_, err = at.Shadow(ctx, runtime.ShadowRequest{Candidate: what})
 	} else {

@@ -110,6 +110,7 @@ func plan(ctx context.Context, dir string, f planFlags, t terminal) error {
 		return err
 	}
 	defer at.Close()
+	opts.Loading.Modules = func(digest string) ([]byte, error) { return at.PluginModule(ctx, digest) }
 	if opts.Base, err = baseSource(ctx, dir, f.base, at); err != nil {
 		return err
 	}

@@ -147,11 +147,11 @@ looked at.`,
 			return s, environment(errors.New("say what the canary governs: --share 5% or --partitions 0,1"))
 		}
 		if len(args) > 0 {
-			if q.Files, err = policyFiles(args[0]); err != nil {
-				return s, environment(err)
-			}
 			if q.Reason == "" {
 				return s, environment(errNoReason)
+			}
+			if q.Candidate, err = candidateOf(ctx, t, at, args[0], *reason); err != nil {
+				return s, err
 			}
 		}
 		if _, err := at.Canary(ctx, q); err != nil {
@@ -245,9 +245,8 @@ once.`,
 			return s, environment(errNoReason)
 		}
 		q := runtime.ShadowRequest{For: *length}
-		q.Reason = *reason
-		if q.Files, err = policyFiles(args[0]); err != nil {
-			return s, environment(err)
+		if q.Candidate, err = candidateOf(ctx, t, at, args[0], *reason); err != nil {
+			return s, err
 		}
 		if _, err := at.Shadow(ctx, q); err != nil {
 			return s, err

@@ -101,7 +101,7 @@ func (c *Client) Rollout(ctx context.Context) (runtime.RolloutStatus, error) {
 
 // Canary lets a policy set govern a part of what comes in; see runtime.Runtime.Canary.
 func (c *Client) Canary(ctx context.Context, q runtime.CanaryRequest) (s runtime.CanaryStatus, err error) {
-	body := map[string]any{"files": q.Files, "share": q.Share, "partitions": q.Partitions, "steps": q.Steps, "reason": q.Reason}
+	body := map[string]any{"files": q.Files, "plugins": q.Plugins, "share": q.Share, "partitions": q.Partitions, "steps": q.Steps, "reason": q.Reason}
 	if q.Every > 0 {
 		body["every"] = q.Every.String()
 	}
@@ -135,7 +135,7 @@ func tagged(base string) string {
 
 // Shadow lets a policy set decide beside the one in force; see runtime.Runtime.Shadow.
 func (c *Client) Shadow(ctx context.Context, q runtime.ShadowRequest) (s runtime.ShadowStatus, err error) {
-	body := map[string]any{"files": q.Files, "reason": q.Reason}
+	body := map[string]any{"files": q.Files, "plugins": q.Plugins, "reason": q.Reason}
 	if q.For > 0 {
 		body["for"] = q.For.String()
 	}

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 
 	"github.com/sluice-metrics/sluice/runtime"
@@ -21,6 +23,18 @@ func (c *Client) RunningPlugins(ctx context.Context) ([]runtime.RunningPlugin, e
 // Plugin describes one; see runtime.Runtime.Plugin.
 func (c *Client) Plugin(ctx context.Context, digest string) (runtime.PluginDetails, error) {
 	return get[runtime.PluginDetails](ctx, c, Path("plugins", digest), nil)
+}
+
+// PluginModule returns the module with a digest.
+func (c *Client) PluginModule(ctx context.Context, digest string) ([]byte, error) {
+	type module struct {
+		Wasm []byte `json:"wasm"`
+	}
+	m, err := get[module](ctx, c, Path("plugins", digest, "module"), nil)
+	if err == nil && fmt.Sprintf("sha256:%x", sha256.Sum256(m.Wasm)) != digest {
+		err = fmt.Errorf("%s hands out a plugin that is not %s", c.URL(), digest)
+	}
+	return m.Wasm, err
 }
 
 // PushPlugin stores a module for the whole fleet; see runtime.Runtime.PushPlugin.

@@ -53,8 +53,11 @@ func (c *Client) Diff(ctx context.Context, from, to string) ([]runtime.RuleChang
 }
 
 // Validate says whether a policy set could be put in force; see runtime.Runtime.Validate.
-func (c *Client) Validate(ctx context.Context, files map[string]string) (out runtime.Validation, err error) {
+func (c *Client) Validate(ctx context.Context, files, plugins map[string]string) (out runtime.Validation, err error) {
 	body := map[string]any{"files": files}
+	if len(plugins) > 0 {
+		body["plugins"] = plugins
+	}
 	_, err = c.Do(ctx, Request{Method: http.MethodPost, Path: "/policies/validate", Body: body, Patience: changePatience}, &out)
 	return out, err
 }
@@ -63,6 +66,9 @@ func (c *Client) Validate(ctx context.Context, files map[string]string) (out run
 // runtime.Runtime.Plan.
 func (c *Client) Plan(ctx context.Context, q runtime.PlanRequest) (*runtime.Plan, error) {
 	body := map[string]any{"files": q.Files}
+	if len(q.Plugins) > 0 {
+		body["plugins"] = q.Plugins
+	}
 	if q.Since > 0 {
 		body["since"] = q.Since.String()
 	}

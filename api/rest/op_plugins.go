@@ -15,6 +15,12 @@ type pluginBody struct {
 	Reason string `json:"reason,omitempty"` // why, for the audit
 }
 
+// pluginModule is the module of a plugin.
+type pluginModule struct {
+	Digest string `json:"digest"` // sha256: and 64 hexadecimal digits, of the module
+	Wasm   []byte `json:"wasm"`   // the module, in base64
+}
+
 // pluginOperations are about the plugins that policies can refer to.
 func pluginOperations() []operation {
 	id := param{name: "id", in: inPath, kind: text, example: "sha256:0123abcd", about: "The digest of the plugin, 6 digits of it or more, or its name, @ and those."}
@@ -36,7 +42,7 @@ func pluginOperations() []operation {
 		params:  []param{id},
 		answer:  runtime.PluginDetails{},
 		handle:  func(c *call) (any, error) { return c.runtime.Plugin(c.text("id")) },
-	}, {
+	}, pluginModules(id), {
 		id: "pushPlugin", method: http.MethodPost, path: "/plugins", role: runtime.RoleAdmin, changes: true, whole: true,
 		maxBody: maxPluginBody, time: evaluationTime,
 		summary: "Store a plugin for the whole fleet",
@@ -80,6 +86,20 @@ func runningPlugins() operation {
 		answer:  runtime.Page[runtime.RunningPlugin]{},
 		handle: func(c *call) (any, error) {
 			return pageOf(c, c.runtime.Plugins(), func(p runtime.RunningPlugin) string { return p.Name + " " + p.Version + " " + p.Digest })
+		},
+	}
+}
+
+// pluginModules is about the modules themselves.
+func pluginModules(id param) operation {
+	return operation{
+		id: "getPluginModule", method: http.MethodGet, path: "/plugins/{id}/module", role: runtime.RoleViewer,
+		summary: "The module of a plugin: what sluice plan runs",
+		params:  []param{id},
+		answer:  pluginModule{},
+		handle: func(c *call) (any, error) {
+			digest, wasm, err := c.runtime.PluginModule(c.text("id"))
+			return pluginModule{digest, wasm}, err
 		},
 	}
 }

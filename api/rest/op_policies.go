@@ -9,12 +9,14 @@ import (
 
 // filesBody is a policy set.
 type filesBody struct {
-	Files map[string]string `json:"files"` // text by path, such as teams/pay/keep.cue
+	Files   map[string]string `json:"files"`             // text by path, such as teams/pay/keep.cue
+	Plugins map[string]string `json:"plugins,omitempty"` // digest by path, such as plugins/mask.wasm, of those that the files name by path; they must be stored
 }
 
 // planBody asks what a policy set would do.
 type planBody struct {
 	Files        map[string]string `json:"files"`                    // text by path, such as teams/pay/keep.cue
+	Plugins      map[string]string `json:"plugins,omitempty"`        // digest by path, such as plugins/mask.wasm, of those that the files name by path; they must be stored
 	Since        string            `json:"since,omitempty"`          // how much traffic, until now: from 1s to 1h; without it 10m
 	MaxDropped   *float64          `json:"max_dropped,omitempty"`    // gate: share of the samples going on that may be lost, such as 0.05
 	MaxNewSeries *float64          `json:"max_new_series,omitempty"` // gate: share by which series may be new
@@ -42,7 +44,7 @@ func policyOperations() []operation {
 		body:    filesBody{Files: files},
 		answer:  runtime.Validation{},
 		handle: func(c *call) (any, error) {
-			return c.runtime.Validate(c.ctx, c.actor, bodyOf[filesBody](c).Files)
+			return c.runtime.Validate(c.ctx, c.actor, bodyOf[filesBody](c).Files, bodyOf[filesBody](c).Plugins)
 		},
 	}, {
 		id: "planPolicies", method: http.MethodPost, path: "/policies/plan", role: runtime.RoleAuthor,
@@ -63,7 +65,7 @@ func planPolicies(c *call) (any, error) {
 		return nil, err
 	}
 	p, err := c.runtime.Plan(c.ctx, runtime.PlanRequest{
-		Files: body.Files, Since: since, MaxDropped: body.MaxDropped, MaxNewSeries: body.MaxNewSeries,
+		Files: body.Files, Plugins: body.Plugins, Since: since, MaxDropped: body.MaxDropped, MaxNewSeries: body.MaxNewSeries,
 	})
 	if err != nil {
 		return nil, policyProblem(err)

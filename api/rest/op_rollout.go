@@ -9,6 +9,7 @@ import (
 // canaryBody asks for a canary, or gives the one that runs another part.
 type canaryBody struct {
 	Files      map[string]string `json:"files,omitempty"`      // text by path, such as teams/pay/keep.cue; without them, the canary that runs is given another part
+	Plugins    map[string]string `json:"plugins,omitempty"`    // digest by path, such as plugins/mask.wasm, of those that the files name by path; they must be stored
 	Share      float64           `json:"share,omitempty"`      // of the tasks, above 0 and at most 1; a larger share keeps the tasks of a smaller one
 	Partitions []int32           `json:"partitions,omitempty"` // of every input topic, instead of a share
 	Steps      []float64         `json:"steps,omitempty"`      // shares that follow, each larger; 1 puts the set in force
@@ -18,9 +19,10 @@ type canaryBody struct {
 
 // shadowBody asks for a shadow.
 type shadowBody struct {
-	Files  map[string]string `json:"files"`         // text by path, such as teams/pay/keep.cue
-	For    string            `json:"for,omitempty"` // how long to go on comparing, from 1s to 24h; without it, every live series once
-	Reason string            `json:"reason"`        // why, in 3 to 500 characters
+	Files   map[string]string `json:"files"`             // text by path, such as teams/pay/keep.cue
+	Plugins map[string]string `json:"plugins,omitempty"` // digest by path, such as plugins/mask.wasm, of those that the files name by path; they must be stored
+	For     string            `json:"for,omitempty"`     // how long to go on comparing, from 1s to 24h; without it, every live series once
+	Reason  string            `json:"reason"`            // why, in 3 to 500 characters
 }
 
 // endBody ends a canary, one way or the other.
@@ -94,7 +96,7 @@ func setCanary(c *call) (any, error) {
 		return nil, err
 	}
 	s, report, err := c.runtime.Canary(c.ctx, c.actor, runtime.CanaryRequest{
-		Candidate: runtime.Candidate{Files: body.Files, Reason: body.Reason},
+		Candidate: runtime.Candidate{Files: body.Files, Plugins: body.Plugins, Reason: body.Reason},
 		Share:     body.Share, Partitions: body.Partitions, Steps: body.Steps, Every: every,
 		Base: c.match(),
 	})
@@ -109,7 +111,7 @@ func startShadow(c *call) (any, error) {
 		return nil, err
 	}
 	s, report, err := c.runtime.Shadow(c.ctx, c.actor, runtime.ShadowRequest{
-		Candidate: runtime.Candidate{Files: body.Files, Reason: body.Reason}, For: length,
+		Candidate: runtime.Candidate{Files: body.Files, Plugins: body.Plugins, Reason: body.Reason}, For: length,
 	})
 	return taken(s, report, err)
 }

@@ -18,11 +18,11 @@ func TestValidateAndPlanByClient(t *testing.T) {
 	defer at.Close()
 	before := s.instance.Revision()
 	files, wrong := candidateFiles(t), map[string]string{"policy.cue": "package policies\n\npolicy: team: 1\n"}
-	v, err := at.Validate(t.Context(), files)
+	v, err := at.Validate(t.Context(), files, nil)
 	if err != nil || !v.Valid || v.Report.Revision == "" || v.Report.Revision == before {
 		t.Errorf("right: %+v, error %v", v, err)
 	}
-	if v, err := at.Validate(t.Context(), wrong); err != nil || v.Valid || len(v.Report.Findings) == 0 || v.Report.Findings[0].Pos.File != "policy.cue" {
+	if v, err := at.Validate(t.Context(), wrong, nil); err != nil || v.Valid || len(v.Report.Findings) == 0 || v.Report.Findings[0].Pos.File != "policy.cue" {
 		t.Errorf("wrong: %+v, error %v", v, err)
 	}
 	all := 1.0

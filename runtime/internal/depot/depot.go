@@ -96,6 +96,12 @@ func digits(digest string) (string, error) {
 	return d, nil
 }
 
+// IsDigest reports whether a text is a digest as Digest writes it.
+func IsDigest(text string) bool {
+	_, err := digits(text)
+	return err == nil
+}
+
 const kind = "plugin"
 
 func headKey(digits string) string { return kind + "/" + digits }

@@ -222,14 +222,14 @@ func (r *resolver) file(name string) ([]byte, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, fmt.Errorf("the set has no file %s", name)
 		case err != nil:
-			return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+			return nil, err
 		case info.Mode()&fs.ModeSymlink != 0, at == name && !info.Mode().IsRegular():
 			return nil, fmt.Errorf("%s is not a regular file; a policy set has no symbolic links", at)
 		}
 	}
 	f, err := r.files.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return nil, err
 	}
 	defer f.Close()
 	module, err := readUpTo(f, maxModule)
