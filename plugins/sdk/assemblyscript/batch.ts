@@ -42,7 +42,7 @@ let refused: i32 = 0;
 let pairsAt: usize = 0, refsAt: usize = 0;
 
 export function reserve(size: u32): usize {
-  block.reserve(size);
+  block.reserve(max(size, 1)); // an address of 0 means that there is no room
   return block.at;
 }
 
@@ -92,14 +92,15 @@ function same(n: u32, bytes: ArrayBuffer): bool {
 }
 
 // add returns the number of a string that need not be looked for among those that came
-// in: an equal one there does no harm, it only is there twice.
+// in: an equal one there does no harm, it only is there twice. Half a surrogate pair, which
+// UTF-8 does not have, is U+FFFD.
 export function add(s: string): u32 {
   if (numbers.has(s)) return numbers.get(s);
   const length = <u32>String.UTF8.byteLength(s);
   const ref = changetype<Ref>(refs.next(1));
   ref.at = <u32>heap.alloc(length);
   ref.length = length;
-  String.UTF8.encodeUnsafe(changetype<usize>(s), s.length, ref.at);
+  String.UTF8.encodeUnsafe(changetype<usize>(s), s.length, ref.at, false, String.UTF8.ErrorMode.REPLACE);
   const n = header.strings + refs.used - 1;
   numbers.set(s, n);
   return n;

@@ -173,23 +173,40 @@ class Parser {
     return this.at > from;
   }
 
+  // number reads a number. Up to 15 digits and powers of ten up to 22 are exact, others to
+  // a few units of the last place; parseFloat loses the scale of some that are long.
   private number(): f64 {
+    const negative = this.here == 0x2d;
+    if (negative) this.at++;
     const from = this.at;
-    if (this.here == 0x2d) this.at++;
     let good = this.word("0") || this.digits();
     if (this.here == 0x2e) {
       this.at++;
       good = this.digits() && good;
     }
+    let digits: u64 = 0, power = 0, fraction = false;
+    for (let i = from; i < this.at; i++) {
+      const c = this.json.charCodeAt(i);
+      if (c == 0x2e) fraction = true;
+      else if (digits > (u64.MAX_VALUE - 9) / 10) power += fraction ? 0 : 1;
+      else {
+        digits = digits * 10 + (c - 0x30);
+        power -= fraction ? 1 : 0;
+      }
+    }
     if ((this.here | 32) == 0x65) {
       this.at++;
-      if (this.here == 0x2b || this.here == 0x2d) this.at++;
+      const down = this.here == 0x2d;
+      if (down || this.here == 0x2b) this.at++;
+      const begin = this.at;
       good = this.digits() && good;
+      let exponent = 0;
+      for (let i = begin; i < this.at; i++) exponent = min(exponent * 10 + this.json.charCodeAt(i) - 0x30, 100_000);
+      power += down ? -exponent : exponent;
     }
-    if (!this.must(good)) return 0;
-    const n = parseFloat(this.json.substring(from, this.at));
-    this.must(isFinite(n));
-    return n;
+    const n = scaled(<f64>digits, power);
+    this.must(good && isFinite(n));
+    return negative ? -n : n;
   }
 
   private string(): string {
@@ -205,18 +222,41 @@ class Parser {
     return out + this.json.substring(from, this.at++);
   }
 
-  // escape reads an escape, behind its backslash. Half a surrogate pair stays one, and
-  // becomes U+FFFD where the string is used.
+  // escape reads an escape, behind its backslash. Half a surrogate pair is U+FFFD.
   private escape(): string {
     const c = this.here, i = c < 0 ? -1 : "\"\\/bfnrt".indexOf(String.fromCharCode(c));
     this.at++;
     if (i >= 0) return "\"\\/\b\f\n\r\t".charAt(i);
+    const first = this.must(c == 0x75) ? this.hex() : 0;
+    if (first >> 11 != 0x1b) return String.fromCharCode(first);
+    if (first >> 10 == 0x36 && this.json.substr(this.at, 2) == "\\u") {
+      const back = this.at;
+      this.at += 2;
+      const second = this.hex();
+      if (second >> 10 == 0x37) return String.fromCharCode(first) + String.fromCharCode(second);
+      this.at = back;
+    }
+    return "\ufffd";
+  }
+
+  private hex(): i32 {
     let n = 0;
     for (let j = 0; j < 4; j++, this.at++) {
       const h = this.here, d = h >= 0x30 && h <= 0x39 ? h - 0x30 : (h | 32) >= 0x61 && (h | 32) <= 0x66 ? (h | 32) - 0x57 : -1;
-      if (!this.must(c == 0x75 && d >= 0)) return "";
+      if (!this.must(d >= 0)) return 0;
       n = (n << 4) | d;
     }
-    return String.fromCharCode(n);
+    return n;
   }
+}
+
+function scaled(x: f64, power: i32): f64 {
+  while (power && x > 0 && isFinite(x)) {
+    const step = min(abs(power), 22);
+    let ten: f64 = 1;
+    for (let i = 0; i < step; i++) ten *= 10;
+    x = power < 0 ? x / ten : x * ten;
+    power -= power < 0 ? -step : step;
+  }
+  return x;
 }

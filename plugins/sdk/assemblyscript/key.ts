@@ -9,7 +9,7 @@ export class Key {
   private n: u32 = NONE;
 
   constructor(public readonly text: string) {
-    this.bytes = String.UTF8.encode(text);
+    this.bytes = String.UTF8.encode(text, false, String.UTF8.ErrorMode.REPLACE);
   }
 
   // number is that of the key in the batch, NONE when the batch does not have it.

@@ -93,7 +93,7 @@ static inline void *sl_more(void *had, uint32_t used, uint32_t *room, uint32_t n
 }
 
 static inline void *sl_block(uint32_t size) {
-	return sl_b.block = sl_more(sl_b.block, 0, &sl_b.block_size, size, 1);
+	return sl_b.block = sl_more(sl_b.block, 0, &sl_b.block_size, size ? size : 1, 1); // 0 means that there is no room
 }
 
 static inline bool sl_open(void *at, uint32_t length) {

@@ -57,20 +57,49 @@ static inline bool sl_skip_digits(const char **at, const char *end) {
 	return *at > from;
 }
 
-static inline bool sl_skip_number(const char **at, const char *end) {
-	if (*at < end && **at == '-') (*at)++;
-	if (*at < end && **at == '0') (*at)++;
+static inline double sl_scaled(double x, int32_t power) {
+	for (int32_t step; power && x > 0 && x < __builtin_inf(); power += power < 0 ? step : -step) {
+		double ten = 1;
+		for (step = 0; step < 22 && step < (power < 0 ? -power : power); step++) ten *= 10;
+		x = power < 0 ? x / ten : x * ten;
+	}
+	return x;
+}
+
+// sl_read_number reads a number that there is, and is not out of range. Up to 15 digits and
+// powers of ten up to 22 are exact, others to a few units of the last place.
+static inline bool sl_read_number(const char **at, const char *end, double *x) {
+	const char *p = *at;
+	bool negative = p < end && *p == '-', fraction = false;
+	uint64_t digits = 0;
+	int32_t power = 0, exponent = 0;
+	p += negative;
+	*at = p;
+	if (p < end && *p == '0') (*at)++;
 	else if (!sl_skip_digits(at, end)) return false;
 	if (*at < end && **at == '.') {
 		(*at)++;
 		if (!sl_skip_digits(at, end)) return false;
 	}
-	if (*at < end && (**at | 32) == 'e') {
-		(*at)++;
-		if (*at < end && (**at == '+' || **at == '-')) (*at)++;
-		return sl_skip_digits(at, end);
+	for (; p < *at; p++) {
+		if (*p == '.') fraction = true;
+		else if (digits > (UINT64_MAX - 9) / 10) power += !fraction;
+		else {
+			digits = digits * 10 + (uint64_t)(*p - '0');
+			power -= fraction;
+		}
 	}
-	return true;
+	if (p < end && (*p | 32) == 'e') {
+		bool down = ++p < end && *p == '-';
+		*at = p += p < end && (*p == '-' || *p == '+');
+		if (!sl_skip_digits(at, end)) return false;
+		for (; p < *at; p++)
+			if (exponent < 100000) exponent = exponent * 10 + (*p - '0');
+		power += down ? -exponent : exponent;
+	}
+	*x = sl_scaled((double)digits, power);
+	if (negative) *x = -*x;
+	return *x >= -1.7976931348623157e308 && *x <= 1.7976931348623157e308;
 }
 
 static inline bool sl_skip_items(const char **at, const char *end, char close, int depth) {
@@ -97,7 +126,8 @@ static inline bool sl_skip_value(const char **at, const char *end, int depth) {
 			*at += words[i].length;
 			return true;
 		}
-	return sl_skip_number(at, end);
+	double number;
+	return sl_read_number(at, end, &number);
 }
 
 static inline bool sl_open_config(sl_config *c, const char *at, uint32_t length) {
@@ -245,40 +275,12 @@ static inline bool sl_bool(sl_config c, sl_text name) { return *sl_get(c, name, 
 static inline sl_config sl_object(sl_config c, sl_text name) { return sl_get(c, name, "{", SL("must be an object")); }
 static inline sl_config sl_list(sl_config c, sl_text name) { return sl_get(c, name, "[", SL("must be a list")); }
 
-static inline double sl_scaled(double x, int32_t power) {
-	for (int32_t step; power && x > 0 && x < __builtin_inf(); power += power < 0 ? step : -step) {
-		double ten = 1;
-		for (step = 0; step < 22 && step < (power < 0 ? -power : power); step++) ten *= 10;
-		x = power < 0 ? x / ten : x * ten;
-	}
-	return x;
-}
-
-// sl_number returns a field that is a number. Up to 15 digits and powers of ten up to 22
-// are exact, others to a few units of the last place.
+// sl_number returns a field that is a number.
 static inline double sl_number(sl_config c, sl_text name) {
 	sl_config v = sl_get(c, name, "-0123456789", SL("must be a number"));
-	const char *p = v.at;
-	bool negative = p < v.end && *p == '-', fraction = false;
-	uint64_t digits = 0;
-	int32_t power = 0, exponent = 0;
-	for (p += negative; p < v.end && (*p | 32) != 'e'; p++) {
-		if (*p == '.') fraction = true;
-		else if (digits > (UINT64_MAX - 9) / 10) power += !fraction;
-		else {
-			digits = digits * 10 + (uint64_t)(*p - '0');
-			power -= fraction;
-		}
-	}
-	if (p < v.end) {
-		bool down = *++p == '-';
-		for (p += *p == '-' || *p == '+'; p < v.end; p++)
-			if (exponent < 100000) exponent = exponent * 10 + (*p - '0');
-		power += down ? -exponent : exponent;
-	}
-	double x = sl_scaled((double)digits, power);
-	if (x > 1.7976931348623157e308) sl_refuse_config(name, SL("is out of range"));
-	return negative ? -x : x;
+	double x = 0;
+	if (v.at != v.end) sl_read_number(&v.at, v.end, &x);
+	return x;
 }
 
 #endif

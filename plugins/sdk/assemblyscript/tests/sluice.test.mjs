@@ -67,6 +67,13 @@ test("config", async () => {
   const json = '{"do":"say","s":"a\\"\\\\\\u00e9\\ud83d\\ude00","n":-1.5e-3,"b":true,"l":["x","y"],"t":{"k":"v"},"o":{"p":{"q":null}},"u":[{"factor":0},{"factor":1024}]}';
   assert.equal(plugin.init(json).code, 0);
   assert.equal(plugin.transform(samples.slice(0, 1)).logged[0], 'a"\\é😀|-0.0015|true|x+y|k=v|q|0.0|1024.0|');
+  assert.equal(plugin.init('{"do":"say","s":"\\ud83dx\\udc00\\ud83d\\u0041\\ud83d","t":{"\\udfff":"\\ud800"}}').code, 0);
+  assert.equal(plugin.transform(samples.slice(0, 1)).logged[0], "\ufffdx\ufffd\ufffdA\ufffd|\ufffd=\ufffd|", "half a surrogate pair");
+  for (const n of ["0", "-0.25", "1e22", "1e-22", "2.5E+2", "123456789012345", "94504107528877171577520296431753332685950423", "1e-400", `1${"0".repeat(400)}e-400`]) {
+    assert.equal(plugin.init(`{"do":"say","n":${n}}`).code, 0);
+    const got = Number(plugin.transform(samples.slice(0, 1)).logged[0].slice(0, -1));
+    assert.ok(n.length < 20 ? got === Number(n) : Math.abs(got - Number(n)) <= 4e-15 * Number(n), `${n} is read as ${got}`);
+  }
   for (const [bad, want] of [
     [{}, "config: do: is missing"], [{ do: 1 }, "config: do: is a number, must be a string"], [{ do: "no" }, "config: no is not done"],
     [{ do: "x", l: ["", true] }, "config: l[1]: is a boolean, must be a string"], [{ do: "x", t: { x: [] } }, "config: t.x: is a list, must be a string"],

@@ -403,6 +403,40 @@ mod tests {
         assert!(Config::parse(&(r#"{"a":"#.to_owned() + &"[".repeat(200) + &"]".repeat(200) + "}")).is_err());
     }
 
+    // Bytes of configs are changed at random, the same in every run: whatever comes of it is
+    // read or refused, without a panic, in Unicode.
+    #[test]
+    fn takes_anything() {
+        let seeds = [
+            r#"{"s":"a\"\\\u00e9\ud83d\ude00\ud83dx","n":-1.5e-3,"b":true,"l":["x","y"],"t":{"k":"é"},"nil":null}"#,
+            r#" {"o":{"p":{"q":[[],{}]}},"n":18446744073709551616e-19,"f":0.0001,"u":[{"factor":1024}]} "#,
+        ];
+        let some: Vec<char> = "{}[]\",:\\u0d8e+-.9 \0ntfé\n".chars().collect();
+        let mut random = 1u32;
+        let mut next = |n: usize| {
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            random as usize % n
+        };
+        let (mut taken, mut refused) = (0, 0);
+        for round in 0..20_000 {
+            let mut json: Vec<char> = seeds[round % 2].chars().collect();
+            for _ in 0..=round % 5 {
+                let at = next(json.len());
+                json[at] = some[next(some.len())];
+                if next(50) == 0 {
+                    json.truncate(1 + at);
+                }
+            }
+            match Config::parse(&json.into_iter().collect::<String>()) {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(taken > 500 && refused > 500, "{taken} are taken, {refused} refused");
+    }
+
     #[test]
     fn numbers_are_exact_where_they_are_written_by_people() {
         for n in ["0", "0.001", "-1.5e-3", "1e22", "123456789012345", "3.25E2", "1024", "1e-400", "0.1e1", "2.5e+2"] {
