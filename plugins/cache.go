@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 
@@ -20,7 +21,9 @@ import (
 // What the cache of compiled modules holds is machine code that this process runs,
 // so it is believed only when its seal is whole: one directory per module, limits
 // and metering, in it the runtime's files and a file with their digest. A directory
-// whose seal does not fit is emptied and filled again.
+// comes about under a name of its own and is put in place when it is sealed, so that
+// processes that share a cache do not see each other's halves. One whose seal does
+// not fit is replaced.
 
 const sealFile = "seal"
 
@@ -40,31 +43,64 @@ func (p *Plugin) cacheFor() sealed {
 	return sealed{filepath.Join(p.options.CacheDir, name)}
 }
 
-// open makes the directory ready: whole with its seal, or empty. hit tells which.
-func (s sealed) open() (hit bool, err error) {
+// whole tells whether the directory is there and its seal fits.
+func (s sealed) whole() bool {
 	want, err := os.ReadFile(filepath.Join(s.dir, sealFile))
-	if err == nil {
-		if sum, err := s.sum(); err == nil && sum == string(want) {
-			return true, nil
-		}
+	if err != nil {
+		return false
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		return false, err
-	}
-	return false, os.MkdirAll(s.dir, 0o700)
+	sum, err := s.sum()
+	return err == nil && sum == string(want)
 }
 
-// seal writes the digest of what the directory holds, as the last thing.
-func (s sealed) seal() error {
+// What a directory is called that is not sealed yet, and how long it may be that. One
+// that is left is of a process that was ended.
+const (
+	halfPattern = "half-*"
+	halfLives   = time.Hour
+)
+
+// half makes an empty directory beside that of the module, and takes away those that
+// others left.
+func (s sealed) half() (sealed, error) {
+	parent := filepath.Dir(s.dir)
+	if err := os.MkdirAll(parent, 0o700); err != nil {
+		return sealed{}, err
+	}
+	left, _ := filepath.Glob(filepath.Join(parent, halfPattern)) // the pattern is good
+	for _, dir := range left {
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > halfLives {
+			_ = os.RemoveAll(dir) // the next who looks tries again
+		}
+	}
+	dir, err := os.MkdirTemp(parent, halfPattern)
+	return sealed{dir}, err
+}
+
+// put seals the directory and makes it that of the module, in place of one that is
+// damaged, unless another process has done that by now. Directories are moved, so that
+// nobody finds a part of one.
+func (s sealed) put(as sealed) error {
 	sum, err := s.sum()
 	if err != nil {
 		return err
 	}
-	half := filepath.Join(s.dir, sealFile+".half")
-	if err := os.WriteFile(half, []byte(sum), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, sealFile), []byte(sum), 0o600); err != nil {
 		return err
 	}
-	return os.Rename(half, filepath.Join(s.dir, sealFile))
+	for range 10 { // others may put one there, too
+		if err = os.Rename(s.dir, as.dir); err == nil {
+			return nil
+		}
+		if as.whole() {
+			return os.RemoveAll(s.dir)
+		}
+		away := s.dir + "-damaged"
+		if moved := os.Rename(as.dir, away); moved == nil {
+			_ = os.RemoveAll(away) // what is left is taken away when it is old
+		}
+	}
+	return err
 }
 
 // sum is the digest of all files but the seal, and of their names.
@@ -99,33 +135,42 @@ func (p *Plugin) compileCached(ctx context.Context, wasm []byte) error {
 	if s.dir == "" {
 		return p.compileWith(ctx, wasm, nil)
 	}
-	hit, err := s.open()
-	if err == nil {
-		var cache wazero.CompilationCache
-		if cache, err = wazero.NewCompilationCacheWithDir(s.dir); err == nil {
-			if err = p.compileWith(ctx, wasm, cache); err == nil {
-				p.keep(s, hit)
-				return nil
-			}
-			p.release()
+	if p.cached = s.whole(); p.cached {
+		if err := p.compileIn(ctx, wasm, s); err == nil || ctx.Err() != nil {
+			return err
 		}
+		p.cached = false
+	}
+	half, err := s.half()
+	if err == nil {
+		if err = p.compileIn(ctx, wasm, half); err == nil {
+			if err := half.put(s); err != nil {
+				p.note("what was compiled is not kept: %v", errors.Join(err, os.RemoveAll(half.dir)))
+			}
+			return nil
+		}
+		err = errors.Join(err, os.RemoveAll(half.dir))
 	}
 	if ctx.Err() != nil {
 		return err
 	}
 	plain := p.compileWith(ctx, wasm, nil)
 	if plain == nil {
-		p.note("the cache of compiled modules is not used: %v", errors.Join(err, os.RemoveAll(s.dir)))
+		p.note("the cache of compiled modules is not used: %v", err)
 	}
 	return plain
 }
 
-// keep seals what was compiled just now.
-func (p *Plugin) keep(s sealed, hit bool) {
-	if p.cached = hit; hit {
-		return
+// compileIn compiles with what a directory holds, or into it.
+func (p *Plugin) compileIn(ctx context.Context, wasm []byte, s sealed) error {
+	cache, err := wazero.NewCompilationCacheWithDir(s.dir)
+	if err != nil {
+		return err
 	}
-	if err := s.seal(); err != nil {
-		p.note("what was compiled is not kept: %v", err)
+	if err := p.compileWith(ctx, wasm, cache); err != nil {
+		p.release()
+		p.runtime, p.cache = nil, nil
+		return err
 	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sluice-metrics/sluice/plugins/internal/assemble"
 )
@@ -152,5 +153,23 @@ func TestCacheIsForOneself(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a process left that was ended while it compiled goes when it is old.
+func TestCacheIsTidied(t *testing.T) {
+	dir := t.TempDir()
+	for name, age := range map[string]time.Duration{"half-old": 2 * halfLives, "half-new": 0} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(-age)
+		if err := os.Chtimes(filepath.Join(dir, name), when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loaded(t, assemble.Rename("task_name", "task", 2), Options{CacheDir: dir})
+	if left, err := filepath.Glob(filepath.Join(dir, halfPattern)); err != nil || len(left) != 1 || filepath.Base(left[0]) != "half-new" {
+		t.Errorf("left are %q, %v", left, err)
 	}
 }
