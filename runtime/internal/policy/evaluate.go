@@ -30,28 +30,29 @@ type evaluation struct {
 //
 // A panic of CUE counts as something that it finds wrong: no text may end this process.
 func evaluate(files []*ast.File, path cue.Path) (evaluation, error) {
-	return (&contract{}).evaluate(files, path)
+	return (&contract{}).evaluate(files, path, full)
 }
 
-// contract is the schema for evaluations one after the other: it is parsed once.
-type contract struct{ inst *build.Instance }
+// contract is the schema for evaluations one after the other: each of its forms is
+// parsed once.
+type contract struct{ forms [full + 1]*build.Instance }
 
-func (c *contract) evaluate(files []*ast.File, path cue.Path) (e evaluation, err error) {
+func (c *contract) evaluate(files []*ast.File, path cue.Path, how form) (e evaluation, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			c.inst = nil // who knows how far it came
+			c.forms[how] = nil // who knows how far it came
 			e.wrong = []errors.Error{errors.Newf(token.NoPos, "CUE gave up: %v", r)}
 		}
 	}()
 	builder := build.NewContext()
-	if c.inst == nil {
-		if c.inst, err = schemaInstance(builder); err != nil {
+	if c.forms[how] == nil {
+		if c.forms[how], err = schemaInstance(builder, how); err != nil {
 			return e, err
 		}
 	}
 	inst := builder.NewInstance("", func(_ token.Pos, path string) *build.Instance {
 		if path == schema.ImportPath {
-			return c.inst
+			return c.forms[how]
 		}
 		return nil // one of CUE's own, which the build knows
 	})
@@ -71,7 +72,7 @@ func (c *contract) evaluate(files []*ast.File, path cue.Path) (e evaluation, err
 		return e, nil
 	}
 	e.wrong = errors.Errors(e.value.Validate(cue.Concrete(true)))
-	if len(e.wrong) > 0 {
+	if len(e.wrong) > 0 && how == full {
 		e.wrong = append(e.wrong, piecewise(e.value, 2)...)
 	}
 	return e, nil
@@ -123,7 +124,7 @@ func textPath(p cue.Path) []string {
 // field is the path of a top-level field.
 func field(name string) cue.Path { return cue.MakePath(cue.Str(name)) }
 
-func schemaInstance(builder *build.Context) (*build.Instance, error) {
+func schemaInstance(builder *build.Context, how form) (*build.Instance, error) {
 	files, err := schemaFiles()
 	if err != nil {
 		return nil, err
@@ -131,6 +132,9 @@ func schemaInstance(builder *build.Context) (*build.Instance, error) {
 	inst := builder.NewInstance(schemaRoot, nil)
 	inst.ImportPath, inst.PkgName = schema.ImportPath, "schema"
 	for _, f := range files {
+		if how == brief {
+			abridge(f)
+		}
 		if err := inst.AddSyntax(f); err != nil {
 			return nil, fmt.Errorf("embedded schema: %w", err)
 		}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 
-	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/token"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -28,56 +27,22 @@ func locateAgain(j *judged, pkg teamPackage, snap Snapshot) *locator {
 	})}
 }
 
-// locate records where each rule, and each of its fields that an author gave, is written.
-func locate(team string, t *tree, policy cue.Value, own map[string]bool) *locator {
-	l := &locator{team: team, tree: func() *tree { return t.fields[policyField] }, known: Provenance{}}
-	for _, section := range sections {
-		rules, err := policy.LookupPath(cue.MakePath(cue.Str(section))).Fields()
-		if err != nil {
-			continue // the section is not there
-		}
-		for rules.Next() {
-			l.rule([]string{section, rules.Selector().Unquoted()}, rules.Value(), own)
-		}
-	}
-	return l
-}
-
-func (l *locator) rule(path []string, rule cue.Value, own map[string]bool) {
+// recordRule records where a rule is written.
+func (l *locator) recordRule(path []string) {
 	sites := l.tree().find(path)
 	if i := slices.IndexFunc(sites, func(s site) bool { return !s.maybe }); len(sites) > 0 {
 		l.record(path, sites[max(i, 0)].pos())
-	}
-	l.fields(path, rule, own)
-}
-
-// fields records the fields of a struct that an author gave, and theirs: what a
-// match says of metrics may be written elsewhere than what it says of tasks.
-func (l *locator) fields(path []string, of cue.Value, own map[string]bool) {
-	if of.IncompleteKind() != cue.StructKind {
-		return
-	}
-	fields, err := of.Fields()
-	if err != nil {
-		return
-	}
-	for fields.Next() {
-		at := append(path[:len(path):len(path)], fields.Selector().Unquoted())
-		if pos := l.field(at, fields.Value().Pos(), own); pos.IsValid() {
-			l.record(at, pos)
-			l.fields(at, fields.Value(), own)
-		}
 	}
 }
 
 // ruleField is how long the path of a field of a rule is: section, name, field.
 const ruleField = 3
 
-// field returns where the value of a field of a rule is written, and the name of a
+// written returns where the value of a field of a rule is written, and the name of a
 // field within one: its value is a list, whose bracket says little. set is what CUE
 // says set it: the file of an author, or the schema when it is a default.
-func (l *locator) field(path []string, set token.Pos, own map[string]bool) token.Pos {
-	written := func(s site) token.Pos {
+func (l *locator) written(path []string, set token.Pos, own map[string]bool) token.Pos {
+	at := func(s site) token.Pos {
 		if len(path) > ruleField {
 			return s.pos()
 		}
@@ -86,12 +51,12 @@ func (l *locator) field(path []string, set token.Pos, own map[string]bool) token
 	sites := l.tree().find(path)
 	for _, s := range sites {
 		if s.value.Pos() == set {
-			return written(s)
+			return at(s)
 		}
 	}
 	for _, s := range sites {
 		if !s.maybe {
-			return written(s)
+			return at(s)
 		}
 	}
 	if own[set.Filename()] {

@@ -66,12 +66,15 @@ func (c *contract) judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (tea
 	if out.Found = append(out.Found, wrongTeam(pkg, t, e.value)...); diag.Refused(out.Found) {
 		return out, nil
 	}
-	out.Team = &Team{}
-	if err := decodeStrict(e.value, out.Team); err != nil {
+	name, err := e.value.LookupPath(field("team")).String()
+	if err != nil {
 		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
 	}
-	out.where = locate(out.Team.Name, t, e.value, x.own)
-	out.Known = out.where.known
+	r := &reader{locator: &locator{team: name, tree: func() *tree { return t.fields[policyField] }, known: Provenance{}}, own: x.own}
+	if out.Team, err = r.policy(e.value); err != nil {
+		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
+	}
+	out.where, out.Known = r.locator, r.known
 	return out, nil
 }
 
@@ -84,7 +87,8 @@ func lastFile(pkg teamPackage) string {
 	return pkg.Files[len(pkg.Files)-1]
 }
 
-// evaluateTeam evaluates policy, bound to the schema and to the set's own #Team.
+// evaluateTeam evaluates policy, bound to the schema and to the set's own #Team. Most
+// sets are right, which the brief form of the schema finds out soonest.
 func (c *contract) evaluateTeam(sources []*source, t *tree, tags []tagField) (evaluation, error) {
 	bind, err := imposed(t.fields["#Team"] != nil)
 	if err != nil {
@@ -94,7 +98,15 @@ func (c *contract) evaluateTeam(sources []*source, t *tree, tags []tagField) (ev
 	for _, s := range sources {
 		files = append(files, s.file)
 	}
-	e, err := c.evaluate(files, field(policyField))
+	e, err := c.evaluateWith(files, tags, brief)
+	if err != nil || len(e.wrong) == 0 {
+		return e, err
+	}
+	return c.evaluateWith(files, tags, full)
+}
+
+func (c *contract) evaluateWith(files []*ast.File, tags []tagField, how form) (evaluation, error) {
+	e, err := c.evaluate(files, field(policyField), how)
 	if err != nil || len(e.wrong) > 0 {
 		return e, err
 	}

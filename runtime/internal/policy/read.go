@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"cuelang.org/go/cue"
+)
+
+// A reader takes an evaluated policy apart, once: CUE sorts the fields of a struct
+// each time that it is asked for them, at a cost near that of evaluating it.
+type reader struct {
+	*locator
+	own  map[string]bool // files of authors
+	text []byte          // JSON of what has been read
+}
+
+// policy reads a whole policy: what it says, and where each rule, and each of its
+// fields that an author gave, is written.
+func (r *reader) policy(policy cue.Value) (*Team, error) {
+	if err := r.object(nil, policy, r.section); err != nil {
+		return nil, fmt.Errorf("read evaluated values: %w", err)
+	}
+	team := &Team{}
+	if err := unmarshalStrict(r.text, team); err != nil {
+		return nil, fmt.Errorf("read evaluated values: %w", err)
+	}
+	return team, nil
+}
+
+// object reads the fields of a struct at path, each by itself by each.
+func (r *reader) object(path []string, of cue.Value, each func([]string, cue.Value) error) error {
+	fields, err := of.Fields()
+	if err != nil {
+		return err
+	}
+	open := byte('{')
+	for fields.Next() {
+		name := fields.Selector().Unquoted()
+		key, err := json.Marshal(name)
+		if err != nil {
+			return err
+		}
+		r.text = append(append(append(r.text, open), key...), ':')
+		open = ','
+		if err := each(append(path[:len(path):len(path)], name), fields.Value()); err != nil {
+			return err
+		}
+	}
+	if open == '{' {
+		r.text = append(r.text, '{')
+	}
+	r.text = append(r.text, '}')
+	return nil
+}
+
+// value reads what lies where no place is recorded.
+func (r *reader) value(v cue.Value) error {
+	text, err := v.MarshalJSON()
+	r.text = append(r.text, text...)
+	return err
+}
+
+func (r *reader) section(path []string, v cue.Value) error {
+	if !slices.Contains(sections, path[0]) {
+		return r.value(v)
+	}
+	return r.object(path, v, r.rule)
+}
+
+func (r *reader) rule(path []string, v cue.Value) error {
+	r.recordRule(path)
+	return r.object(path, v, r.field)
+}
+
+// field reads a field of a rule. What a match says of metrics may be written
+// elsewhere than what it says of tasks, so a struct that an author gave is gone
+// into; lists and structs full of defaults are not.
+func (r *reader) field(path []string, v cue.Value) error {
+	pos := r.written(path, v.Pos(), r.own)
+	if !pos.IsValid() {
+		return r.value(v)
+	}
+	r.record(path, pos)
+	if v.IncompleteKind() != cue.StructKind {
+		return r.value(v)
+	}
+	return r.object(path, v, r.field)
+}
