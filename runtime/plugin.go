@@ -129,26 +129,6 @@ func (r *Runtime) stored(e *depot.Entry, used map[string][]string) StoredPlugin 
 	return out
 }
 
-// pluginsUsed returns the transforms of the policies in force, by the digest of their plugin.
-func (r *Runtime) pluginsUsed() map[string][]string {
-	out := map[string][]string{}
-	rev := r.rev.Load()
-	if rev == nil {
-		return out
-	}
-	for _, team := range rev.bundle.Set.Teams {
-		for name, t := range team.Transform {
-			if _, digest, ok := strings.Cut(t.Plugin, "@"); ok {
-				out[digest] = append(out[digest], team.Name+"/"+name)
-			}
-		}
-	}
-	for _, names := range out {
-		slices.Sort(names)
-	}
-	return out
-}
-
 // Plugin describes one plugin, by its digest or the first digits of it, or by
 // name@digest. Errors: ErrNoPlugin, also for digits that several begin with.
 func (r *Runtime) Plugin(digest string) (PluginDetails, error) {
@@ -244,23 +224,6 @@ func (r *Runtime) PushPlugin(ctx context.Context, by Actor, wasm []byte) (Stored
 		return StoredPlugin{}, depotProblem(err)
 	}
 	return r.findPlugin(info.Digest)
-}
-
-// DeletePlugin deletes a plugin in the whole fleet, by its digest or the first digits
-// of it. Errors: ErrNoPlugin, ErrPluginUsed when the policies in force refer to it,
-// ErrNotReady, ErrUnreachable.
-func (r *Runtime) DeletePlugin(ctx context.Context, by Actor, digest string) (StoredPlugin, error) {
-	p, err := r.findPlugin(digest)
-	if err != nil {
-		return StoredPlugin{}, err
-	}
-	if len(p.UsedBy) > 0 {
-		return StoredPlugin{}, fmt.Errorf("%w: by %s; apply policies without it first", ErrPluginUsed, strings.Join(p.UsedBy, ", "))
-	}
-	if err := r.depot.Delete(ctx, p.Digest, by.Name); err != nil {
-		return StoredPlugin{}, depotProblem(err)
-	}
-	return p, nil
 }
 
 // depotProblem gives an error of the depot its kind.

@@ -76,7 +76,7 @@ func TestPluginReachesTheFleet(t *testing.T) {
 	if list, err := alone.StoredPlugins(); err != nil || len(list) != 1 || list[0].Name != "rename-scale" || list[0].Fleet {
 		t.Errorf("before the broker is asked: %+v, %v", list, err)
 	}
-	if _, err := second.DeletePlugin(t.Context(), Actor{Name: "bob", Role: RoleAdmin}, p.Digest); err != nil {
+	if _, err := second.DeletePlugin(t.Context(), Actor{Name: "bob", Role: RoleAdmin}, p.Digest, false); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func() string {
@@ -172,7 +172,7 @@ func TestUsedPluginStays(t *testing.T) {
 	used.Set.Teams = []policy.Team{{Name: "pay", Transform: map[string]policy.Transform{"b": {Plugin: "x@" + digest}, "a": {Plugin: "x@" + digest}, "c": {Plugin: "./x.wasm"}}}}
 	set.bundle = &used
 	r.rev.Store(newRevision(&set))
-	_, err = r.DeletePlugin(t.Context(), Actor{}, digest)
+	_, err = r.DeletePlugin(t.Context(), Actor{}, digest, true)
 	if !errors.Is(err, ErrPluginUsed) || !strings.Contains(err.Error(), "pay/a, pay/b") {
 		t.Errorf("error %v", err)
 	}

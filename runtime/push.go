@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -139,6 +140,9 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 	if err := r.takes(by, was, set); err != nil {
 		return ApplyResult{}, err
 	}
+	if err := r.stores(set); err != nil {
+		return ApplyResult{}, err
+	}
 	revisions := control.NewRevisions(r.control.Load())
 	current, pushed := revisions.Current()
 	if bound && pushed && r.behind(current) {
@@ -172,6 +176,17 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 	out.Number, out.Changed = rev.N, true
 	out.Waiting = r.takePushed(ctx, set, rev.N, sinks)
 	return out, nil
+}
+
+// stores refuses a set with a plugin that is not stored: one that was deleted may still
+// run here, and would not after a restart, or elsewhere.
+func (r *Runtime) stores(set *loadedSet) error {
+	for digest, by := range transformsBy(&set.bundle.Set) {
+		if _, err := r.depot.Get(digest); err != nil && set.bundle.Modules[digest] == nil {
+			return fmt.Errorf("%w: the plugin of %s: %w; push it first", ErrRejected, strings.Join(by, ", "), err)
+		}
+	}
+	return nil
 }
 
 // fits says why this instance cannot run a set. Streams are bound only once they

@@ -122,6 +122,13 @@ func (s *standing) pass(rev *revision) *loadedSet {
 	return s.set
 }
 
+// lastGood returns the set to fall back on; nil: none has shown that it is good.
+func (s *standing) lastGood() *loadedSet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.good
+}
+
 // fellBack notes that the good set is in force in place of one that is not.
 func (s *standing) fellBack(bad RefusedPolicy) {
 	s.mu.Lock()

@@ -147,9 +147,13 @@ func newPluginDelete(t terminal) *cobra.Command {
 		Use:   "delete DIGEST",
 		Short: "Delete a plugin in the whole fleet",
 		Long: `Delete a plugin, by its digest or the first digits of it, as list shows them.
-One that the policies in force name stays: apply policies without it first. It
-takes the role admin.`,
-		Example: `  sluice plugin delete sha256:4f0c1b9d2a77`,
+It takes the role admin.
+
+One that policies name which are in force, a canary or a shadow stays: apply
+policies without it first. So does one that a revision of the history names,
+since that could not be rolled back to; --force deletes it all the same.`,
+		Example: `  sluice plugin delete sha256:4f0c1b9d2a77
+  sluice plugin delete sha256:4f0c1b9d2a77 --force`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return nil
@@ -157,6 +161,7 @@ takes the role admin.`,
 			return environment(fmt.Errorf("%s takes one digest, but got %d", c.CommandPath(), len(args)))
 		},
 	}
+	force := c.Flags().Bool("force", false, "although revisions of the history name it")
 	q := questionFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
 		at, err := q.open()
@@ -164,7 +169,7 @@ takes the role admin.`,
 			return err
 		}
 		defer at.Close()
-		p, err := at.DeletePlugin(c.Context(), args[0])
+		p, err := at.DeletePlugin(c.Context(), args[0], *force)
 		if err != nil {
 			return err
 		}

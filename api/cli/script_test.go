@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -40,7 +42,7 @@ func TestScripts(t *testing.T) {
 }
 
 // freeAddress gives each script an address where nothing listens, and the name of a
-// plugin and of a directory of others.
+// plugin and of a directory of others, and the digest of rename.wasm there.
 func freeAddress(env *testscript.Env) error {
 	module, err := filepath.Abs("../../plugins/project/testdata/rename.wasm")
 	if err != nil {
@@ -52,6 +54,11 @@ func freeAddress(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("MODULES", modules)
+	rename, err := os.ReadFile(filepath.Join(modules, "rename.wasm"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("RENAME", fmt.Sprintf("sha256:%x", sha256.Sum256(rename)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

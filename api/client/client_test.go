@@ -241,7 +241,7 @@ func TestPlugins(t *testing.T) {
 	if p, err := c.PushPlugin(t.Context(), []byte("\x00asm"), "why"); err != nil || p.Digest != digest {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if p, err := c.DeletePlugin(t.Context(), digest); err != nil || p.Digest != digest {
+	if p, err := c.DeletePlugin(t.Context(), digest, true); err != nil || p.Digest != digest {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/sluice-metrics/sluice/runtime"
 )
@@ -44,8 +45,13 @@ func (c *Client) PushPlugin(ctx context.Context, wasm []byte, reason string) (p 
 	return p, err
 }
 
-// DeletePlugin deletes one in the whole fleet, and returns what it was.
-func (c *Client) DeletePlugin(ctx context.Context, digest string) (p runtime.StoredPlugin, err error) {
-	_, err = c.Do(ctx, Request{Method: http.MethodDelete, Path: Path("plugins", digest)}, &p)
+// DeletePlugin deletes one in the whole fleet, and returns what it was; see
+// runtime.Runtime.DeletePlugin.
+func (c *Client) DeletePlugin(ctx context.Context, digest string, force bool) (p runtime.StoredPlugin, err error) {
+	q := Request{Method: http.MethodDelete, Path: Path("plugins", digest)}
+	if force {
+		q.Query = url.Values{"force": {"true"}}
+	}
+	_, err = c.Do(ctx, q, &p)
 	return p, err
 }

@@ -62,12 +62,13 @@ func pluginOperations() []operation {
 	}, {
 		id: "deletePlugin", method: http.MethodDelete, path: "/plugins/{id}", role: runtime.RoleAdmin, changes: true, whole: true,
 		summary: "Delete a plugin in the whole fleet",
-		about:   "One that the policies in force refer to stays (409). The answer is what was deleted.",
-		params:  []param{id},
-		answer:  runtime.StoredPlugin{},
+		about: "One that policies refer to which run, govern a part or are tried stays (409). So does one that a revision refers to " +
+			"which could be rolled back to, unless it is forced. The answer is what was deleted.",
+		params: []param{id, {name: "force", in: inQuery, kind: yes, about: "Delete it although the history could not be rolled back to all of its revisions then.", example: "true"}},
+		answer: runtime.StoredPlugin{},
 		handle: func(c *call) (any, error) {
 			c.target = "plugin " + c.text("id")
-			p, err := c.runtime.DeletePlugin(c.ctx, c.actor, c.text("id"))
+			p, err := c.runtime.DeletePlugin(c.ctx, c.actor, c.text("id"), c.yes("force"))
 			if err == nil {
 				c.target = "plugin " + p.Name + "@" + p.Digest
 			}
