@@ -125,6 +125,9 @@ var examples = map[string]func(*testing.T, *conformance, *request){
 	"diffPolicies": only(""),
 	"pushPlugin":   func(t *testing.T, _ *conformance, r *request) { r.body = pushed(t, renamePlugin(t)) },
 	"getPlugin":    withPlugin,
+
+	"getPluginModule": withPlugin,
+
 	"deletePlugin": withPlugin,
 }
 

@@ -113,7 +113,7 @@ func (d *Directory) Watch(ctx context.Context, changed func()) {
 	}
 }
 
-// fingerprint changes when the policy files do. It looks at names, sizes, times and
+// fingerprint changes when the policy files and plugins do. It looks at names, sizes, times and
 // inodes, not into files.
 func (d *Directory) fingerprint() uint64 {
 	h := fnv.New64a()
@@ -126,7 +126,7 @@ func (d *Directory) fingerprint() uint64 {
 			return nil
 		case e.IsDir() && name != root && leftOut(e.Name()):
 			return fs.SkipDir
-		case e.IsDir() || filepath.Ext(name) != ".cue":
+		case e.IsDir() || filepath.Ext(name) != ".cue" && filepath.Ext(name) != ".wasm":
 			return nil
 		}
 		info, err := e.Info()

@@ -73,6 +73,10 @@ func TestDirectoryTellsOfChanges(t *testing.T) {
 			func(t *testing.T, root string) { write(t, "old", root, "a.cue") },
 			func(t *testing.T, root string) { write(t, "new", root, "a.cue") }, "a.cue",
 		},
+		"a plugin is built again": {
+			func(t *testing.T, root string) { write(t, "old", root, "plugins", "a.wasm") },
+			func(t *testing.T, root string) { write(t, "new", root, "plugins", "a.wasm") }, "plugins/a.wasm",
+		},
 		"an editor puts a file in its place": {
 			func(t *testing.T, root string) { write(t, "old", root, "a.cue") },
 			func(t *testing.T, root string) {
