@@ -140,7 +140,11 @@ func withPlugin(t *testing.T, x *conformance, r *request) {
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Digest == "" {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	r.path = prefix + "/plugins/" + url.PathEscape(p.Digest)
+	module := ""
+	if strings.HasSuffix(r.path, "/module") {
+		module = "/module"
+	}
+	r.path = prefix + "/plugins/" + url.PathEscape(p.Digest) + module
 }
 
 // files are those of the policies that the instance was started with.
