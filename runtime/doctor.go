@@ -63,13 +63,16 @@ func (f *findings) skip(name, format string, args ...any) {
 	f.add(CheckSkip, name, "", format, args...)
 }
 
-// doctor is one examination. r is nil where the policy set cannot run.
+// doctor is one examination. r is nil where there is no policy set, or it cannot run.
 type doctor struct {
-	cfg    Config
-	r      *Runtime
-	report Report
-	err    error
-	probes probes
+	cfg     Config
+	r       *Runtime
+	report  Report
+	err     error
+	unknown HealthCheck // what there is to tell when nobody knows the set
+	unread  error       // why the control topic, which has it, cannot be read
+	pushed  string      // which one of the control topic it is
+	probes  probes
 }
 
 // Doctor looks at what an instance of this configuration needs: its policies and
@@ -89,6 +92,9 @@ func examine(ctx context.Context, cfg Config, opts Options, p probes) []HealthCh
 	load, loaded := context.WithTimeout(ctx, loadTime)
 	d.r, d.report, d.err = New(load, here, opts)
 	loaded()
+	if d.r != nil && cfg.Policies == sourceTopic {
+		d.takePushed(ctx)
+	}
 
 	areas := []struct {
 		name string

@@ -19,7 +19,8 @@ const (
 	metadataRead = "check that the user may describe topics and groups"
 )
 
-// lookAtKafka asks the brokers; without a policy set, not about its topics.
+// lookAtKafka asks the brokers; without a policy set, of topics only about the control
+// topic.
 func (d *doctor) lookAtKafka(ctx context.Context, f *findings) {
 	if len(d.cfg.Brokers) == 0 {
 		f.ok("broker", "runs inside the process")
@@ -53,13 +54,16 @@ func (d *doctor) lookAtKafka(ctx context.Context, f *findings) {
 		return
 	}
 	f.ok("broker", "%s: %s, %s, answers after %v", strings.Join(d.cfg.Brokers, ","), count(state.Brokers, "broker"), cmp.Or(state.Version, "version not known"), took)
-	if d.r == nil {
-		f.skip("topics", "the policy set says which, and it cannot run")
-		return
+	if d.unread != nil {
+		f.fail("control topic", "allow this user DESCRIBE and READ on it, and ask who runs the brokers whether it is well", "%v", d.unread)
 	}
 	f.topics(state, uses)
 	f.rights(state, uses)
 	f.clock(state)
+	if d.r == nil {
+		f.skip("topics of policies", "the policy set says which, and there is none that runs")
+		return
+	}
 	for _, name := range slices.Sorted(slices.Values(d.groups())) {
 		f.group(name, admin.Group(ctx, name))
 	}

@@ -15,13 +15,14 @@ import (
 // probes ask the machine; tests have others.
 type probes struct {
 	space  func(dir string) (host.Space, error)
+	sync   func(*os.File) error
 	files  func() (most uint64, ok bool) // that the process may have open
 	memory func() float64                // bytes that it may use, NaN: not known
 }
 
 func realProbes() probes {
 	return probes{
-		space: host.MeasureSpace, files: openFiles,
+		space: host.MeasureSpace, sync: (*os.File).Sync, files: openFiles,
 		memory: func() float64 { return memoryLimit(debug.SetMemoryLimit(-1), os.DirFS("/")) },
 	}
 }
@@ -76,7 +77,7 @@ func (d *doctor) writable(f *findings, at string) bool {
 	}
 	began := time.Now()
 	_, err = file.Write(make([]byte, 64<<10))
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(err, d.probes.sync(file), file.Close())
 	took := time.Since(began)
 	if err = errors.Join(err, os.Remove(file.Name())); err != nil {
 		f.fail(name, "is the disk full, or read-only?", "%v", err)

@@ -27,14 +27,18 @@ const (
 func (d *doctor) lookAtSluice(_ context.Context, f *findings) {
 	const name = "policies"
 	switch n := len(d.report.Findings); {
+	case d.unknown.Outcome != "":
+		f.add(d.unknown.Outcome, name, d.unknown.Do, "%s", d.unknown.Seen)
+	case d.err != nil && d.pushed != "":
+		f.fail(name, "push a set that runs, or go back to one that did: sluice rollback", "%v", d.err)
 	case d.err != nil:
 		f.fail(name, "mend what the message names", "%v", d.err)
 	case d.r == nil:
 		f.fail(name, "run sluice check on the set", "refused, %s", count(n, "finding"))
 	case n > 0:
-		f.warn(name, "run sluice check on the set", "right, with %s", count(n, "finding"))
+		f.warn(name, "run sluice check on the set", "%sright, with %s", d.pushed, count(n, "finding"))
 	default:
-		f.ok(name, "right, nothing found")
+		f.ok(name, "%sright, nothing found", d.pushed)
 	}
 	if d.r != nil {
 		d.expiring(f, time.Now())
@@ -62,6 +66,9 @@ func (d *doctor) expiring(f *findings, now time.Time) {
 			look(t.Name, name, rule.Expires)
 		}
 		for name, rule := range t.Rewrite {
+			look(t.Name, name, rule.Expires)
+		}
+		for name, rule := range t.Transform {
 			look(t.Name, name, rule.Expires)
 		}
 		for name, rule := range t.Aggregate {

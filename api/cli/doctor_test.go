@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -69,5 +70,33 @@ t-2   -    -     off     12345        0.5  -
 `
 	if b.String() != want {
 		t.Errorf("%s", b.String())
+	}
+}
+
+func TestDoctorTriesTheAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, tt := range []struct {
+		name, listen      string
+		change            func(*runtime.Config)
+		outcome, says, do string
+	}{
+		{"free", "127.0.0.1:0", nil, runtime.CheckOK, "can be listened at", ""},
+		{"taken", taken.Addr().String(), nil, runtime.CheckWarn, "is in use", "--listen"},
+		{"open to all", "0.0.0.0:0", nil, runtime.CheckFail, "nothing would check who asks", "mend what the message names"},
+		{"no address", "here", nil, runtime.CheckFail, "not host:port", "mend what the message names"},
+		{"no tokens", "127.0.0.1:0", func(c *runtime.Config) { c.Tokens = "/no/such/file" }, runtime.CheckFail, "/no/such/file", "mend what the message names"},
+		{"no token", "127.0.0.1:0", func(c *runtime.Config) { c.ListenToken = "env://SLUICE_TEST_NO_SUCH" }, runtime.CheckFail, "SLUICE_TEST_NO_SUCH", "mend what the message names"},
+	} {
+		var cfg runtime.Config
+		if cfg.Listen = tt.listen; tt.change != nil {
+			tt.change(&cfg)
+		}
+		if c := listenCheck(cfg); c.Outcome != tt.outcome || !strings.Contains(c.Seen, tt.says) || !strings.Contains(c.Do, tt.do) {
+			t.Errorf("%s: %+v, want %s: %q -> %q", tt.name, c, tt.outcome, tt.says, tt.do)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -171,8 +172,11 @@ func (l clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	l.log.Log(context.Background(), to, "kafka client: "+msg, keyvals...)
 }
 
-// unreachable says which brokers were tried.
+// unreachable says which brokers were tried, or that they answer that they may not.
 func (c Config) unreachable(err error) error {
+	if errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) {
+		return fmt.Errorf("the brokers do not let this user ask: %w", err)
+	}
 	if c.SASL.Mechanism != "" && errors.Is(err, io.EOF) {
 		return fmt.Errorf("brokers %v hang up on user %q: is the password right? %w", c.Brokers, c.SASL.User, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -23,18 +24,12 @@ func (c *Control) follow(ctx context.Context, loaded func()) error {
 		return err
 	}
 	c.making.Do(func() { close(c.made) })
-	opts, err := c.config.options()
+	cl, err := c.reader(from)
 	if err != nil {
 		return err
 	}
-	start := map[string]map[int32]kgo.Offset{c.topic: {0: kgo.NewOffset().At(from)}}
-	cl, err := kgo.NewClient(append(opts,
-		kgo.ConsumePartitions(start), kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.KeepControlRecords())...)
-	if err != nil {
-		return fmt.Errorf("kafka reader: %w", err)
-	}
 	defer cl.Close()
-	next, err := c.load(ctx, cl, from, to)
+	next, err := c.load(ctx, cl, from, to, true)
 	if err != nil {
 		return err
 	}
@@ -56,6 +51,64 @@ func (c *Control) follow(ctx context.Context, loaded func()) error {
 	}
 }
 
+// Read reads the topic to its end, once, for who only wants to know what it says: it
+// makes and writes nothing, and a topic that is not there says nothing. It is called
+// instead of Run; what is written to it afterwards never ends.
+func (c *Control) Read(ctx context.Context) error {
+	defer c.producer.Close()
+	admin, err := NewAdmin(c.config)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	listed, err := admin.cl.ListTopics(ctx, c.topic)
+	if err != nil {
+		return c.config.unreachable(err)
+	}
+	next := newKeys()
+	switch err := listed[c.topic].Err; {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+	case err != nil:
+		return topicError(c.topic, "looking up", err)
+	default:
+		if next, err = c.readTo(ctx, admin); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keys, c.loaded = next, true
+	return nil
+}
+
+func (c *Control) readTo(ctx context.Context, admin *Admin) (*keys, error) {
+	from, to, err := c.edges(ctx, admin)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := c.reader(from)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	return c.load(ctx, cl, from, to, false)
+}
+
+// reader returns a client that reads the topic from an offset on.
+func (c *Control) reader(from int64) (*kgo.Client, error) {
+	opts, err := c.config.options()
+	if err != nil {
+		return nil, err
+	}
+	start := map[string]map[int32]kgo.Offset{c.topic: {0: kgo.NewOffset().At(from)}}
+	cl, err := kgo.NewClient(append(opts,
+		kgo.ConsumePartitions(start), kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.KeepControlRecords())...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka reader: %w", err)
+	}
+	return cl, nil
+}
+
 // span makes the topic if need be and returns its first offset and its end.
 func (c *Control) span(ctx context.Context) (from, to int64, err error) {
 	admin, err := NewAdmin(c.config)
@@ -66,6 +119,11 @@ func (c *Control) span(ctx context.Context) (from, to int64, err error) {
 	if err := admin.EnsureTopics(ctx, controlTopic(c.topic)); err != nil {
 		return 0, 0, err
 	}
+	return c.edges(ctx, admin)
+}
+
+// edges returns the first offset of the topic and its end.
+func (c *Control) edges(ctx context.Context, admin *Admin) (from, to int64, err error) {
 	if from, err = edge(ctx, admin.cl.ListStartOffsets, c.topic); err != nil {
 		return 0, 0, err
 	}
@@ -87,8 +145,9 @@ func edge(ctx context.Context, list func(context.Context, ...string) (kadm.Liste
 }
 
 // load reads from an offset to another. Where records at the end are missing it
-// writes one, and is at the end when it comes.
-func (c *Control) load(ctx context.Context, cl *kgo.Client, from, to int64) (*keys, error) {
+// writes one, and is at the end when it comes; if it may not write, when nothing has
+// come for a while.
+func (c *Control) load(ctx context.Context, cl *kgo.Client, from, to int64, mayWrite bool) (*keys, error) {
 	k := newKeys()
 	k.next = from
 	began := time.Now()
@@ -114,6 +173,8 @@ func (c *Control) load(ctx context.Context, cl *kgo.Client, from, to int64) (*ke
 			}
 		}
 		switch {
+		case len(records) == 0 && !mayWrite:
+			return k, nil
 		case len(records) == 0 && barrier == "":
 			barrier = "barrier/" + rand.Text()
 			if _, err := c.produce(ctx, barrier, nil); err != nil {

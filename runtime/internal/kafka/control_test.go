@@ -182,7 +182,31 @@ func TestControlReadsOverHolesAndControlRecords(t *testing.T) {
 		}
 		wantSaid(t, hole, "a/", "a/2=17", "a/0=18", "a/1=19")
 		wantSaid(t, hole, "barrier/")
+
+		// Who only reads comes to the same, and has written nothing.
+		end := b.broker.cluster.PartitionInfo(testControl, 0).HighWatermark
+		reads := readControl(t, b.broker.Config(), testControl)
+		wantSaid(t, reads, "a/", "a/2=17", "a/0=18", "a/1=19")
+		if now := b.broker.cluster.PartitionInfo(testControl, 0).HighWatermark; now != end {
+			t.Errorf("reading has written %d records", now-end)
+		}
+		wantSaid(t, readControl(t, b.broker.Config(), "sluice.none"), "a/")
+		if b.broker.cluster.TopicInfo("sluice.none") != nil {
+			t.Error("reading has made a topic")
+		}
 	})
+}
+
+func readControl(t *testing.T, config Config, topic string) *Control {
+	t.Helper()
+	c, err := NewControl(config, topic)
+	if err == nil {
+		err = c.Read(t.Context())
+	}
+	if err != nil || !c.Loaded() {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // commit writes one record in a transaction.
@@ -300,6 +324,25 @@ func TestControlWithoutABrokerIsReadyAndSaysSo(t *testing.T) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+func TestControlThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	guarded := listen(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.SeedTopics(1, testControl), kfake.User("PLAIN", "ann", "a"))
+	for name, config := range map[string]Config{
+		"away":      {Brokers: []string{"127.0.0.1:1"}},
+		"no rights": {Brokers: []string{guarded}, SASL: SASL{SASLPlain, "ann", secret("a")}},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		c, err := NewControl(config, testControl)
+		if err == nil {
+			err = c.Read(ctx)
+		}
+		if err == nil || c.Loaded() {
+			t.Errorf("%s: error %v", name, err)
+		}
+		cancel()
+	}
+}
 
 func TestControlWithoutRights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
