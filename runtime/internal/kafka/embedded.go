@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -106,10 +107,13 @@ func (e *Embedded) start() error {
 	if e.opts.Port != 0 {
 		opts = append(opts, kfake.Ports(e.opts.Port))
 	}
+	listen := net.Listen
 	if e.opts.Virtual {
 		e.network = &kfake.VirtualNetwork{}
-		opts = append(opts, kfake.ListenFn(e.network.Listen), kfake.Ports(virtualPort))
+		listen = e.network.Listen
+		opts = append(opts, kfake.Ports(virtualPort))
 	}
+	opts = append(opts, kfake.ListenFn(framed(listen)))
 	if e.opts.Dir != "" {
 		if err := e.takeDir(); err != nil {
 			return fmt.Errorf("embedded broker: %w", err)
