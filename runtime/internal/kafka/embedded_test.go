@@ -51,7 +51,7 @@ func readAll(t *testing.T, e *Embedded, group string, want int) *sink {
 	m := b.join(e.Config(), SourceOptions{Group: group}, out.open)
 	select {
 	case <-enough:
-	case <-time.After(20 * time.Second):
+	case <-time.After(realPatience):
 		t.Errorf("%d of %d records came", seen, want)
 	}
 	m.leave(t)

@@ -250,8 +250,8 @@ func (w *worker) Close() {
 	w.sink.closed[name(w.p)]++
 }
 
-// until advances the virtual clock until ok, for at most limit, and returns how
-// long it took.
+// until lets time pass, virtual time in a bubble, until ok, for at most limit, and
+// returns how long it took.
 func until(t *testing.T, limit time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -203,14 +203,14 @@ func TestPauseOutlivesARebalance(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 6)
 	out := newSink()
-	first := b.join(b.broker.Config(), SourceOptions{session: time.Second}, out.open)
+	first := b.join(b.broker.Config(), SourceOptions{}, out.open)
 	b.send(testTopic, 600)
-	until(t, 30*time.Second, "records acknowledged", func() bool { return out.total() == 600 })
+	until(t, realPatience, "records acknowledged", func() bool { return out.total() == 600 })
 	first.src.Pause()
-	second := b.join(b.broker.Config(), SourceOptions{session: time.Second}, out.open)
-	until(t, 60*time.Second, "balance", func() bool { return owned([]*member{first, second}) == 6 && owned([]*member{second}) == 3 })
+	second := b.join(b.broker.Config(), SourceOptions{}, out.open)
+	until(t, realPatience, "balance", func() bool { return owned([]*member{first, second}) == 6 && owned([]*member{second}) == 3 })
 	second.leave(t)
-	until(t, 60*time.Second, "everything back, and paused", func() bool { return owned([]*member{first}) == 6 && first.halted(StatePaused) })
+	until(t, realPatience, "everything back, and paused", func() bool { return owned([]*member{first}) == 6 && first.halted(StatePaused) })
 	b.send(testTopic, 600)
 	if err := first.src.Drain(t.Context()); err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestPauseOutlivesARebalance(t *testing.T) {
 		t.Errorf("%d records were read while paused", got-600)
 	}
 	first.src.Resume()
-	until(t, 30*time.Second, "all records", func() bool { return out.total() == 1200 })
+	until(t, realPatience, "all records", func() bool { return out.total() == 1200 })
 	first.leave(t)
 	out.onceEach(t)
 	if got := b.committed("hop1"); got != 1200 {

@@ -20,7 +20,7 @@ func TestDiagnose(t *testing.T) {
 	server, other := newPair(t, "127.0.0.1"), newPair(t, "127.0.0.1")
 	users := []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "ann", "a"), kfake.Superuser("SCRAM-SHA-512", "cid", "c")}
 	crypted := listen(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server.loaded}}))
-	inClear, guarded := listen(t), listen(t, users...)
+	guarded, plain := listen(t, append(users, kfake.ListenFn(framed(net.Listen)))...), takes(t, false)
 	for _, tt := range []struct {
 		name, says, do string
 		config         Config
@@ -28,7 +28,7 @@ func TestDiagnose(t *testing.T) {
 		{"closed port", "refused", "port", Config{Brokers: []string{"127.0.0.1:1"}}},
 		{"no such name", "no address", "name", Config{Brokers: []string{"broker.invalid:9092"}}},
 		{"plaintext to tls", "speaks TLS", "--tls", Config{Brokers: []string{crypted}}},
-		{"tls to plaintext", "as TLS does", "--tls", Config{Brokers: []string{inClear}, TLS: TLS{Enabled: true}}},
+		{"tls to plaintext", "does not speak TLS", "--tls", Config{Brokers: []string{plain}, TLS: TLS{Enabled: true}}},
 		{"not trusted", "not trusted", "--tls-ca", Config{Brokers: []string{crypted}, TLS: TLS{Enabled: true, CA: other.cert}}},
 		{"another name", "not for elsewhere", "--tls-server-name", Config{Brokers: []string{crypted}, TLS: TLS{Enabled: true, CA: server.cert, ServerName: "elsewhere"}}},
 		{"wrong password, plain", `user "ann"`, "--sasl-password", Config{Brokers: []string{guarded}, SASL: SASL{SASLPlain, "ann", secret("x")}}},
@@ -36,6 +36,7 @@ func TestDiagnose(t *testing.T) {
 		{"no user", "without a user", "--sasl-user", Config{Brokers: []string{guarded}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // the client asks again for some seconds
 			err := try(t, tt.config)
 			if err == nil {
 				t.Fatal("it connects")
@@ -53,8 +54,8 @@ func TestDiagnoseIsBounded(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	c := Config{Brokers: []string{silent(t)}, TLS: TLS{Enabled: true}}
-	if seen, do := c.Diagnose(ctx, errors.New("late")); seen == "" || do == "" {
+	c := Config{Brokers: []string{takes(t, true)}, TLS: TLS{Enabled: true}}
+	if seen, do := c.Diagnose(ctx, errors.New("late")); !strings.Contains(seen, "as TLS does") || !strings.Contains(do, "--tls") {
 		t.Errorf("%q -> %q", seen, do)
 	}
 }
@@ -99,13 +100,31 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// silent takes connections and says nothing.
-func silent(t *testing.T) string {
+// takes is a server that says nothing, and hangs up at once or in the end.
+func takes(t *testing.T, holds bool) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if !holds {
+				c.Close()
+				continue
+			}
+			defer c.Close()
+		}
+	}()
 	return l.Addr().String()
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -51,7 +50,7 @@ func TestPublisherOutlivesAFirstRequestWithoutAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer p.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), realPatience)
 			defer cancel()
 			if err := p.Publish(ctx, testTopic, nil, []byte("v")); err != nil {
 				t.Fatal(err)

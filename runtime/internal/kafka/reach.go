@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -97,7 +98,7 @@ func untrusted(broker, name string, err error) (seen, do string, through bool) {
 	switch {
 	case err == nil:
 		return "", "", true
-	case errors.As(err, &record), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &record), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return broker + " does not speak TLS", "leave --tls away, or give the port of an encrypted listener", false
 	case errors.Is(err, context.DeadlineExceeded):
 		return broker + " takes the connection and does not answer as TLS does", "leave --tls away, or give the port of an encrypted listener", false
