@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -57,12 +58,23 @@ func setup(env *testscript.Env) error {
 	if err := copyFolders(env.WorkDir); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	address, err := unused()
+	env.Setenv("ADDR", address)
+	return err
+}
+
+// unused finds an address where nothing listens. Its port is below those that systems
+// give to whoever asks for any, so that none of them takes it meanwhile.
+func unused() (string, error) {
+	for tries := 0; ; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+		if tries == 100 {
+			return "", err
+		}
 	}
-	env.Setenv("ADDR", l.Addr().String())
-	return l.Close()
 }
 
 func copyFolders(to string) error {
@@ -82,7 +94,7 @@ func copyFolders(to string) error {
 }
 
 // patience bounds every wait; what is waited for comes in a second or two.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // await repeats try until it succeeds.
 func await(ts *testscript.TestScript, try func() error) {

@@ -26,8 +26,8 @@ func codeOf(t *testing.T, err error) abi.Code {
 func until(t *testing.T, done func() bool) {
 	t.Helper()
 	for start := time.Now(); !done(); runtime.Gosched() {
-		if time.Since(start) > time.Minute {
-			t.Fatal("it did not come about within a minute")
+		if time.Since(start) > 3*time.Minute {
+			t.Fatal("it did not come about within three minutes")
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestAnInstanceIsForOneGoroutine(t *testing.T) {
 }
 
 func TestManyInstances(t *testing.T) {
-	p, err := Load(t.Context(), poisoned(), Options{Limits: Limits{Batch: time.Minute}})
+	p, err := Load(t.Context(), poisoned(), Options{Limits: patient(Limits{})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ func bitter(of assemble.Code) []byte {
 
 func worker(t testing.TB, wasm []byte, o Options) *Worker {
 	t.Helper()
+	o.Limits = patient(o.Limits)
 	p, err := Load(t.Context(), wasm, o)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func worker(t testing.TB, wasm []byte, o Options) *Worker {
 }
 
 func TestOneBadRecordCostsOneRecord(t *testing.T) {
-	w := worker(t, poisoned(), Options{Limits: Limits{Batch: time.Minute}})
+	w := worker(t, poisoned(), Options{})
 	rapid.Check(t, func(r *rapid.T) {
 		w.use.breaker = breaker{}
 		n, bad := rapid.IntRange(1, 1024).Draw(r, "n"), 0
@@ -70,7 +71,7 @@ func TestOneBadRecordCostsOneRecord(t *testing.T) {
 }
 
 func TestNarrowingDownIsBounded(t *testing.T) {
-	w := worker(t, poisoned(), Options{Limits: Limits{Batch: time.Minute}})
+	w := worker(t, poisoned(), Options{})
 	b := batchOf(1024)
 	for i := range b.Records {
 		b.Records[i].Value = 13

@@ -94,7 +94,7 @@ func (x *switching) read(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*patience)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	revisions := map[string]string{}
 	for i := range x.sets {
@@ -131,6 +131,7 @@ func (x *switching) read(t testing.TB) {
 			select {
 			case total = <-x.sent:
 				x.published = total
+				defer time.AfterFunc(patience, cancel).Stop()
 			default:
 			}
 		}

@@ -22,7 +22,7 @@ import (
 
 // patience is how long a test waits for what must come. It only decides when a
 // fault is reported.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 // eventually waits until done says nothing more is missing.
 func eventually(t testing.TB, missing func() string) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -69,19 +68,14 @@ func TestWrongConfiguration(t *testing.T) {
 
 func TestUnreachableBroker(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close() // nobody listens there now
+	const addr = "127.0.0.1:1" // nobody listens there
 	cfg := testConfig(t, simpleSet)
 	cfg.Brokers = []string{addr}
 	r, _, err := New(context.Background(), cfg, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 2*patience)
+	ctx, stop := context.WithTimeout(context.Background(), patience)
 	defer stop()
 	if err := r.Run(ctx); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), addr) {
 		t.Errorf("error %v, want one that no broker is reachable at %s", err, addr)

@@ -194,7 +194,7 @@ func TestEgressIsRefused(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
 	r.publish(t, "flink.native", flat("t-1", "a", "gauge", now.UnixMilli(), "1"))
 	r.stored(t, "a", now, map[string]string{`{"__name__":"a","torrent_task_id":"t-1"}`: "1"}) // the other sink goes on
-	eventuallyWithin(t, 5*time.Second, func() string {
+	eventually(t, func() string {
 		if said := r.log.String() + r.Status().Sinks["remote"].Error; strings.Contains(said, "egressAllow") {
 			return ""
 		}

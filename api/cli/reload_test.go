@@ -21,7 +21,7 @@ func hup(ts *testscript.TestScript, _ bool, _ []string) {
 func says(ts *testscript.TestScript, without bool, args []string) {
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	for {
 		var body []byte
 		resp, err := http.Get("http://" + args[0])

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -59,12 +60,23 @@ func freeAddress(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("RENAME", fmt.Sprintf("sha256:%x", sha256.Sum256(rename)))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+	address, err := unused()
+	env.Setenv("ADDRESS", address)
+	return err
+}
+
+// unused finds an address where nothing listens. Its port is below those that systems
+// give to whoever asks for any, so that none of them takes it meanwhile.
+func unused() (string, error) {
+	for tries := 0; ; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+		if tries == 100 {
+			return "", err
+		}
 	}
-	env.Setenv("ADDRESS", l.Addr().String())
-	return l.Close()
 }
 
 // ready waits until the instance at an address is ready.
@@ -76,7 +88,7 @@ func ready(ts *testscript.TestScript, not bool, args []string) {
 func answers(ts *testscript.TestScript, _ bool, args []string) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	for {
 		resp, err := http.Get(args[0])
 		if err == nil {

@@ -57,7 +57,7 @@ const enough = 15
 // patient are limits that a machine under load keeps, too: time is not what tests
 // are about.
 func patient() plugins.Limits {
-	return plugins.Limits{Batch: 20 * time.Second, Init: 30 * time.Second, Compile: 2 * time.Minute}
+	return plugins.Limits{Batch: 20 * time.Second, Init: 30 * time.Second, Compile: 10 * time.Minute}
 }
 
 // Test runs the fixtures of the project through a module: on both engines, metered

@@ -46,7 +46,7 @@ func must(t *testing.T, err error) {
 // holds waits until the directory gives a text, telling of changes meanwhile.
 func holds(t *testing.T, d *Directory, changes <-chan struct{}, name, want string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for {
 		select {
 		case <-changes:
