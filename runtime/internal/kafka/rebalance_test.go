@@ -154,7 +154,10 @@ func killMembers(t *testing.T, seed uint64, kills int, static bool) {
 			time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
 		}
 		if !static { // the embedded broker forgets to answer who joins while another dies joining
-			until(t, realPatience, "balance", func() bool { return owned(members[:]) == 8 })
+			until(t, realPatience, "balance", func() bool {
+				g := b.admin.Group(t.Context(), "hop1")
+				return g.State == "Stable" && g.Members == len(members) && owned(members[:]) == 8
+			})
 		}
 		i := random.IntN(3)
 		cables[i].pull()
