@@ -60,15 +60,15 @@ func (h *hop) generation(rev *revision, c *canary) engine.Generation {
 // not answer goes over when it does.
 const applyPatience = 10 * time.Second
 
-// putInForce makes a set that is right the one in force, with the sinks that were
-// opened for it, and returns when every worker runs it, or names the partitions of
-// those that do not after applyPatience. Nothing in it can fail. The caller holds
-// r.reloading.
-func (r *Runtime) putInForce(ctx context.Context, set *loadedSet, sinks *sinkChange) (late []string) {
+// putInForce makes a set that is right the one in force, with the streams and sinks
+// that were opened for it, and returns when every worker runs it, or names the
+// partitions of those that do not after applyPatience. Nothing in it can fail. The
+// caller holds r.reloading.
+func (r *Runtime) putInForce(ctx context.Context, set *loadedSet, change *topologyChange) (late []string) {
 	rev := newRevision(set)
 	began := time.Now()
-	r.policies.begin(set, rev, r.measures())
-	was := r.enforce(rev, sinks)
+	r.policies.begin(set, rev, r.measures(began))
+	was := r.enforce(rev, change)
 	late = r.awaitWorkers(ctx)
 	r.policies.switched(rev, late)
 	r.metrics.PolicyLoads.Add(1, "applied")
@@ -82,26 +82,34 @@ func (r *Runtime) putInForce(ctx context.Context, set *loadedSet, sinks *sinkCha
 }
 
 // enforce puts a revision in force, under the overrides that hold.
-func (r *Runtime) enforce(rev *revision, sinks *sinkChange) (was *revision) {
+func (r *Runtime) enforce(rev *revision, change *topologyChange) (was *revision) {
 	r.overriding.mu.Lock()
 	defer r.overriding.mu.Unlock()
-	return r.swap(r.under(rev), sinks)
+	return r.swap(r.under(rev), change)
 }
 
-// swap lets every hop that there is or will be run a revision, and changes those of
-// sinks. r.overriding.mu is held.
-func (r *Runtime) swap(rev *revision, sinks *sinkChange) (was *revision) {
+// swap lets every hop that there is or will be run a revision, and changes which those
+// are. r.overriding.mu is held.
+func (r *Runtime) swap(rev *revision, change *topologyChange) (was *revision) {
 	r.adopt(rev)
 	r.mu.Lock()
 	was = r.rev.Swap(rev)
 	c := r.rollouts.superseded(rev)
-	if sinks != nil {
-		r.useSinks(sinks)
+	if change != nil {
+		for _, h := range slices.Concat(change.streams, change.sinks) { // before they run
+			h.apply(rev, c)
+		}
+		r.useTopology(change)
 	}
 	for _, h := range slices.Concat(r.streams, r.sinks) {
 		h.apply(rev, c)
 	}
 	r.mu.Unlock()
+	if change != nil {
+		for _, h := range r.hops(&r.sinks) {
+			h.source.Add(change.set.processedTopics()...)
+		}
+	}
 	close(was.replaced)
 	return was
 }
@@ -133,11 +141,10 @@ func (r *Runtime) awaitWorkers(ctx context.Context) (late []string) {
 
 // Reload loads the policy set of the source again and puts it in force. The report
 // tells what was found; one that refuses the set, or an error, leaves the set in
-// force that was. Sinks that the set adds, changes or takes away are opened before
-// and closed after; streams are what an instance was started with: a set that changes
-// them is refused with ErrRejected. Reload returns when every worker
-// runs the set; reporters that wait for a document take it up at once; the sources
-// and sinks do not notice. A set that was rolled back is tried again.
+// force that was. Streams and sinks that the set adds, changes or takes away are opened
+// before and closed after; the others do not notice. Reload returns when every worker
+// runs the set; reporters that wait for a document take it up at once. A set that was
+// rolled back is tried again.
 func (r *Runtime) Reload(ctx context.Context) (Report, error) {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
@@ -149,9 +156,9 @@ func (r *Runtime) Reload(ctx context.Context) (Report, error) {
 // takeSet puts a set of the source in force, unless err or its report keep it from
 // that, which is noted, or it is in force already. The caller holds r.reloading.
 func (r *Runtime) takeSet(ctx context.Context, set *loadedSet, err error) (late []string, _ error) {
-	var sinks *sinkChange
+	var change *topologyChange
 	if err == nil && !set.report.Refused() {
-		sinks, err = r.openSinks(ctx, set)
+		change, err = r.openTopology(ctx, set)
 	}
 	if err != nil || set.report.Refused() {
 		if r.policies.refuse(refusal(set, err)) {
@@ -165,7 +172,7 @@ func (r *Runtime) takeSet(ctx context.Context, set *loadedSet, err error) (late 
 		r.log.Info("policies are unchanged", "revision", was.digest)
 		return nil, nil
 	}
-	return r.putInForce(ctx, set, sinks), nil
+	return r.putInForce(ctx, set, change), nil
 }
 
 // refusal says why a set does not run.

@@ -29,7 +29,8 @@ func TestValidate(t *testing.T) {
 		"the same":       {pusher, file(policySet(dropping("a"))), true, "", ""},
 		"a wrong tier":   {pusher, file(policySet(strings.Replace(dropping("b"), `"tenant"`, `"boss"`, 1))), false, "tier must be one of", ""},
 		"no CUE":         {pusher, file("package policies\npolicy: {"), false, "", ""},
-		"another stream": {pusher, file(policySet(dropping("b") + "\nstream: more: {topics: [\"more\"]}")), false, "", "stream more is new"},
+		"another stream": {pusher, file(policySet(dropping("b") + "\nstream: more: {topics: [\"more\"]}")), true, "", ""},
+		"no stream":      {pusher, file(policySet(storeSink)), false, "", "no stream, so there is nothing to read"},
 		"another team":   {bob, file(policySet(dropping("b"))), false, "", "may change what belongs to billing"},
 	} {
 		v, err := r.Validate(context.Background(), tt.by, tt.files, nil)

@@ -104,12 +104,12 @@ func (r *Runtime) partitions() int32 {
 }
 
 // cacheBytesPerHop shares the bound out evenly; the engine goes on by partitions.
-func (r *Runtime) cacheBytesPerHop() int64 {
+func (r *Runtime) cacheBytesPerHop(set *loadedSet) int64 {
 	total, err := policy.ParseSize(r.cfg.CacheBytes)
 	if err != nil { // the schema has checked it
 		panic(err)
 	}
-	hops := len(r.opened().streams()) + len(r.opened().sinks())
+	hops := len(set.streams()) + len(set.sinks())
 	return total / int64(hops)
 }
 

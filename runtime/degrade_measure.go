@@ -96,9 +96,15 @@ func cgroupLimit(root fs.FS) (limit float64, ok bool) {
 
 // worstLag is the lag of the stream that is furthest behind, in seconds; NaN
 // without any.
-func (r *Runtime) worstLag() float64 {
+func (r *Runtime) worstLag() float64 { return worstLag(r.hops(&r.streams), time.Now()) }
+
+// worstLag is that of the hops that began before a time.
+func worstLag(hops []*hop, before time.Time) float64 {
 	worst := math.NaN()
-	for _, h := range r.hops(&r.streams) {
+	for _, h := range hops {
+		if !h.began.Before(before) {
+			continue
+		}
 		if lag := h.engine.Lag().Seconds(); !(lag <= worst) {
 			worst = lag
 		}

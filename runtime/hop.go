@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,20 +21,19 @@ type hop struct {
 	engine  *engine.Engine
 	source  *kafka.Source
 	book    *ledger.Book
-	adapter *adapter // of a sink that takes samples
 
-	// Of a sink: see sinkRuns.
+	// See hopRuns.
+	began  time.Time       // to run; zero: it never did
 	after  <-chan struct{} // closed when the one before it in its group has ended; nil: there was none
 	cancel context.CancelFunc
 	done   chan struct{} // closed when it has ended; nil: it never ran
 }
 
-// newHop opens nothing yet. The options' clock is set here, and the book where there
-// is none.
-func (r *Runtime) newHop(name, group string, topics []string, opts engine.Options, governs bool) (*hop, error) {
-	h := &hop{name: name, governs: governs, book: cmp.Or(opts.Book, &ledger.Book{})}
-	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, r.opened().known
-	opts.CacheBytes = r.cacheBytesPerHop()
+// newHop opens nothing yet. The options' clock and book are set here.
+func (r *Runtime) newHop(set *loadedSet, name, group string, topics []string, opts engine.Options, governs bool) (*hop, error) {
+	h := &hop{name: name, governs: governs, book: r.book(group)}
+	opts.Name, opts.Book, opts.Now, opts.Catalogue = name, h.book, time.Now, set.known
+	opts.CacheBytes = r.cacheBytesPerHop(set)
 	opts.Step = r.degradation.inForce
 	opts.Flushed = func(d time.Duration) { r.metrics.SinkSeconds.Observe(d.Seconds(), group) }
 	var err error
@@ -52,6 +50,19 @@ func (r *Runtime) newHop(name, group string, topics []string, opts engine.Option
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return h, nil
+}
+
+// book is the account of a group since this instance was started: hops that take each
+// other's place have one, and so has one that comes back.
+func (r *Runtime) book(group string) *ledger.Book {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.books[group]
+	if b == nil {
+		b = &ledger.Book{}
+		r.books[group] = b
+	}
+	return b
 }
 
 // part runs the hop. It is ready at once: what it waits for is in its status.

@@ -33,7 +33,7 @@ func (r *Runtime) takeOverrides(active []control.Override) {
 	}
 	was := r.rev.Load()
 	next := r.under(was.again())
-	r.policies.overridden(was, next, r.measures())
+	r.policies.overridden(was, next, r.measures(time.Now()))
 	if c := r.rollouts.canary.Load(); c != nil {
 		r.rollouts.canary.Store(c.with(r.under(c.rev.again())))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -56,16 +57,25 @@ func (m measures) share(now measures) float64 {
 	return float64(now.on-m.on) / float64(now.in-m.in)
 }
 
-func (r *Runtime) measures() measures {
-	m := measures{lag: r.worstLag()}
-	for _, h := range r.hops(&r.streams) {
-		sum := h.book.Sum()
+// measures takes them. Streams that began after a time have their backlog to read: how
+// late they are says nothing of the policies.
+func (r *Runtime) measures(before time.Time) measures {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	m := measures{lag: worstLag(r.streams, before)}
+	for group, book := range r.books { // of streams that are gone, too: sums only grow
+		if !strings.HasPrefix(group, streamGroup("")) {
+			continue
+		}
+		sum := book.Sum()
 		m.records += sum.Records
 		m.in += sum.In - sum.By[ledger.InFlight] - sum.By[ledger.Held]
 		m.on += sum.By[ledger.Out] + sum.By[ledger.Aggregated] + sum.By[ledger.Merged]
 		for _, n := range sum.DeadLetters {
 			m.letters += n
 		}
+	}
+	for _, h := range r.streams {
 		for _, p := range h.source.Status().Partitions {
 			m.partitions++
 			if p.State == kafka.StateFailed {
@@ -125,7 +135,7 @@ func (r *Runtime) probation(ctx context.Context, ready func()) error {
 func (r *Runtime) probe(ctx context.Context) {
 	s := r.policies
 	s.mu.Lock()
-	onTrial, waiting := s.trial != nil, s.applying
+	onTrial, waiting, since := s.trial != nil, s.applying, s.rev.since
 	s.mu.Unlock()
 	if waiting {
 		rev := r.rev.Load()
@@ -136,7 +146,7 @@ func (r *Runtime) probe(ctx context.Context) {
 	if !onTrial {
 		return
 	}
-	rev, why, passed := s.observe(r.measures(), r.Ready() == nil, time.Now())
+	rev, why, passed := s.observe(r.measures(since), r.Ready() == nil, time.Now())
 	switch {
 	case why != "" && s.bounds.rollback:
 		r.rollBack(ctx, rev, why)
@@ -194,9 +204,9 @@ func (r *Runtime) rollBack(ctx context.Context, bad *revision, why string) {
 			"revision", bad.digest, "why", why)
 		return
 	}
-	sinks, err := r.openSinks(ctx, good)
+	change, err := r.openTopology(ctx, good)
 	if err != nil {
-		r.log.Error("the policies in force have left a bound of their probation, and the sinks of the good ones cannot be opened: tried again",
+		r.log.Error("the policies in force have left a bound of their probation, and the streams and sinks of the good ones cannot be opened: tried again",
 			"revision", bad.digest, "why", why, "error", err)
 		s.askAgain(bad)
 		return
@@ -204,10 +214,10 @@ func (r *Runtime) rollBack(ctx context.Context, bad *revision, why string) {
 	r.log.Error("policies are rolled back", "revision", bad.digest, "to", good.bundle.Digest, "why", why)
 	back := *good
 	back.origin = Origin{Kind: OriginRollback, Place: good.origin.Place, Commit: good.origin.Commit, Ref: good.origin.Ref, Reason: why, At: time.Now()}
-	if sinks != nil {
-		sinks.set = &back
+	if change != nil {
+		change.set = &back
 	}
-	r.putInForce(ctx, &back, sinks)
+	r.putInForce(ctx, &back, change)
 	if r.cfg.Policies == sourceTopic {
 		if err := r.pushBack(ctx, bad, &back); err != nil {
 			r.log.Error("the fleet is not told of the rollback", "error", err)

@@ -156,7 +156,7 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 	if err != nil {
 		return ApplyResult{}, fmt.Errorf("bundle: %w", err)
 	}
-	sinks, err := r.openSinks(ctx, set)
+	change, err := r.openTopology(ctx, set)
 	if err != nil {
 		return ApplyResult{}, err
 	}
@@ -166,7 +166,7 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 		Origin: control.Origin{Kind: o.Kind, Commit: o.Commit, Ref: o.Ref},
 	}, text)
 	if err != nil {
-		r.discard(sinks)
+		r.discard(change)
 	}
 	if errors.Is(err, control.ErrConflict) {
 		return ApplyResult{}, fmt.Errorf("%w: %w", ErrConflict, err)
@@ -174,7 +174,7 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 		return ApplyResult{}, fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
 	}
 	out.Number, out.Changed = rev.N, true
-	out.Waiting = r.takePushed(ctx, set, rev.N, sinks)
+	out.Waiting = r.takePushed(ctx, set, rev.N, change)
 	return out, nil
 }
 
@@ -185,19 +185,6 @@ func (r *Runtime) stores(set *loadedSet) error {
 		if _, err := r.depot.Get(digest); err != nil && set.bundle.Modules[digest] == nil {
 			return fmt.Errorf("%w: the plugin of %s: %w; push it first", ErrRejected, strings.Join(by, ", "), err)
 		}
-	}
-	return nil
-}
-
-// fits says why this instance cannot run a set. Streams are bound only once they
-// are open.
-func (r *Runtime) fits(set *loadedSet) error {
-	if !r.waitsForPolicies() {
-		_, err := r.changesSinks(set)
-		return err
-	}
-	if err := set.checkTopology(r.cfg); err != nil {
-		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
 	return nil
 }
@@ -216,9 +203,9 @@ func (r *Runtime) behind(newest control.Revision) bool {
 	return newest.N > r.policies.taken
 }
 
-// takePushed puts a revision of the control topic in force, with the sinks that were
-// opened for it.
-func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int, sinks *sinkChange) (late []string) {
+// takePushed puts a revision of the control topic in force, with the
+// streams and sinks that were opened for it.
+func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int, change *topologyChange) (late []string) {
 	s := r.policies
 	s.accept()
 	s.mu.Lock()
@@ -227,7 +214,7 @@ func (r *Runtime) takePushed(ctx context.Context, set *loadedSet, n int, sinks *
 	if r.rev.Load().same(set) {
 		return nil
 	}
-	return r.putInForce(ctx, set, sinks)
+	return r.putInForce(ctx, set, change)
 }
 
 // pushedSet compiles a revision of the control topic; CUE is not evaluated.

@@ -158,9 +158,7 @@ func TestApplyRefuses(t *testing.T) {
 		"another base": {pusher, with(func(req *ApplyRequest) { req.Base = "f00" }), ErrConflict, "is in force"},
 		"another plan": {pusher, with(func(req *ApplyRequest) { req.Plan = &PlanBinding{Revision: "f00", Base: before} }), ErrConflict, "plan again"},
 		"another team": {Actor{Name: "bob", Role: RoleOperator, Teams: []string{"billing"}}, right, ErrForeignTeam, "billing"},
-		"another stream": {pusher, ApplyRequest{Files: map[string]string{"policy.cue": policySet(`
-	stream: other: {topics: ["other"]}
-	sink: store: {type: "store", default: true}`)}}, ErrRejected, "stream other is new"},
+		"no stream":    {pusher, ApplyRequest{Files: map[string]string{"policy.cue": policySet(storeSink)}}, ErrRejected, "no stream"},
 	} {
 		out, err := r.Apply(context.Background(), tt.by, tt.req)
 		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {

@@ -110,10 +110,8 @@ func TestReloadRefuses(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"no CUE":     {"package policies\npolicy: {", ""},
 		"wrong word": {policySet(strings.Replace(dropping("a"), `tier: "tenant"`, `tier: "boss"`, 1)), ""},
-		"a stream is new": {policySet(dropping("a") + `
-	stream: more: {topics: ["more"]}`), "stream more is new"},
-		"a stream is another": {policySet(strings.Replace(dropping("a"), "native: {topics: [", `native: {level: "none", topics: [`, 1)), "stream native changes"},
-		"a stream and a sink": {policySet(strings.Replace(strings.Replace(dropping("a"), "native: {topics: [", `native: {level: "none", topics: [`, 1), "sink: store", "sink: other", 1)), "stream native changes"},
+		"no stream":  {policySet(storeSink), "no stream, so there is nothing to read"},
+		"no sink":    {policySet(nativeStream), "no sink, so there is nowhere to write"},
 	} {
 		rewriteSet(t, cfg, tt.text)
 		report, err := r.Reload(context.Background())

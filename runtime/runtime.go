@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/depot"
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/self"
@@ -77,15 +78,17 @@ type Runtime struct {
 	producer   *kafka.Sink                   // set by Run
 	control    atomic.Pointer[kafka.Control] // set by Run
 
-	runs sinkRuns // of hops of sinks, which come and go
+	streamRuns, sinkRuns hopRuns // which come and go
 
-	mu       sync.RWMutex // guards what Run opens and others look at
-	brokers  []string
-	streams  []*hop
-	sinks    []*hop
-	store    *store.Store
-	adapters map[string]*adapter // by sink
-	ended    bool
+	mu          sync.RWMutex // guards what Run opens and others look at
+	brokers     []string
+	streams     []*hop
+	sinks       []*hop
+	store       *store.Store
+	adapters    map[string]*adapter     // by sink
+	books       map[string]*ledger.Book // by group
+	storeCloses chan struct{}           // is closed when the store that was taken away is; nil: none was
+	ended       bool
 }
 
 // New loads the policy set and returns an instance that is ready to run. It
@@ -101,7 +104,8 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		cfg: cfg, opts: opts, log: opts.Log, started: time.Now(),
 		loading: Loading{Child: opts.Child, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
-		adapters: map[string]*adapter{},
+		adapters: map[string]*adapter{}, books: map[string]*ledger.Book{},
+		streamRuns: hopRuns{what: "stream"}, sinkRuns: hopRuns{what: "sink"},
 	}
 	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
 	r.loading.plugins = transform.New(transform.Options{Get: r.depot.Get, CacheDir: r.pluginCache(), Log: opts.Log})
@@ -239,68 +243,41 @@ func (r *Runtime) wire(ctx context.Context, ready func()) error {
 }
 
 func (r *Runtime) open(ctx context.Context) error {
-	if err := r.ensureTopics(ctx); err != nil {
+	admin, err := kafka.NewAdmin(r.kafka)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	if err := r.ensureTopics(ctx, admin, r.opened()); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	var err error
 	if r.producer, err = kafka.NewSink(r.kafka, kafka.ProducerOptions{}); err != nil {
 		return err
 	}
-	for name, s := range r.opened().sinks() {
-		if r.opened().allDirect() || !r.cfg.does(roleSinks) {
-			break
-		}
-		h, err := r.sinkHop(name, s)
-		if err != nil {
-			return err
-		}
-		r.addHop(&r.sinks, h)
+	c, err := r.openHops(&loadedSet{bundle: &policy.Bundle{}}, r.opened())
+	if err != nil {
+		r.discard(c)
+		return err
 	}
-	for name, s := range r.opened().streams() {
-		if !r.cfg.does(roleHop1) {
-			break
-		}
-		h, err := r.streamHop(name, s)
-		if err != nil {
-			return err
-		}
-		r.addHop(&r.streams, h)
-	}
-	return nil
-}
-
-func (r *Runtime) addHop(to *[]*hop, h *hop) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h.apply(r.rev.Load(), r.rollouts.canary.Load()) // it may be another one than when the hop was made
-	*to = append(*to, h)
-	if h.adapter != nil {
-		r.adapters[h.name] = h.adapter
+	r.streams, r.sinks, r.adapters = c.streams, c.sinks, c.adapters
+	for _, h := range slices.Concat(r.streams, r.sinks) {
+		h.apply(r.rev.Load(), r.rollouts.canary.Load()) // it may be another one than when the hop was made
 	}
+	return nil
 }
 
 // wanted returns the parts that run the hops, the sinks before the streams that
 // feed them. The hops themselves exist only once wire is ready.
 func (r *Runtime) wanted() []lifecycle.Part {
 	return []lifecycle.Part{
-		{Name: "sinks", Run: r.runSinks},
+		{Name: "sinks", Run: func(ctx context.Context, ready func()) error { return r.runHops(ctx, ready, &r.sinkRuns, &r.sinks) }},
 		{Name: "streams", Run: func(ctx context.Context, ready func()) error {
-			var parts []lifecycle.Part
-			for _, h := range r.hops(&r.streams) {
-				parts = append(parts, h.part())
-			}
-			ready()
-			return lifecycle.Run(ctx, stopTimeout, append(parts, idle)...)
+			return r.runHops(ctx, ready, &r.streamRuns, &r.streams)
 		}},
 	}
 }
-
-// idle is a part that does nothing.
-var idle = lifecycle.Part{Name: "idle", Run: func(ctx context.Context, ready func()) error {
-	ready()
-	<-ctx.Done()
-	return nil
-}}
 
 func (r *Runtime) hops(of *[]*hop) []*hop {
 	r.mu.RLock()
@@ -308,23 +285,20 @@ func (r *Runtime) hops(of *[]*hop) []*hop {
 	return slices.Clone(*of)
 }
 
-func (r *Runtime) ensureTopics(ctx context.Context) error {
-	admin, err := kafka.NewAdmin(r.kafka)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
+// ensureTopics makes the topics of a set that there are not, with as many partitions
+// as the inputs have that there are.
+func (r *Runtime) ensureTopics(ctx context.Context, admin *kafka.Admin, set *loadedSet) error {
 	existing, err := admin.Topics(ctx)
 	if err != nil {
 		return err
 	}
 	partitions := r.partitions()
-	for _, s := range r.opened().streams() {
+	for _, s := range set.streams() {
 		for _, topic := range s.Topics {
 			partitions = max(partitions, existing[topic])
 		}
 	}
-	return admin.EnsureTopics(ctx, r.opened().topics(partitions)...)
+	return admin.EnsureTopics(ctx, set.topics(partitions)...)
 }
 
 // close lets go of what open opened. The hops have ended.
@@ -336,6 +310,9 @@ func (r *Runtime) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
+	for _, a := range r.adapters {
+		a.close()
+	}
 	if r.store == nil {
 		return nil
 	}

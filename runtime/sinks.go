@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -29,9 +30,9 @@ type adapter struct {
 	client  *http.Client      // of writer
 }
 
-// openSink makes the adapter of a sink that takes samples. Nobody else knows of it
-// before it is among r.adapters.
-func (r *Runtime) openSink(name string, s policy.Sink) (*adapter, error) {
+// openSink makes the adapter of a sink that takes samples, for streams of a set.
+// Nobody else knows of it before it is among r.adapters.
+func (r *Runtime) openSink(set *loadedSet, name string, s policy.Sink) (*adapter, error) {
 	switch s.Type {
 	case "store":
 		db, err := r.openStore(s)
@@ -40,13 +41,13 @@ func (r *Runtime) openSink(name string, s policy.Sink) (*adapter, error) {
 		e := scrape.New(scrape.Options{Stale: duration(s.Stale)})
 		return &adapter{samples: e, page: e, path: cmp.Or(s.Path, defaultScrapePath)}, nil
 	case "remote-write":
-		return r.openRemoteWrite(name, s)
+		return r.openRemoteWrite(set, name, s)
 	}
 	return nil, fmt.Errorf("sink %s: type %s takes no samples", name, s.Type)
 }
 
-// close lets go of what an adapter keeps open. Its hop has ended. The store is
-// closed with the last set that has one.
+// close lets go of what an adapter keeps open. The hops that write to it have ended.
+// The store is closed with the last set that has one.
 func (a *adapter) close() {
 	if a != nil && a.client != nil {
 		a.client.CloseIdleConnections()
@@ -85,7 +86,7 @@ func (r *Runtime) help(family string) (text, unit string) {
 	return fmt.Sprintf("Flink metric %s of scope %s, in %s", e.Name, e.Scope, cmp.Or(e.Unit, "no unit")), e.Unit
 }
 
-func (r *Runtime) openRemoteWrite(name string, s policy.Sink) (*adapter, error) {
+func (r *Runtime) openRemoteWrite(set *loadedSet, name string, s policy.Sink) (*adapter, error) {
 	allow, err := r.cfg.egressAllow()
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func (r *Runtime) openRemoteWrite(name string, s policy.Sink) (*adapter, error) 
 	client := egress.New(egress.Policy{Allow: allow, Timeout: timeout})
 	o := remotewrite.Options{
 		URL: s.URL, Protocol: remotewrite.Protocol(s.Protocol), Headers: s.Headers, Bearer: s.Bearer,
-		Client: client, Timeout: timeout, Secret: secret.Resolve, Hold: r.anyStreamHolds(),
+		Client: client, Timeout: timeout, Secret: secret.Resolve, Hold: set.anyStreamHolds(),
 		Rejected: rejections(r.log, name),
 	}
 	if s.Basic != nil {
@@ -119,8 +120,8 @@ func rejections(log *slog.Logger, sink string) func(remotewrite.Reason, int, str
 }
 
 // anyStreamHolds reports whether samples of a level that never sheds may reach a sink.
-func (r *Runtime) anyStreamHolds() bool {
-	for _, s := range r.opened().streams() {
+func (l *loadedSet) anyStreamHolds() bool {
+	for _, s := range l.streams() {
 		if holds(s.Level) {
 			return true
 		}
@@ -147,72 +148,54 @@ func duration(s string) time.Duration {
 }
 
 // sinkHop is the second hop of a sink: a group of its own on the processed topics.
-func (r *Runtime) sinkHop(name string, s policy.Sink) (*hop, error) {
-	opts := engine.Options{Takes: takes(name, s), Letters: r.producer, LetterTopic: r.opened().letterTopic()}
-	var to *adapter
+// One that takes the place of another reads on what that read.
+func (r *Runtime) sinkHop(c *topologyChange, name string, s policy.Sink) (*hop, error) {
+	opts := engine.Options{Takes: takes(name, s), Letters: r.producer, LetterTopic: c.set.letterTopic()}
 	if s.Type == "kafka" {
 		opts.Records, opts.Topic = r.producer, s.Topic
 	} else {
-		var err error
-		if to, err = r.openSink(name, s); err != nil {
-			return nil, err
-		}
-		opts.Samples, opts.Sink = to.samples, name
+		opts.Samples, opts.Sink = r.adapter(c, name).samples, name
 	}
+	topics := c.set.processedTopics()
 	for _, before := range r.hops(&r.sinks) {
 		if before.name == name {
-			opts.Book = before.book // which goes on
+			topics = append(topics, before.source.Topics()...)
 		}
 	}
-	h, err := r.newHop(name, sinkGroup(name), r.opened().processedTopics(), opts, false)
-	if err != nil {
-		to.close()
-		return nil, err
-	}
-	h.adapter = to
-	return h, nil
+	slices.Sort(topics)
+	return r.newHop(c.set, name, sinkGroup(name), slices.Compact(topics), opts, false)
 }
 
-// sharedSink is the adapter that all direct streams write to.
-func (r *Runtime) sharedSink(name string, s policy.Sink) (*adapter, error) {
+// adapter is that of a sink under a change: opened for it, or the one that stays.
+func (r *Runtime) adapter(c *topologyChange, name string) *adapter {
+	if a := c.adapters[name]; a != nil {
+		return a
+	}
 	r.mu.RLock()
-	to := r.adapters[name]
-	r.mu.RUnlock()
-	if to != nil {
-		return to, nil
-	}
-	to, err := r.openSink(name, s)
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.adapters[name] = to
-	return to, nil
+	defer r.mu.RUnlock()
+	return r.adapters[name]
 }
 
 func sinkGroup(name string) string { return "sink." + name }
 
 // streamHop is the first hop of a stream. A direct stream feeds the sinks itself.
-func (r *Runtime) streamHop(name string, s policy.Stream) (*hop, error) {
+func (r *Runtime) streamHop(c *topologyChange, name string, s policy.Stream) (*hop, error) {
 	opts := engine.Options{
 		Letters: r.producer, LetterTopic: s.DeadLetter, Learn: r.dictionary.learn,
 		Hold: holds(s.Level), Budgets: r.budgets, Taps: &r.taps, Transforms: transform.Workers{},
 	}
 	if !s.Direct {
 		opts.Records, opts.Topic = r.producer, s.Processed
-		return r.newHop(name, "stream."+name, s.Topics, opts, true)
+		return r.newHop(c.set, name, streamGroup(name), s.Topics, opts, true)
 	}
 	var all engine.Fanout
-	for sinkName, sink := range r.opened().sinks() {
-		to, err := r.sharedSink(sinkName, sink)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, engine.Branch{Name: sinkName, Sink: to.samples, Takes: takes(sinkName, sink)})
+	for sinkName, sink := range c.set.sinks() {
+		all = append(all, engine.Branch{Name: sinkName, Sink: r.adapter(c, sinkName).samples, Takes: takes(sinkName, sink)})
 	}
 	if opts.Samples = all; len(all) == 1 {
 		opts.Samples, opts.Takes, opts.Sink = all[0].Sink, all[0].Takes, all[0].Name
 	}
-	return r.newHop(name, "stream."+name, s.Topics, opts, true)
+	return r.newHop(c.set, name, streamGroup(name), s.Topics, opts, true)
 }
+
+func streamGroup(name string) string { return "stream." + name }

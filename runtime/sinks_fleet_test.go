@@ -27,12 +27,17 @@ func newLoad(t *testing.T, r instance, tasks int) *load {
 // send has n samples of a metric come in, and returns them as a receiver has them.
 func (l *load) send(t *testing.T, metric string, n int) map[string]string {
 	t.Helper()
+	return l.sendTo(t, "flink.native", metric, n)
+}
+
+func (l *load) sendTo(t *testing.T, topic, metric string, n int) map[string]string {
+	t.Helper()
 	sent := map[string]string{}
 	for i := range n {
 		l.now++
 		task, value := fmt.Sprint("t-", 1+i%l.tasks), fmt.Sprint(l.now%1000)
 		v := []byte(flat(task, metric, "gauge", l.now, value))
-		if err := l.in.Publish(context.Background(), "flink.native", replayKey(v), v); err != nil {
+		if err := l.in.Publish(context.Background(), topic, replayKey(v), v); err != nil {
 			t.Fatal(err)
 		}
 		sent[seriesAt(map[string]string{"__name__": metric, "torrent_task_id": task}, l.now)] = value
@@ -96,14 +101,17 @@ func TestSinksOfAFleetChange(t *testing.T) {
 	for who, v := range map[string]*receiver{"stays": stays, "goes": goes, "comes": comes} {
 		v.once(t, who)
 	}
-	in, sent := int64(0), int64(0)
-	for _, r := range []instance{first, second} {
-		in += r.Status().Streams["native"].SamplesIn
-		sent += r.Status().Sinks["stays"].Dispositions["out"]
-	}
-	if in != 1200 || sent != 1200 {
-		t.Errorf("of 1200 samples the fleet read %d, and its sink sent %d", in, sent)
-	}
+	eventually(t, func() string {
+		in, sent := int64(0), int64(0)
+		for _, r := range []instance{first, second} {
+			in += r.Status().Streams["native"].SamplesIn
+			sent += r.Status().Sinks["stays"].Dispositions["out"]
+		}
+		if in != 1200 || sent != 1200 {
+			return fmt.Sprintf("of 1200 samples the fleet read %d, and its sink sent %d", in, sent)
+		}
+		return ""
+	})
 }
 
 // A set that changes sinks and loses too much is rolled back by itself, sinks and

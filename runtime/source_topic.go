@@ -124,15 +124,15 @@ func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) 
 		return
 	}
 	set, err := r.pushedSet(current)
-	var sinks *sinkChange
+	var change *topologyChange
 	if err == nil {
-		sinks, err = r.openSinks(ctx, &set)
+		change, err = r.openTopology(ctx, &set)
 	}
 	if err != nil {
 		r.log.Error("policies that were pushed are not taken up", "revision", current.Digest, "error", err)
 		return
 	}
-	r.takePushed(ctx, &set, current.N, sinks)
+	r.takePushed(ctx, &set, current.N, change)
 }
 
 // pushBack tells the fleet that the newest pushed revision has left a bound of its

@@ -193,22 +193,32 @@ func (r *Runtime) PauseStream(_ context.Context, by Actor, name string, req Halt
 	if req.For > 0 {
 		why.Until = why.Since.Add(req.For)
 	}
-	h.source.Pause()
 	r.halts.set(name, why, func() {
-		h.source.Resume()
+		r.resume(name)
 		r.log.Info("stream goes on, the time of its pause is over", "stream", name)
 	})
+	if h, err = r.streamHopOf(name); err != nil { // it was taken away, or another took its place, before it was halted
+		r.halts.clear(name)
+		return Stream{}, err
+	}
+	h.source.Pause()
 	r.log.Warn("stream is paused", "stream", name, "by", by.Name, "until", why.Until, "reason", req.Reason)
 	return r.stream(h), nil
 }
 
+func (r *Runtime) resume(name string) {
+	if h, err := r.streamHopOf(name); err == nil {
+		h.source.Resume()
+	}
+}
+
 // ResumeStream goes on reading a stream; one that runs is left as it is.
 func (r *Runtime) ResumeStream(_ context.Context, by Actor, name string) (Stream, error) {
+	r.halts.clear(name)
 	h, err := r.streamHopOf(name)
 	if err != nil {
 		return Stream{}, err
 	}
-	r.halts.clear(name)
 	h.source.Resume()
 	r.log.Info("stream goes on", "stream", name, "by", by.Name)
 	return r.stream(h), nil

@@ -9,35 +9,49 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 )
 
-// changedSinks returns the names of sinks that another set has otherwise, also of
-// those that it has no more. It refuses what only a restart changes.
-func (l *loadedSet) changedSinks(next *loadedSet) ([]string, error) {
-	streams := differences("stream", l.streams(), next.streams(), func(s policy.Stream) policy.Stream { s.Description = ""; return s })
-	sinks := differences("sink", l.sinks(), next.sinks(), plainSink)
-	switch {
-	case len(streams) > 0:
-		return nil, fmt.Errorf("%w: %s; streams are opened when an instance starts: restart it to run this set", ErrRejected, said(streams))
-	case len(sinks) > 0 && l.allDirect():
-		return nil, fmt.Errorf("%w: %s; the sinks of direct streams are opened when an instance starts: restart it to run this set", ErrRejected, said(sinks))
+// topologyDifference are the names of streams and sinks that another set has
+// otherwise, also of those that it has no more.
+type topologyDifference struct{ streams, sinks map[string]bool }
+
+func (d topologyDifference) nothing() bool { return len(d.streams)+len(d.sinks) == 0 }
+
+// differsFrom says which streams and sinks another set has otherwise. What is sent by
+// remote write is sent otherwise, too, where a level comes or goes that never sheds.
+func (l *loadedSet) differsFrom(next *loadedSet) topologyDifference {
+	d := topologyDifference{map[string]bool{}, map[string]bool{}}
+	for _, s := range l.streamDifferences(next) {
+		d.streams[s.name] = true
 	}
-	var names []string
-	for _, d := range sinks {
-		names = append(names, d.name)
+	for _, s := range l.sinkDifferences(next) {
+		d.sinks[s.name] = true
 	}
-	return names, nil
+	if l.anyStreamHolds() != next.anyStreamHolds() {
+		for name, s := range next.sinks() {
+			if s.Type == "remote-write" {
+				d.sinks[name] = true
+			}
+		}
+	}
+	return d
+}
+
+func (l *loadedSet) streamDifferences(next *loadedSet) []difference {
+	return differences("stream", l.streams(), next.streams(), func(s policy.Stream) policy.Stream { s.Description = ""; return s })
+}
+
+func (l *loadedSet) sinkDifferences(next *loadedSet) []difference {
+	return differences("sink", l.sinks(), next.sinks(), func(s policy.Sink) policy.Sink { s.Description = ""; return s })
 }
 
 // sameTopology refuses a set with other streams or sinks than those that run: what
-// is tried beside the set in force has its sinks.
+// is tried beside the set in force has what that has.
 func (l *loadedSet) sameTopology(next *loadedSet) error {
-	if names, err := l.changedSinks(next); err != nil || len(names) == 0 {
-		return err
+	differ := append(l.streamDifferences(next), l.sinkDifferences(next)...)
+	if len(differ) == 0 {
+		return nil
 	}
-	sinks := differences("sink", l.sinks(), next.sinks(), plainSink)
-	return fmt.Errorf("%w: %s; a canary or shadow has the sinks that run: change them with sluice apply first", ErrRejected, said(sinks))
+	return fmt.Errorf("%w: %s; a canary or shadow has the streams and sinks that run: change them with sluice apply first", ErrRejected, said(differ))
 }
-
-func plainSink(s policy.Sink) policy.Sink { s.Description = ""; return s }
 
 // difference is how two sections differ in one name.
 type difference struct{ what, name, how string }

@@ -94,6 +94,7 @@ type Engine struct {
 	gen  atomic.Pointer[Generation]
 	seq  atomic.Uint32
 	open workers
+	room atomic.Int64 // most that the caches of all partitions of a topic may hold
 }
 
 // minCacheBytes is what the cache of a partition may hold at least.
@@ -111,9 +112,13 @@ func New(opts Options, gen Generation) (*Engine, error) {
 		opts.Budgets = NewBudgets()
 	}
 	e := &Engine{opts: opts}
+	e.Bound(opts.CacheBytes)
 	e.Apply(gen)
 	return e, nil
 }
+
+// Bound changes Options.CacheBytes. Workers make room with their next batch.
+func (e *Engine) Bound(cacheBytes int64) { e.room.Store(cacheBytes) }
 
 // Apply puts gen in force: one pointer store that cannot fail. Every worker
 // takes it up with its next batch; cached series are decided again when they are
@@ -169,7 +174,9 @@ func (e *Engine) Open(p Partition) (*Worker, error) {
 		w.letters.Close()
 		return nil, err
 	}
-	w.cache = newCache(max(e.opts.CacheBytes/int64(max(p.Count, 1)), minCacheBytes))
+	w.room = func() int64 { return max(e.room.Load()/int64(max(p.Count, 1)), minCacheBytes) }
+	w.roomy = w.room()
+	w.cache = newCache(w.roomy)
 	w.buckets = map[bucketKey]*bucket{}
 	w.held = map[*series]*slot{}
 	w.cells.byKey, w.gates, w.budgets = map[string]*cell{}, map[accountKey]*gate{}, e.opts.Budgets

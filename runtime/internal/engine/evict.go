@@ -30,6 +30,9 @@ func (w *Worker) expire(ctx context.Context) error {
 			w.evict(s, evictedSilent)
 		}
 	}
+	if room := w.room(); room != w.roomy {
+		w.roomy, c.limit = room, room
+	}
 	for c.size > c.limit {
 		s := cmp.Or(c.bulky, c.refused.oldest, c.recent.oldest)
 		if s == nil {

@@ -59,6 +59,8 @@ type Worker struct {
 	running  uint32 // Generation.applied of what it runs, 0 before the first batch; open guards it
 	switched func(to uint32)
 	closed   func()
+	room     func() int64 // most that the cache may hold now
+	roomy    int64        // when that was looked at last
 }
 
 // population is how many series a worker's cache holds.

@@ -219,6 +219,24 @@ func TestAFloodOfSeriesStaysWithinTheCap(t *testing.T) {
 	}
 }
 
+// More hops leave each of them less room, also those that are full.
+func TestTheCapChangesWhileItRuns(t *testing.T) {
+	b := newBench(t, setup{cache: 8 * minCacheBytes})
+	for i := range 20_000 {
+		b.send(rec(0, fmt.Sprint("m", i), "counter", `{"c":1}`))
+		b.sink.written = nil
+	}
+	if size := b.worker.cache.size; size < 2*minCacheBytes {
+		t.Fatalf("cache holds %d bytes, too few for this test", size)
+	}
+	b.engine.Bound(2 * minCacheBytes)
+	b.send(rec(0, "m", "counter", `{"c":1}`))
+	if size := b.worker.cache.size; size > 2*minCacheBytes {
+		t.Errorf("cache holds %d bytes, cap %d", size, 2*minCacheBytes)
+	}
+	b.balanced()
+}
+
 func TestARestartIsOneSeriesInTheBooks(t *testing.T) {
 	b := newBench(t, setup{})
 	for attempt := range 4 {

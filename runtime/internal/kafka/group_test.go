@@ -104,6 +104,11 @@ func (b *bench) join(config Config, opts SourceOptions, open Open) *member {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return b.run(src, open)
+}
+
+func (b *bench) run(src *Source, open Open) *member {
+	b.t.Helper()
 	ctx, cancel := context.WithCancel(b.t.Context())
 	m := &member{src: src, cancel: cancel, done: make(chan error, 1)}
 	go func() {

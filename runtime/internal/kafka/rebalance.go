@@ -164,7 +164,7 @@ func (s *Source) watchEnds(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		ends, err := s.adm.ListCommittedOffsets(ctx, s.opts.Topics...)
+		ends, err := s.adm.ListCommittedOffsets(ctx, s.Topics()...)
 		if err != nil {
 			continue // the poll loop and the next tick will tell
 		}

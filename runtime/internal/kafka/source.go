@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,7 +123,6 @@ func NewSource(config Config, opts SourceOptions) (*Source, error) {
 	s.ratio.used = firstRatio
 	s.client = append(base,
 		kgo.ConsumerGroup(opts.Group),
-		kgo.ConsumeTopics(opts.Topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(opts.session),
 		kgo.HeartbeatInterval(opts.session/10),
@@ -238,12 +238,39 @@ func (s *Source) Wake() {
 	}
 }
 
+// Add has the group consume more topics, also while it runs; those that it consumes
+// already are left as they are. Their partitions come with the next rebalance.
+func (s *Source) Add(topics ...string) {
+	s.mu.Lock()
+	known := s.opts.Topics
+	for _, topic := range topics {
+		if !slices.Contains(s.opts.Topics, topic) {
+			s.opts.Topics = append(slices.Clip(s.opts.Topics), topic)
+		}
+	}
+	added, cl := s.opts.Topics[len(known):], s.cl
+	if cl != nil && s.halt != "" {
+		cl.PauseFetchTopics(added...)
+	}
+	s.mu.Unlock()
+	if cl != nil { // which may be calling back: not under the lock
+		cl.AddConsumeTopics(added...)
+	}
+}
+
+// Topics returns what it consumes.
+func (s *Source) Topics() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opts.Topics
+}
+
 // connect makes the client. It calls back from then on; every callback takes the
 // lock first and so finds the client in its place.
 func (s *Source) connect() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	cl, err := kgo.NewClient(s.client...)
+	cl, err := kgo.NewClient(append(s.client, kgo.ConsumeTopics(s.opts.Topics...))...)
 	if err != nil {
 		return fmt.Errorf("consumer group %s: %w", s.opts.Group, err)
 	}

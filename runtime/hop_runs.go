@@ -1,0 +1,166 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
+)
+
+// hopRuns run the hops of streams, or those of sinks, of which some come and go
+// while the instance runs. All of it is behind Runtime.mu.
+type hopRuns struct {
+	what   string          // stream or sink
+	ctx    context.Context // of the part; nil: it does not run
+	hops   *sync.WaitGroup
+	failed chan error
+	left   map[string]*hop // that were taken away and have not ended yet
+}
+
+// runHops is the part that runs hops. One that fails ends the instance.
+func (r *Runtime) runHops(ctx context.Context, ready func(), runs *hopRuns, of *[]*hop) error {
+	var hops sync.WaitGroup
+	failed := make(chan error, 1)
+	r.mu.Lock()
+	runs.ctx, runs.hops, runs.failed, runs.left = ctx, &hops, failed, map[string]*hop{}
+	for _, h := range *of {
+		r.start(runs, h)
+	}
+	r.mu.Unlock()
+	ready()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	r.mu.Lock()
+	runs.ctx = nil
+	for _, h := range *of {
+		h.cancel()
+	}
+	for _, h := range runs.left {
+		h.cancel()
+	}
+	r.mu.Unlock()
+	hops.Wait()
+	select {
+	case late := <-failed:
+		err = errors.Join(err, late)
+	default: // all have ended well
+	}
+	return err
+}
+
+// start runs a hop until it is cancelled. r.mu is held and runs.ctx is set.
+func (r *Runtime) start(runs *hopRuns, h *hop) {
+	all, failed, log := runs.ctx, runs.failed, r.log.With(slog.String(runs.what, h.name))
+	own, cancel := context.WithCancel(all)
+	h.cancel, h.done, h.began = cancel, make(chan struct{}), time.Now()
+	runs.hops.Go(func() {
+		defer close(h.done)
+		defer cancel()
+		if h.after != nil {
+			select {
+			case <-h.after:
+			case <-own.Done():
+				<-h.after // who comes next waits for both
+				return
+			}
+		}
+		err := lifecycle.Run(own, stopTimeout, h.part())
+		switch {
+		case err == nil:
+		case own.Err() != nil && all.Err() == nil:
+			log.Warn("what was taken away has ended with an error", "error", err)
+		default:
+			select {
+			case failed <- err:
+			default: // one is enough to end the instance
+			}
+		}
+	})
+}
+
+// exchange has the hops of a change take the place of those that run, and returns
+// those that run then. Of the others, those that no set in force has any more read
+// on to ends; nil: they end at once. r.mu is held and runs.ctx is set.
+func (r *Runtime) exchange(runs *hopRuns, now, opens []*hop, stays func(name string) bool, ends map[string]map[int32]int64) (next []*hop) {
+	opened := map[string]*hop{}
+	for _, h := range opens {
+		opened[h.name] = h
+	}
+	for _, h := range now {
+		switch successor := opened[h.name]; {
+		case successor != nil:
+			successor.after = h.done
+			r.retire(runs, h, nil)
+		case stays(h.name):
+			next = append(next, h)
+		default:
+			r.retire(runs, h, ends)
+		}
+	}
+	for _, h := range opens {
+		if before := runs.left[h.name]; before != nil && h.after == nil { // it was taken away a moment ago
+			h.after = before.done
+		}
+		r.start(runs, h)
+	}
+	return append(next, opens...)
+}
+
+// catchUp is how long a sink that is taken away may take to send on what came before
+// that.
+const catchUp = 10 * time.Second
+
+// retire ends a hop that no set in force has any more, when it has caught up with
+// ends, or cannot in time; nil: at once. What it has read is acknowledged and its
+// place in the group committed, as when a partition goes to another instance. r.mu is
+// held and runs.ctx is set.
+func (r *Runtime) retire(runs *hopRuns, h *hop, ends map[string]map[int32]int64) {
+	runs.left[h.name] = h
+	ctx, cancel := context.WithTimeout(runs.ctx, catchUp)
+	runs.hops.Go(func() {
+		defer cancel()
+		if ends != nil && !h.reach(ctx, ends) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			r.log.Warn("a sink is taken away before it has sent on all that waits for it; should it come back, it goes on there", "sink", h.name)
+		}
+		h.cancel()
+		<-h.done
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if runs.left[h.name] == h {
+			delete(runs.left, h.name)
+		}
+	})
+}
+
+// reach waits until the hop has acknowledged everything before ends in the
+// partitions that it has; false when ctx or the hop ended first.
+func (h *hop) reach(ctx context.Context, ends map[string]map[int32]int64) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		behind := false
+		for _, p := range h.source.Status().Partitions {
+			at := p.Acked
+			if at < 0 { // nothing has come since it has this partition
+				at = p.End - p.Lag
+			}
+			behind = behind || at < ends[p.Topic][p.ID]
+		}
+		if !behind {
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-h.done:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
