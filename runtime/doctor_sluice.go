@@ -89,7 +89,7 @@ func (d *doctor) expiring(f *findings, now time.Time) {
 func (d *doctor) kept(f *findings) {
 	const name = "last good policies"
 	quiet := slog.New(slog.DiscardHandler)
-	k := newKeeper(d.cfg.DataDir, Loading{plugins: keptPlugins(d.cfg.DataDir, quiet)}, quiet)
+	k := newKeeper(d.cfg.DataDir, Loading{plugins: keptPlugins(d.cfg.DataDir, d.cfg.Plugins, quiet)}, quiet)
 	good := k.load()
 	_, err := os.Stat(k.goodFile())
 	trial := k.trial()

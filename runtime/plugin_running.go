@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -13,16 +15,33 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/transform"
 )
 
-// mostOfPlugins is the most that a transform may let its plugin use.
-func mostOfPlugins() policy.PluginLimits {
+// PluginBounds are the most that a transform may let its plugin use; zero is what
+// plugins can have by themselves.
+type PluginBounds = policy.PluginBounds
+
+// mostOfPlugins completes such bounds.
+func mostOfPlugins(b PluginBounds) (policy.PluginLimits, error) {
 	d := plugins.DefaultLimits()
-	return policy.PluginLimits{Pages: d.Pages, Batch: d.Batch}
+	most, err := b.Limits()
+	if err != nil {
+		return most, fmt.Errorf("%w: plugins: %w", ErrConfig, err)
+	}
+	return policy.PluginLimits{Pages: cmp.Or(most.Pages, d.Pages), Batch: cmp.Or(most.Batch, d.Batch)}, nil
+}
+
+// limitsOf are bounds as plugins have them. Those that are wrong, loading a set says.
+func limitsOf(b PluginBounds) plugins.Limits {
+	most, err := mostOfPlugins(b)
+	if err != nil {
+		return plugins.Limits{}
+	}
+	return plugins.Limits{Pages: most.Pages, Batch: most.Batch}
 }
 
 // keptPlugins runs the plugins that a data directory has.
-func keptPlugins(dataDir string, log *slog.Logger) *transform.Plugins {
+func keptPlugins(dataDir string, most PluginBounds, log *slog.Logger) *transform.Plugins {
 	kept := depot.New(pluginDir(dataDir), func() control.Log { return nil }, log)
-	return transform.New(transform.Options{Get: kept.Get, Log: log})
+	return transform.New(transform.Options{Get: kept.Get, Limits: limitsOf(most), Log: log})
 }
 
 // RunningPlugin is a plugin that the policies have run since the instance started,

@@ -84,6 +84,9 @@ type Loading struct {
 	// those that lie beside it.
 	Modules func(digest string) ([]byte, error)
 
+	// Plugins are the most that plugins may use.
+	Plugins PluginBounds
+
 	cache *policy.Cache // of the set that was loaded last; nil: none
 	known knownMetrics  // nil: loadCatalogue
 
@@ -96,7 +99,7 @@ func (how Loading) running() *transform.Plugins {
 	if how.plugins != nil {
 		return how.plugins
 	}
-	return transform.New(transform.Options{Get: how.Modules})
+	return transform.New(transform.Options{Get: how.Modules, Limits: limitsOf(how.Plugins)})
 }
 
 // Check loads the policy set in dir and says everything that is wrong with it,
@@ -129,8 +132,12 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	if err != nil {
 		return loadedSet{}, err
 	}
+	most, err := mostOfPlugins(how.Plugins)
+	if err != nil {
+		return loadedSet{}, err
+	}
 	running := how.running()
-	opts := policy.Options{Today: began, Runnable: true, Cache: how.cache, Plugins: running, PluginLimits: mostOfPlugins()}
+	opts := policy.Options{Today: began, Runnable: true, Cache: how.cache, Plugins: running, PluginLimits: most}
 	if how.Env != "" {
 		opts.Tags = []string{"env=" + how.Env}
 	}

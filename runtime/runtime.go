@@ -102,13 +102,13 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 	}
 	r := &Runtime{
 		cfg: cfg, opts: opts, log: opts.Log, started: time.Now(),
-		loading: Loading{Child: opts.Child, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
+		loading: Loading{Child: opts.Child, Plugins: cfg.Plugins, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		adapters: map[string]*adapter{}, books: map[string]*ledger.Book{},
 		streamRuns: hopRuns{what: "stream"}, sinkRuns: hopRuns{what: "sink"},
 	}
 	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
-	r.loading.plugins = transform.New(transform.Options{Get: r.depot.Get, CacheDir: r.pluginCache(), Log: opts.Log})
+	r.loading.plugins = transform.New(transform.Options{Get: r.depot.Get, Limits: limitsOf(cfg.Plugins), CacheDir: r.pluginCache(), Log: opts.Log})
 	report, err := r.firstSet(ctx)
 	if err != nil || r.opened() == nil {
 		return nil, report, err

@@ -14,7 +14,7 @@ import (
 )
 
 func newCheck(t terminal) *cobra.Command {
-	var env string
+	var set loadingFlags
 	var view findingsView
 	c := &cobra.Command{
 		Use:   "check [DIR]",
@@ -37,7 +37,7 @@ so). 2: it is refused.`,
 		Args: atMostOneArg,
 	}
 	view.flags(c)
-	c.Flags().StringVar(&env, "env", "", "environment that the set is evaluated for (its @tag(env))")
+	set.add(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
 		how, err := view.output(t.out)
 		if err != nil {
@@ -47,7 +47,7 @@ so). 2: it is refused.`,
 		if len(args) == 1 {
 			dir = args[0]
 		}
-		report, err := runtime.Check(c.Context(), dir, runtime.Loading{Env: env, Child: childCommand()})
+		report, err := runtime.Check(c.Context(), dir, set.loading())
 		if err != nil {
 			return err
 		}

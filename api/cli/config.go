@@ -88,6 +88,8 @@ func (s *settings) instance() {
 	s.text("policies", "source of the policy set: a directory, a git repository, as git+https://HOST/REPO?ref=main, or topic for what was pushed; without it the built-in default set runs", func(c *runtime.Config) *string { return &c.Policies })
 	s.text("env", "environment that the policy set is evaluated for (its @tag(env))", func(c *runtime.Config) *string { return &c.Env })
 	s.text("cache-bytes", "bound on the memory for series, over all partitions (default \"256MiB\")", func(c *runtime.Config) *string { return &c.CacheBytes })
+	s.number("plugin-pages", "most memory that policies may let a plugin use, in pages of 64 KiB (default 256)", func(c *runtime.Config) *int { return &c.Plugins.Pages })
+	s.text("plugin-batch", "longest time that policies may let a plugin take for a batch (default \"50ms\")", func(c *runtime.Config) *string { return &c.Plugins.Batch })
 	s.list("egress-allow", "networks that remote write may reach besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })
 }
 

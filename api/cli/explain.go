@@ -19,7 +19,7 @@ import (
 type explaining struct {
 	question runtime.Question
 	policies string
-	env      string
+	set      loadingFlags
 	format   string
 	url      string
 	asking   *asking
@@ -66,7 +66,7 @@ refuses.`,
 	f.StringVar(&x.question.Kind, "kind", "", "kind of SERIES: counter, gauge, meter, histogram (default what the catalogue knows)")
 	f.StringVar(&x.question.Origin, "origin", "", "origin of SERIES: native, sql, custom, system, event (default what the catalogue knows)")
 	f.StringVar(&x.policies, "policies", "", "directory of the policy set; without it the built-in default set")
-	f.StringVar(&x.env, "env", "", "environment that the set is evaluated for (its @tag(env))")
+	x.set.add(f)
 	f.StringVar(&x.url, "url", "", "ask this instance, such as http://127.0.0.1:7070")
 	x.asking = credentialFlags(f)
 	f.StringVar(&x.traffic, "traffic", "", "file of recorded records, for --rule and --why-not")
@@ -144,7 +144,7 @@ func isRecord(text string) bool {
 
 func (x *explaining) ask(ctx context.Context, t terminal) (runtime.Answer, error) {
 	if x.url != "" {
-		for _, flag := range []struct{ name, value string }{{"policies", x.policies}, {"env", x.env}, {"traffic", x.traffic}} {
+		for _, flag := range []struct{ name, value string }{{"policies", x.policies}, {"env", x.set.env}, {"traffic", x.traffic}, {"plugin-pages", given(x.set.plugins.Pages)}, {"plugin-batch", x.set.plugins.Batch}} {
 			if flag.value != "" {
 				return runtime.Answer{}, environment(fmt.Errorf("--url asks an instance by its own policies: leave out --%s", flag.name))
 			}
@@ -164,7 +164,7 @@ func (x *explaining) ask(ctx context.Context, t terminal) (runtime.Answer, error
 		defer f.Close()
 		x.question.Traffic = f
 	}
-	answer, report, err := runtime.Explain(ctx, x.policies, runtime.Loading{Env: x.env, Child: childCommand()}, x.question)
+	answer, report, err := runtime.Explain(ctx, x.policies, x.set.loading(), x.question)
 	if err == nil && report.Revision == "" {
 		if err := renderReport(t.err, report); err != nil {
 			return answer, err

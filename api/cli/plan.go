@@ -22,10 +22,11 @@ const exitChanges = 4
 // planFlags are those of the command.
 type planFlags struct {
 	asking *asking
+	set    loadingFlags
 
-	base, traffic, env, format, out string
-	maxDropped, maxNewSeries        string
-	detailed                        bool
+	base, traffic, format, out string
+	maxDropped, maxNewSeries   string
+	detailed                   bool
 }
 
 func newPlan(t terminal) *cobra.Command {
@@ -68,7 +69,7 @@ traffic is refused. 3: an instance, a file or a revision is not there. With
 	flags.StringVar(&f.base, "base", "deployed", "what to compare with: deployed, DIR or git:REV[:PATH]")
 	flags.StringVar(&f.traffic, "traffic", "live", "what to compare over: live, FILE or -")
 	f.asking = instanceFlags(flags)
-	flags.StringVar(&f.env, "env", "", "environment that sets are evaluated for (their @tag(env))")
+	f.set.add(flags)
 	flags.StringVar(&f.format, "format", "text", "text, json or markdown")
 	flags.StringVar(&f.maxDropped, "max-dropped", "", "gate: share of the samples going on in the base that may be lost, such as 5%")
 	flags.StringVar(&f.maxNewSeries, "max-new-series", "", "gate: share by which series may be new, of those going on in the base, such as 10%")
@@ -94,7 +95,7 @@ func plan(ctx context.Context, dir string, f planFlags, t terminal) error {
 	if !ok {
 		return environment(fmt.Errorf("--format is %q; want text, json or markdown", f.format))
 	}
-	opts := runtime.PlanOptions{Loading: runtime.Loading{Env: f.env, Child: childCommand()}}
+	opts := runtime.PlanOptions{Loading: f.set.loading()}
 	var err error
 	if opts.MaxDropped, err = share("max-dropped", f.maxDropped); err != nil {
 		return err

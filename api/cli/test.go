@@ -15,12 +15,14 @@ import (
 
 // testRun is what the flags of test say.
 type testRun struct {
-	dir, run, env, format string
-	update, write         bool
-	coverage              bool
-	minCoverage           float64
-	fromTraffic, out      string
-	count                 int
+	dir, run, format string
+	set              loadingFlags
+
+	update, write    bool
+	coverage         bool
+	minCoverage      float64
+	fromTraffic, out string
+	count            int
 }
 
 func newTest(t terminal) *cobra.Command {
@@ -60,7 +62,7 @@ Exit code 2: a test fails, the set is refused, or --min-coverage is not met.`,
 	}
 	f := c.Flags()
 	f.StringVar(&x.run, "run", "", "run the tests whose team/name this regular expression finds")
-	f.StringVar(&x.env, "env", "", "environment that the set is evaluated for (its @tag(env))")
+	x.set.add(f)
 	f.StringVar(&x.format, "format", "pretty", "pretty, json or junit")
 	f.BoolVar(&x.update, "update", false, "show what the expectations of failing tests would have to be")
 	f.BoolVar(&x.write, "write", false, "with --update: write it into the files")
@@ -101,12 +103,8 @@ func (x *testRun) sensible() error {
 	return nil
 }
 
-func (x *testRun) loading() runtime.Loading {
-	return runtime.Loading{Env: x.env, Child: childCommand()}
-}
-
 func (x *testRun) runTests(ctx context.Context, t terminal) error {
-	result, report, err := runtime.Test(ctx, x.dir, x.loading(), x.run)
+	result, report, err := runtime.Test(ctx, x.dir, x.set.loading(), x.run)
 	if err != nil {
 		return err
 	}
@@ -178,7 +176,7 @@ func (x *testRun) generate(ctx context.Context, t terminal) error {
 		return environment(err)
 	}
 	defer in.Close()
-	text, report, err := runtime.TestsFromTraffic(ctx, x.dir, x.loading(), in, x.count)
+	text, report, err := runtime.TestsFromTraffic(ctx, x.dir, x.set.loading(), in, x.count)
 	if err != nil {
 		return err
 	}

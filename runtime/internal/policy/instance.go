@@ -39,6 +39,8 @@ type Instance struct {
 
 	Git       Git       `json:"git"`
 	Probation Probation `json:"probation"`
+
+	Plugins PluginBounds `json:"plugins"`
 }
 
 // Git says how a repository is followed. Password and SSHKey are secret references,
@@ -197,6 +199,9 @@ func (in *Instance) check(t *tree, name string) []diag.Diagnostic {
 		if _, err := ParseDuration(d.text); err != nil {
 			add(diag.BadQuantity, fmt.Sprintf("%s.%s: %v", d.section, d.field, err), "", d.section, d.field)
 		}
+	}
+	if _, err := in.Plugins.Limits(); err != nil {
+		add(diag.BadQuantity, fmt.Sprintf("plugins.%v", err), "", "plugins", "batch")
 	}
 	if _, err := ParseSize(in.CacheBytes); err != nil {
 		add(diag.BadQuantity, fmt.Sprintf("cacheBytes: %v", err), "", "cacheBytes")

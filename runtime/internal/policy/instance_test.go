@@ -19,6 +19,7 @@ func TestDefaultInstance(t *testing.T) {
 		Group: "sluice", Listen: "127.0.0.1:7070", CacheBytes: "256MiB", Log: Log{Format: "text", Level: "info"},
 		Git:       Git{Poll: "30s", User: "git"},
 		Probation: Probation{For: "30s", Rollback: true, DeadLetters: "10%", Lost: "90%", Failed: "50%", Lag: "5m"},
+		Plugins:   PluginBounds{Pages: 256, Batch: "50ms"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

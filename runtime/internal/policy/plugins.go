@@ -41,6 +41,33 @@ type PluginLimits struct {
 	Batch time.Duration
 }
 
+// PluginBounds are PluginLimits as a configuration has them; zero is what plugins
+// can have by themselves.
+type PluginBounds struct {
+	Pages int    `json:"pages"` // of 64 KiB, from 1 to 1024
+	Batch string `json:"batch"` // a duration from 1ms to 10s
+}
+
+// Limits reads the bounds. The error says which of them is wrong.
+func (b PluginBounds) Limits() (PluginLimits, error) {
+	const most, shortest, longest = 1024, time.Millisecond, 10 * time.Second
+	out := PluginLimits{Pages: b.Pages}
+	if b.Pages < 0 || b.Pages > most {
+		return out, fmt.Errorf("pages: %d is not from 1 to %d", b.Pages, most)
+	}
+	if b.Batch == "" {
+		return out, nil
+	}
+	var err error
+	if out.Batch, err = ParseDuration(b.Batch); err != nil {
+		return out, fmt.Errorf("batch: %w", err)
+	}
+	if out.Batch < shortest || out.Batch > longest {
+		return out, fmt.Errorf("batch: %s is not from %v to %v", b.Batch, shortest, longest)
+	}
+	return out, nil
+}
+
 // Bounds of the modules of a set, in bytes.
 const (
 	maxModule  = 16 << 20
@@ -126,7 +153,7 @@ func (r *resolver) transform(ctx context.Context, at *locator, name string, tr T
 // limits compares what a transform and its plugin want with what they may have.
 func (r *resolver) limits(m *abi.Manifest, tr *Transform, wrong func(code diag.Code, hint, message string, field ...string) []diag.Diagnostic) (found []diag.Diagnostic) {
 	most := r.opt.PluginLimits
-	const hint = "the operator of the instance sets the most that plugins may use"
+	const hint = "the operator of the instance sets the most that plugins may use: --plugin-pages and --plugin-batch of `sluice run`, and of the command that checks"
 	if pages := cmp.Or(tr.Limits.Pages, m.Limits.Pages); most.Pages > 0 && pages > most.Pages {
 		field := []string{"limits", "pages"}
 		message := fmt.Sprintf("pages is %d, and plugins may have %d here", pages, most.Pages)

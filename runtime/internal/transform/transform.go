@@ -29,7 +29,7 @@ type Options struct {
 	// that come with a set. An error is for people.
 	Get func(digest string) ([]byte, error)
 
-	Limits   plugins.Limits // the most that a transform may let its plugin use; zero: the defaults
+	Limits   plugins.Limits // the most that a transform may let its plugin use; zero: the defaults. Memory is what the manifest asks for, or the default, within them
 	CacheDir string         // of compiled modules; "": none
 	Log      *slog.Logger   // what plugins say; nil: nobody listens
 }
@@ -225,13 +225,7 @@ func (e *entry) start(p *Plugins) {
 		e.err = err
 		return
 	}
-	limits := p.opts.Limits
-	if e.key.limits.Pages > 0 {
-		limits.Pages = e.key.limits.Pages
-	}
-	if d, err := policy.ParseDuration(e.key.limits.Batch); err == nil && d > 0 {
-		limits.Batch = d
-	}
+	limits := limitsOf(&e.key.limits, module, p.opts.Limits)
 	loaded, err := plugins.Load(context.Background(), module, plugins.Options{
 		Limits: limits, CacheDir: p.opts.CacheDir, Config: []byte(e.key.config), Log: p.log(module),
 	})
@@ -240,6 +234,27 @@ func (e *entry) start(p *Plugins) {
 		return
 	}
 	e.use, e.about = plugins.NewUse(loaded), describe(loaded)
+}
+
+// limitsOf are the limits of a plugin in a rule: those that there are at most, and
+// what the rule lowers.
+func limitsOf(rule *policy.TransformLimits, module []byte, most plugins.Limits) plugins.Limits {
+	asked := 0
+	if info, err := plugins.Inspect(module); err == nil { // else it will not be loaded
+		asked = info.Manifest.Limits.Pages
+	}
+	most.Pages = pages(rule.Pages, asked, most.Pages)
+	if d, err := policy.ParseDuration(rule.Batch); err == nil && d > 0 {
+		most.Batch = min(d, cmp.Or(most.Batch, plugins.DefaultLimits().Batch))
+	}
+	return most
+}
+
+// pages is how much memory a plugin gets: what its rule says, else its manifest, else
+// the default, within the most that there is.
+func pages(rule, asked, most int) int {
+	d := plugins.DefaultLimits().Pages
+	return min(cmp.Or(rule, asked, d), cmp.Or(most, d))
 }
 
 // log says what a plugin says.
