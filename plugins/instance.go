@@ -150,6 +150,15 @@ func (c *call) failure(k, row int) Failure {
 // same module and batch on every machine. 0: not metered.
 func (i *Instance) Fuel() int64 { return i.fuel }
 
+// Memory returns the bytes of memory that stand behind the instance now; 0 when its
+// guest was given up and the next has not been started.
+func (i *Instance) Memory() int64 {
+	if i.guest == nil {
+		return 0
+	}
+	return i.guest.measure()
+}
+
 // replace gives the guest up for the spare one.
 func (i *Instance) replace() {
 	p := i.plugin

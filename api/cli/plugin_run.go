@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,7 +138,9 @@ on every machine and in every run. FILE is a module; the project in DIR
 
 The samples are those of --input, or of the first fixture of the project.
 --against measures an older module too; more than 10 % more fuel a record is an
-error (exit code 2), so that a check in CI does not depend on how busy it is.`,
+error (exit code 2), so that a check in CI does not depend on how busy it is.
+So is memory of an instance that still grows after 240 batches: a plugin that
+keeps something of every batch is given up for a new instance over and over.`,
 		Example: `  sluice plugin bench
   sluice plugin bench --against mask-1.0.0.wasm
   sluice plugin bench mask.wasm --input samples.jsonl --config config.json`,
@@ -168,6 +172,7 @@ error (exit code 2), so that a check in CI does not depend on how busy it is.`,
 		if x.Cost, err = project.Bench(c.Context(), wasm, load); err != nil {
 			return pluginError(err)
 		}
+		x.Growth = x.Cost.Growth()
 		if against != "" {
 			old, err := readModule(against)
 			if err != nil {
@@ -188,6 +193,7 @@ type measured struct {
 	*project.Cost
 	Against    *project.Cost `json:"against,omitempty"`
 	Regression string        `json:"regression,omitempty"`
+	Growth     string        `json:"growth,omitempty"`
 }
 
 func (x *measured) print(out io.Writer, format string) error {
@@ -197,8 +203,8 @@ func (x *measured) print(out io.Writer, format string) error {
 	} else {
 		err = x.write(out)
 	}
-	if err == nil && x.Regression != "" {
-		return &exitError{exitRejected, errors.New(x.Regression)}
+	if wrong := strings.Join(slices.DeleteFunc([]string{x.Growth, x.Regression}, func(s string) bool { return s == "" }), "; "); err == nil && wrong != "" {
+		return &exitError{exitRejected, errors.New(wrong)}
 	}
 	return err
 }
@@ -216,7 +222,10 @@ func (x *measured) write(out io.Writer) error {
 		{"fuel per record", func(c *project.Cost) string { return fmt.Sprintf("%.1f", c.Fuel) }},
 		{"ns per record, median", func(c *project.Cost) string { return fmt.Sprintf("%.0f", c.Median) }},
 		{"ns per record, p99", func(c *project.Cost) string { return fmt.Sprintf("%.0f", c.P99) }},
-		{"memory of an instance", func(c *project.Cost) string { return bytesText(uint64(c.Memory)) }},
+		{"memory at first", func(c *project.Cost) string { return bytesText(uint64(c.Memory[0])) }},
+		{"memory after 240 batches", func(c *project.Cost) string { return bytesText(uint64(c.Memory[len(c.Memory)-1])) }},
+		{"instances given up", func(c *project.Cost) string { return fmt.Sprint(c.Replaced) }},
+		{"host allocations per batch", func(c *project.Cost) string { return fmt.Sprintf("%.1f", c.Allocs) }},
 		{"compiled in", func(c *project.Cost) string { return fmt.Sprintf("%.3f s", c.Ready) }},
 		{"batches of 1,000", func(c *project.Cost) string { return fmt.Sprint(c.Batches) }},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type Load struct {
 	Config []byte // JSON; nil: {}
 	In     []Sample
-	For    time.Duration // how long; it is at least leastRounds batches
+	For    time.Duration // how long; it is at least GrowthBatches batches
 }
 
 // Cost is what a plugin costs in batches of 1,000 records.
@@ -24,15 +25,26 @@ type Cost struct {
 	Median  float64 `json:"ns_median"`     // nanoseconds per record, with validation, of half of the batches at most
 	P99     float64 `json:"ns_p99"`        // nanoseconds per record, of 99 % of the batches at most
 	Fuel    float64 `json:"fuel"`          // per record: the same on every machine
-	Memory  int64   `json:"memory"`        // bytes of an instance
+	Allocs  float64 `json:"allocations"`   // of the host per batch
 	Ready   float64 `json:"ready_seconds"` // that compiling took
+
+	// Memory is that of an instance, bytes: at first, and after each part of
+	// GrowthBatches batches.
+	Memory   []int64 `json:"memory"`
+	Replaced uint64  `json:"replaced"` // instances given up in the meantime, since their memory had grown
 }
+
+// Growth is looked for in so many batches, in so many parts: memory that grows in every
+// part grows without end, while what a plugin keeps to work with stays as it is.
+const (
+	GrowthBatches = 240
+	growthParts   = 4
+)
 
 // Bounds of a measurement.
 const (
-	benchBatch  = 1000
-	leastRounds = 20
-	warmRounds  = 5
+	benchBatch = 1000
+	warmRounds = 5
 )
 
 // FuelGrowth is how much more fuel a version may cost than the one before.
@@ -59,8 +71,15 @@ func Bench(ctx context.Context, wasm []byte, l Load) (*Cost, error) {
 	var whole, b plugins.Batch
 	fill(&whole, in, plugin.Manifest().Scope, in[0].Time, 0)
 	var took []float64
-	cost := &Cost{Records: benchBatch}
-	for end := time.Now().Add(l.For); len(took) < warmRounds+leastRounds || time.Now().Before(end); {
+	var before, after runtime.MemStats
+	cost := &Cost{Records: benchBatch, Ready: plugin.Counts().Compile}
+	for end := time.Now().Add(l.For); len(took) < warmRounds+GrowthBatches || time.Now().Before(end); {
+		if n := len(took) - warmRounds; n >= 0 && n%(GrowthBatches/growthParts) == 0 && n < GrowthBatches {
+			cost.Memory = append(cost.Memory, instance.Memory())
+		}
+		if len(took) == warmRounds {
+			runtime.ReadMemStats(&before)
+		}
 		b.Copy(&whole)
 		start := time.Now()
 		if err := instance.Transform(ctx, &b); err != nil {
@@ -68,13 +87,30 @@ func Bench(ctx context.Context, wasm []byte, l Load) (*Cost, error) {
 		}
 		took = append(took, float64(time.Since(start).Nanoseconds())/benchBatch)
 		cost.Fuel = float64(instance.Fuel()) / benchBatch
+		if len(took) == warmRounds+GrowthBatches {
+			cost.Memory, cost.Replaced = append(cost.Memory, instance.Memory()), plugin.Counts().Replacements
+			runtime.ReadMemStats(&after)
+		}
 	}
+	cost.Allocs = float64(after.Mallocs-before.Mallocs) / GrowthBatches
 	took = took[warmRounds:]
 	slices.Sort(took)
 	cost.Batches, cost.Median, cost.P99 = len(took), took[len(took)/2], took[len(took)*99/100]
-	counts := plugin.Counts()
-	cost.Memory, cost.Ready = counts.Memory/max(counts.Instances, 1), counts.Compile
 	return cost, nil
+}
+
+// Growth says that the memory of an instance grows with every batch, "" when it does not.
+func (c *Cost) Growth() string {
+	first, last := c.Memory[0], c.Memory[len(c.Memory)-1]
+	if c.Replaced > 0 {
+		return fmt.Sprintf("its memory grew until the instance was given up, %d times in %d batches: it keeps something of every batch", c.Replaced, GrowthBatches)
+	}
+	for i := 1; i < len(c.Memory); i++ {
+		if c.Memory[i] <= c.Memory[i-1] {
+			return ""
+		}
+	}
+	return fmt.Sprintf("its memory grew from %d to %d KiB in %d batches, and all the time: it keeps something of every batch", first>>10, last>>10, GrowthBatches)
 }
 
 // Regression says how much more fuel a version costs than the one before, when that

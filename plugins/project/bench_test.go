@@ -20,7 +20,7 @@ func TestBenchTellsVersionsApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, err := Bench(t.Context(), before, load)
-	if err != nil || old.Fuel <= 0 || old.Batches < leastRounds || old.P99 < old.Median || old.Memory <= 0 {
+	if err != nil || old.Fuel <= 0 || old.Batches < GrowthBatches || old.P99 < old.Median || old.Growth() != "" {
 		t.Fatalf("%+v, %v", old, err)
 	}
 	again, err := Bench(t.Context(), before, load)
@@ -35,6 +35,37 @@ func TestBenchTellsVersionsApart(t *testing.T) {
 	}
 	if r := (&Cost{Fuel: 1}).Regression(&Cost{}); r == "" {
 		t.Error("what cost nothing and costs something is none")
+	}
+}
+
+// Memory that grows with every batch is told from memory that a plugin takes to work with.
+func TestBenchTellsGrowth(t *testing.T) {
+	load := Load{In: []Sample{{Name: "n", Kind: "gauge"}}}
+	taking := func(pages int64, while assemble.Code) []byte {
+		return assemble.Guest{
+			Manifest: assemble.All(), Setup: func(m *assemble.Module) { m.AddGlobal('i', assemble.I32(0)) },
+			Transform: assemble.Global(0) + assemble.I32(1) + assemble.I32Add + assemble.SetGlobal(0) +
+				while + assemble.If + assemble.I32(pages) + assemble.MemoryGrow + assemble.Drop + assemble.End + assemble.I64(0),
+		}.Bytes()
+	}
+	every := func(n int64) assemble.Code { // batches; n is a power of two
+		return assemble.Global(0) + assemble.I32(n-1) + assemble.I32And + assemble.I32Eqz
+	}
+	for name, c := range map[string]struct {
+		wasm []byte
+		want string
+	}{
+		"a leak":            {taking(1, every(16)), "its memory grew from 1536 to 2496 KiB in 240 batches"},
+		"a leak that fills": {taking(8, every(2)), "until the instance was given up"},
+		"once, for work":    {taking(20, assemble.Global(0)+assemble.I32(30)+assemble.I32Eq), ""},
+	} {
+		cost, err := Bench(t.Context(), c.wasm, load)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cost.Growth(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %v, given up %d: %q, want %q", name, cost.Memory, cost.Replaced, got, c.want)
+		}
 	}
 }
 
