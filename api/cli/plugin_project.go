@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,9 @@ language are written with, so that it builds without a network. It passes
 				return err
 			}
 		}
-		_, err = fmt.Fprintf(t.out, "%s/\n\nNext: read README.md, then\n  cd %s && sluice plugin test\n", project.Copy, dir)
+		next := []string{"cd " + dir, project.Setup(project.Language(language)), "sluice plugin test"}
+		next = slices.DeleteFunc(next, func(command string) bool { return command == "" })
+		_, err = fmt.Fprintf(t.out, "%s/\n\nNext: read README.md, then\n  %s\n", project.Copy, strings.Join(next, " && "))
 		return err
 	}
 	return c
@@ -110,8 +113,16 @@ func build(ctx context.Context, p *project.Project) (*project.Built, error) {
 
 func printBuilt(out io.Writer, b *project.Built) error {
 	var imports []string
+	wasi := 0
 	for _, s := range b.Info.Imports {
-		imports = append(imports, s.Name)
+		if strings.HasPrefix(s.Name, "wasi_") {
+			wasi++
+		} else {
+			imports = append(imports, s.Name)
+		}
+	}
+	if wasi > 0 {
+		imports = append(imports, fmt.Sprintf("and %d of WASI", wasi))
 	}
 	_, err := fmt.Fprintf(out, "built     %s\nsize      %s\nimports   %s\ngate      passed\ndigest    %s\nplugin    %s@%s\n",
 		b.File, bytesText(uint64(b.Info.Size)), listed(imports, "nothing"), b.Info.Digest, b.Info.Manifest.Name, b.Info.Digest)

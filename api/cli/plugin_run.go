@@ -133,8 +133,9 @@ func newPluginBench(t terminal) *cobra.Command {
 		Short: "Measure what a record costs in a plugin",
 		Long: `Pass batches of 1,000 records through a plugin and print what a record costs:
 time, with validation, and fuel, which is what its instructions weigh: the same
-on every machine and in every run. FILE is a module; the project in DIR
-(default: the working directory) is built first.
+on every machine and in every run. Fuel compares versions of a plugin, not
+languages. FILE is a module; the project in DIR (default: the working directory)
+is built first.
 
 The samples are those of --input, or of the first fixture of the project.
 --against measures an older module too; more than 10 % more fuel a record is an

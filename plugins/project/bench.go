@@ -24,21 +24,21 @@ type Cost struct {
 	Records int     `json:"records"`       // of a batch
 	Median  float64 `json:"ns_median"`     // nanoseconds per record, with validation, of half of the batches at most
 	P99     float64 `json:"ns_p99"`        // nanoseconds per record, of 99 % of the batches at most
-	Fuel    float64 `json:"fuel"`          // per record: the same on every machine
-	Allocs  float64 `json:"allocations"`   // of the host per batch
+	Fuel    float64 `json:"fuel"`          // per record, of GrowthBatches batches: the same on every machine
+	Allocs  float64 `json:"allocations"`   // of the host per batch, once all that is kept is there
 	Ready   float64 `json:"ready_seconds"` // that compiling took
 
-	// Memory is that of an instance, bytes: at first, and after each part of
+	// Memory is that of an instance, bytes: at first, and after each quarter of
 	// GrowthBatches batches.
 	Memory   []int64 `json:"memory"`
 	Replaced uint64  `json:"replaced"` // instances given up in the meantime, since their memory had grown
 }
 
-// Growth is looked for in so many batches, in so many parts: memory that grows in every
-// part grows without end, while what a plugin keeps to work with stays as it is.
+// Growth is looked for in so many batches, in parts of so many: memory that grows in
+// every part grows without end, while what a plugin keeps to work with stays as it is.
 const (
 	GrowthBatches = 240
-	growthParts   = 4
+	growthPart    = 60
 )
 
 // Bounds of a measurement.
@@ -71,13 +71,13 @@ func Bench(ctx context.Context, wasm []byte, l Load) (*Cost, error) {
 	var whole, b plugins.Batch
 	fill(&whole, in, plugin.Manifest().Scope, in[0].Time, 0)
 	var took []float64
+	var fuel int64
 	var before, after runtime.MemStats
 	cost := &Cost{Records: benchBatch, Ready: plugin.Counts().Compile}
 	for end := time.Now().Add(l.For); len(took) < warmRounds+GrowthBatches || time.Now().Before(end); {
-		if n := len(took) - warmRounds; n >= 0 && n%(GrowthBatches/growthParts) == 0 && n < GrowthBatches {
+		at := len(took) - warmRounds
+		if at >= 0 && at < GrowthBatches && at%growthPart == 0 {
 			cost.Memory = append(cost.Memory, instance.Memory())
-		}
-		if len(took) == warmRounds {
 			runtime.ReadMemStats(&before)
 		}
 		b.Copy(&whole)
@@ -86,13 +86,15 @@ func Bench(ctx context.Context, wasm []byte, l Load) (*Cost, error) {
 			return nil, err
 		}
 		took = append(took, float64(time.Since(start).Nanoseconds())/benchBatch)
-		cost.Fuel = float64(instance.Fuel()) / benchBatch
-		if len(took) == warmRounds+GrowthBatches {
+		if at >= 0 && at < GrowthBatches {
+			fuel += instance.Fuel()
+		}
+		if at == GrowthBatches-1 {
 			cost.Memory, cost.Replaced = append(cost.Memory, instance.Memory()), plugin.Counts().Replacements
 			runtime.ReadMemStats(&after)
 		}
 	}
-	cost.Allocs = float64(after.Mallocs-before.Mallocs) / GrowthBatches
+	cost.Fuel, cost.Allocs = float64(fuel)/(GrowthBatches*benchBatch), float64(after.Mallocs-before.Mallocs)/growthPart
 	took = took[warmRounds:]
 	slices.Sort(took)
 	cost.Batches, cost.Median, cost.P99 = len(took), took[len(took)/2], took[len(took)*99/100]

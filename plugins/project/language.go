@@ -36,6 +36,8 @@ type toolchain struct {
 	mark     string   // the file by which a project in it is known
 	needs    []tool   // programs that it takes
 	library  []string // a command that prints the directory which the last of needs must have filled; nil: none
+	setup    string   // a command for a new project, to be run once before it builds; "": none
+	native   string   // a command that runs the project's tests natively, after setup and a build
 	env      []string // beside that of this process
 	args     []string // of the first program; OUT and NAME stand for the file to write and the plugin
 	out      string   // where the file is, when the program decides that; NAME as above
@@ -48,28 +50,32 @@ type tool struct{ name, hint string }
 func toolchains() []toolchain {
 	return []toolchain{{
 		language: Go, mark: "main.go",
-		needs: []tool{{"go", "install Go 1.24 or newer: https://go.dev/dl"}},
-		env:   []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off"},
-		args:  []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath", "-o", "OUT", "."},
+		needs:  []tool{{"go", "install Go 1.24 or newer: https://go.dev/dl"}},
+		native: "go test ./...",
+		env:    []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off"},
+		args:   []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath", "-o", "OUT", "."},
 	}, {
 		language: Rust, mark: "Cargo.toml",
 		needs: []tool{
 			{"cargo", "install Rust: https://rustup.rs"},
 			{"rustc", "install Rust with https://rustup.rs, then: rustup target add wasm32-unknown-unknown"},
 		},
+		native:  "cargo test",
 		library: []string{"rustc", "--print", "target-libdir", "--target", "wasm32-unknown-unknown"},
 		args:    []string{"build", "--release", "--offline", "--target", "wasm32-unknown-unknown", "--target-dir", Copy + "/target"},
 		out:     Copy + "/target/wasm32-unknown-unknown/release/CRATE.wasm",
 	}, {
 		language: AssemblyScript, mark: "package.json",
 		needs: []tool{{"asc", "install Node.js 20 or newer, then in the project: npm install"}},
-		args:  []string{"assembly/index.ts", "--outFile", "OUT", "--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--noAssert"},
+		setup: "npm install", native: "npm test",
+		args: []string{"assembly/index.ts", "--outFile", "OUT", "--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--noAssert"},
 	}, {
 		language: C, mark: "plugin.c",
 		needs: []tool{
 			{"clang", "install clang and lld; Debian and Ubuntu: apt-get install clang lld"},
 			{"wasm-ld", "install lld; Debian and Ubuntu: apt-get install lld"},
 		},
+		native: "cc -I.sluice -o .sluice/test plugin_test.c && .sluice/test",
 		args: []string{
 			"--target=wasm32", "-std=c11", "-O2", "-Wall", "-Wextra", "-nostdlib", "-ffreestanding", "-mbulk-memory", "-I" + Copy,
 			"-Wl,--no-entry", "-Wl,--strip-all", "-o", "OUT", "plugin.c",
@@ -98,6 +104,12 @@ func languageOf(dir string) (Language, error) {
 		marks = append(marks, fmt.Sprintf("%s (%s)", t.mark, t.language))
 	}
 	return "", fmt.Errorf("%w: %s has none of %s: it is not known what it is written in", ErrInput, dir, strings.Join(marks, ", "))
+}
+
+// Setup returns the command that a new project takes once before it builds, "" for none.
+func Setup(l Language) string {
+	t, _ := toolchainOf(l)
+	return t.setup
 }
 
 // ToolError says that a program is not there which a build takes.

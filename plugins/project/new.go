@@ -47,7 +47,7 @@ func New(dir, name string, l Language) ([]string, error) {
 	case !known:
 		return nil, fmt.Errorf("%w: language %q is none of %v", ErrInput, l, Languages())
 	}
-	values := map[string]string{"Name": name, "Language": string(l), "Source": source[t.language], "Crate": strings.ReplaceAll(name, "-", "_")}
+	values := map[string]string{"Name": name, "Language": string(l), "Source": source[t.language], "Setup": t.setup, "Native": t.native, "Crate": strings.ReplaceAll(name, "-", "_")}
 	var files []file
 	for _, folder := range []string{"all", string(l)} {
 		some, err := filled(folder, values)
