@@ -99,7 +99,7 @@ var may = map[string]string{
 var (
 	notForTests = "api/cli api/rest runtime internal/kafka internal/store internal/scrape internal/remotewrite"
 	testMay     = map[string]string{
-		"examples": "api/cli", // the examples are run as a user runs them
+		"examples": "api/cli", "examples/plugins": "api/cli", // the examples are run as a user runs them
 	}
 )
 

@@ -125,13 +125,8 @@ func samplesOf(line []byte) ([]project.Sample, error) {
 	return out, err
 }
 
-func newPluginBench(t terminal) *cobra.Command {
-	var against, input, config, format string
-	var length time.Duration
-	c := &cobra.Command{
-		Use:   "bench [FILE | DIR]",
-		Short: "Measure what a record costs in a plugin",
-		Long: `Pass batches of 1,000 records through a plugin and print what a record costs:
+// aboutBench is the help of bench.
+const aboutBench = `Pass batches of 1,000 records through a plugin and print what a record costs:
 time, with validation, and fuel, which is what its instructions weigh: the same
 on every machine and in every run. Fuel compares versions of a plugin, not
 languages. FILE is a module; the project in DIR (default: the working directory)
@@ -141,7 +136,15 @@ The samples are those of --input, or of the first fixture of the project.
 --against measures an older module too; more than 10 % more fuel a record is an
 error (exit code 2), so that a check in CI does not depend on how busy it is.
 So is memory of an instance that still grows after 240 batches: a plugin that
-keeps something of every batch is given up for a new instance over and over.`,
+keeps something of every batch is given up for a new instance over and over.`
+
+func newPluginBench(t terminal) *cobra.Command {
+	var against, input, config, format string
+	var length time.Duration
+	c := &cobra.Command{
+		Use:   "bench [FILE | DIR]",
+		Short: "Measure what a record costs in a plugin",
+		Long:  aboutBench,
 		Example: `  sluice plugin bench
   sluice plugin bench --against mask-1.0.0.wasm
   sluice plugin bench mask.wasm --input samples.jsonl --config config.json`,

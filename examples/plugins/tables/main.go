@@ -1,6 +1,6 @@
 // Command tables is a plugin that names the tables an SQL operator works on. The rule
-// table-name of policies knows the usual names of operators; this reads the text of a
-// plan, and SQL itself.
+// table-name of policies names the one table that a source or sink is of; this names all
+// that a chain of operators works on, those of joins too, and reads SQL itself.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {}
 
 // tables returns the names of tables in a text, each once, in their order.
 func tables(text string) []string {
-	names := append(inPlan(text), inSQL(text)...)
+	names := append(append(inPlan(text), inShort(text)...), inSQL(text)...)
 	var out []string
 	for _, n := range names {
 		if n = last(n); n != "" && !contains(out, n) {
@@ -30,12 +30,32 @@ func tables(text string) []string {
 	return out
 }
 
-// inPlan finds table=[[catalog, database, name, …]] and table=[catalog.database.name].
+// inShort finds the names of sources and sinks as Flink shortens them: Source: name[1],
+// Sink: name[2], name[3]: Writer, and Committer. Other operators, Calc[4], have no table.
+func inShort(text string) (out []string) {
+	for op := range strings.SplitSeq(text, " -> ") {
+		op, isSource := strings.CutPrefix(strings.Trim(op, "() "), "Source: ")
+		op, isSink := strings.CutPrefix(op, "Sink: ")
+		name, rest, found := strings.Cut(op, "[")
+		number, role, closed := strings.Cut(rest, "]")
+		if found && closed && isNumber(number) && isName(name) && (isSource || isSink || strings.HasSuffix(role, ": Writer") || strings.HasSuffix(role, "Committer")) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// inPlan finds table=[[catalog, database, name, …]], table=[catalog.database.name], and
+// name=[…], as older sinks have it.
 func inPlan(text string) (out []string) {
 	for {
 		_, rest, found := strings.Cut(text, "table=[")
 		if !found {
-			return out
+			if _, rest, found = strings.Cut(text, "Sink(name=["); !found {
+				return out
+			}
 		}
 		text = rest
 		list := strings.TrimPrefix(rest, "[")
