@@ -2,11 +2,14 @@ package plugins
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"testing"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
 	"github.com/sluice-metrics/sluice/plugins/internal/assemble"
@@ -97,7 +100,11 @@ func FuzzResult(f *testing.F) {
 		copy(memory[at:3<<10], result)
 		err := x.read(memory, 4<<10, abi.Answer(answer), &known)
 		if err == nil {
+			full := inFull(t, &x)
 			err = x.judge()
+			if diff := cmp.Diff(full, verdictOf(&x, err)); diff != "" {
+				t.Fatalf("judged row by row, and as most rows are:\n%s", diff)
+			}
 		}
 		if err != nil {
 			b.forget(x.host)
@@ -109,6 +116,98 @@ func FuzzResult(f *testing.F) {
 		x.commit()
 		mustBeWellFormed(t, b, len(was.Records))
 	})
+}
+
+// verdict is what judging came to.
+type verdict struct {
+	Records []abi.Record
+	Pairs   []abi.Pair
+	Err     string
+}
+
+func verdictOf(x *exchange, err *Error) verdict {
+	if err != nil {
+		return verdict{Err: err.Error()}
+	}
+	out := verdict{Records: slices.Clone(x.back.out), Pairs: slices.Clone(x.back.outPairs)}
+	for i := range out.Records { // NaN is not itself
+		out.Records[i].Value = float64(math.Float64bits(out.Records[i].Value))
+	}
+	return out
+}
+
+// inFull judges what came back with no row taken for a usual one.
+func inFull(t *testing.T, x *exchange) verdict {
+	t.Helper()
+	x.prepare()
+	for k := range x.sent.records {
+		if err := x.edited(k); err != nil {
+			return verdictOf(x, err)
+		}
+	}
+	for _, r := range x.back.added {
+		if err := x.emitted(r); err != nil {
+			return verdictOf(x, err)
+		}
+	}
+	return verdictOf(x, nil)
+}
+
+// TestUsualRowsAreJudgedInFull edits batches at random, under manifests of any kind:
+// a row that is taken for a usual one is what the rules in full make of it.
+func TestUsualRowsAreJudgedInFull(t *testing.T) {
+	taken := 0
+	rapid.Check(t, func(r *rapid.T) {
+		n, flag := rapid.IntRange(1, 5).Draw(r, "records"), rapid.Bool()
+		labels := rapid.SampledFrom([][]string{{"*"}, {"host", "x"}, {"task_name", "host", "job"}, {}})
+		m := abi.Manifest{Needs: abi.Needs{Labels: []string{"*"}}, Writes: abi.Writes{
+			Labels: labels.Draw(r, "writes"), Value: flag.Draw(r, "value"), Name: flag.Draw(r, "name"), Drop: flag.Draw(r, "drop"),
+		}}
+		x := exchange{grant: newGrant(m), limits: DefaultLimits()}
+		b := batchOf(n)
+		x.begin(b)
+		size := x.sent.size()
+		block := make([]uint64, (size+7)/8+32)
+		memory := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(block))), 8*len(block))
+		x.write(memory[:size])
+		known := interned{window: newWindow()}
+		for _, s := range rapid.SampledFrom([][]string{nil, {"x"}, {"host", "x"}, {"", "not a name"}}).Draw(r, "strings") {
+			own, _ := known.get([]byte(s), 10)
+			x.ids = append(x.ids, b.Intern(own))
+		}
+		x.marks = append(x.marks, make([]mark, len(b.Strings)-len(x.marks))...)
+		x.back.records, x.back.pairs = viewOf[abi.Record](memory[abi.HeaderSize:], n), viewOf[abi.Pair](memory[abi.HeaderSize+n*abi.RecordSize:], len(b.Pairs))
+		id := rapid.Uint32Range(0, uint32(len(x.ids)))
+		for range rapid.IntRange(0, 4).Draw(r, "edits") {
+			row := &x.back.records[rapid.IntRange(0, n-1).Draw(r, "row")]
+			pair := &x.back.pairs[rapid.IntRange(0, len(b.Pairs)-1).Draw(r, "pair")]
+			switch rapid.IntRange(0, 7).Draw(r, "edit") {
+			case 0, 1:
+				pair.Key = id.Draw(r, "key")
+			case 2:
+				pair.Value = id.Draw(r, "value")
+			case 3:
+				row.Name = id.Draw(r, "name")
+			case 4:
+				row.Value = rapid.Float64().Draw(r, "number")
+			case 5:
+				row.Flags = abi.Flags(rapid.IntRange(0, 4).Draw(r, "flags"))
+			case 6:
+				row.First, row.Labels = rapid.Uint32Range(0, 16).Draw(r, "first"), rapid.Uint16Range(0, 5).Draw(r, "labels")
+			case 7:
+				row.Kind, row.Time = abi.Kind(rapid.IntRange(0, 5).Draw(r, "kind")), row.Time+rapid.Int64Range(0, 1).Draw(r, "time")
+			}
+		}
+		full := inFull(t, &x)
+		x.prepare()
+		taken += x.usual(0)
+		if diff := cmp.Diff(full, verdictOf(&x, x.judge())); diff != "" {
+			r.Fatal(diff)
+		}
+	})
+	if taken == 0 {
+		t.Error("no row was taken for a usual one")
+	}
 }
 
 func mustBeWellFormed(t *testing.T, b *Batch, n int) {

@@ -50,6 +50,11 @@ func (g *grant) ask(id uint32, question mark, s string, answer func(*grant, stri
 	return m&(question<<1) != 0
 }
 
+// known tells whether all of some questions were asked, and answered with yes.
+func (g *grant) known(id uint32, questions mark) bool {
+	return g.marks[id]&(questions<<1) == questions<<1
+}
+
 // key tells whether the plugin sees labels of this name.
 func (g *grant) key(id uint32, s string) bool {
 	return g.ask(id, seenKey, s, func(g *grant, s string) bool { return lists(g.needs.Labels, s) })

@@ -136,15 +136,15 @@ func (x *exchange) readStrings(memory []byte, add *abi.Result, known *interned) 
 
 // judge looks at everything that was read, and puts what is good aside.
 func (x *exchange) judge() *Error {
-	v := &x.back
-	v.out, v.outPairs, v.moved = v.out[:0], v.outPairs[:0], moved{}
-	v.stamps = append(v.stamps, make([]stamp, max(0, len(x.batch.Strings)-len(v.stamps)))...)
-	n := len(x.sent.records)
-	v.outPairs = slices.Grow(v.outPairs, len(x.batch.Pairs))
-	v.failed = slices.Grow(v.failed[:0], n)[:n]
-	clear(v.failed)
-	next := 0 // row of the batch
-	for k := range n {
+	x.prepare()
+	n, next := len(x.sent.records), 0 // next: row of the batch
+	for k := 0; k < n; k++ {
+		if !x.narrowed {
+			if k = x.usual(k); k == n {
+				break
+			}
+			next = k
+		}
 		for ; next < x.row(k); next++ {
 			x.keep(next)
 		}
@@ -153,15 +153,26 @@ func (x *exchange) judge() *Error {
 			return err
 		}
 	}
-	for ; next < len(x.batch.Records); next++ {
+	for ; x.narrowed && next < len(x.batch.Records); next++ {
 		x.keep(next)
 	}
-	for _, r := range v.added {
+	for _, r := range x.back.added {
 		if err := x.emitted(r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// prepare makes room to put things aside.
+func (x *exchange) prepare() {
+	v, n := &x.back, len(x.sent.records)
+	v.stamps = append(v.stamps, make([]stamp, max(0, len(x.batch.Strings)-len(v.stamps)))...)
+	v.out = slices.Grow(v.out[:0], len(x.batch.Records)+len(v.added))
+	v.outPairs = slices.Grow(v.outPairs[:0], len(x.batch.Pairs))
+	v.failed = slices.Grow(v.failed[:0], n)[:n]
+	clear(v.failed)
+	v.moved = moved{}
 }
 
 // keep lets a row pass that the plugin did not see.

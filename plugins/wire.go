@@ -24,6 +24,11 @@ func viewOf[T abi.Record | abi.Pair](b []byte, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
+// words views pairs as one number each, which is what they are compared and copied by.
+func words(p []abi.Pair) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(p))), len(p))
+}
+
 // textOf returns the number of the string that is the value of a Text record.
 func textOf(r *abi.Record) uint64 { return math.Float64bits(r.Value) & math.MaxUint32 }
 
