@@ -36,6 +36,7 @@ export const counts = new StaticArray<i64>(32);
 export let header = changetype<Header>(0);
 export let opened: u32 = 0; // tells this batch from those before
 export let serial: u32 = 0; // changes with the batch, and when a key is added to it
+export let named: i32 = -1; // the last record that was given a label; -1: none
 let made: u32 = 0; // bytes of strings for the plugin since garbage was collected
 let pages: i32 = 0; // of memory then
 let refused: i32 = 0;
@@ -56,6 +57,7 @@ export function open(at: usize, length: u32): bool {
   if (numbers.size) numbers.clear();
   refs.used = rows.used = room.used = 0;
   refused = 0;
+  named = -1;
   opened++;
   serial++;
   return true;
@@ -116,6 +118,13 @@ export function again(): u32 {
 @inline
 export function pairs(r: Row): usize {
   return r.first < header.pairs ? pairsAt + r.first * PAIR : room.at + (r.first - header.pairs) * PAIR;
+}
+
+// given notes that a record was given a label.
+// @ts-ignore: decorator
+@inline
+export function given(record: i32): void {
+  if (record > named) named = record;
 }
 
 // move gives a record pairs of its own, behind all others.

@@ -1,9 +1,10 @@
 import { NONE, add, again, find, header, opened, serial, text } from "./batch";
 
 // Key is a string that many records are looked at with, mostly the name of a label. Its
-// number is found once per batch, and then a record compares numbers. Make keys in the
-// setup, not per record.
+// number is found once per batch, and then a record compares numbers, first where the
+// label was in the record before. Make keys in the setup, not per record.
 export class Key {
+  place: u32 = 0; // of the label in the record that was looked at before
   private bytes: ArrayBuffer;
   private known: u32 = 0;
   private n: u32 = NONE;
@@ -25,11 +26,16 @@ export class Key {
   }
 
   // made is that number; the batch has it from then on.
+  // @ts-ignore: decorator
+  @inline
   get made(): u32 {
-    if (this.number == NONE) {
-      this.n = add(this.text);
-      this.known = again();
-    }
+    const n = this.number;
+    return n != NONE ? n : this.enter();
+  }
+
+  private enter(): u32 {
+    this.n = add(this.text);
+    this.known = again();
     return this.n;
   }
 }

@@ -1,9 +1,19 @@
 import { Flag, PAIR, Pair, Row } from "./abi";
-import { NONE, add, append, emit, failed, pairs, row, text } from "./batch";
+import { NONE, add, append, emit, failed, given, header, named, pairs, row, text } from "./batch";
 import { Key, Mapping, Memo } from "./key";
 
 // Kind is the Flink type of a metric. A histogram and a meter arrive as their parts.
 export enum Kind { Gauge, Counter, Meter, Histogram, Text }
+
+// scan looks for a label where the record before did not have it.
+function scan(k: Key, p: usize, labels: u32, n: u32): usize {
+  for (let i: u32 = 0; i < labels; i++, p += PAIR) {
+    if (changetype<Pair>(p).key != n) continue;
+    k.place = i;
+    return p;
+  }
+  return 0;
+}
 
 // Record is one sample of one series. Which of its changes Sluice takes, the manifest
 // says; any other fails the batch. It is valid until the function it was given to
@@ -42,12 +52,21 @@ export class Record {
   valueAt(i: u32): string { return text(changetype<Pair>(pairs(this.row) + i * PAIR).value); }
 
   // find returns where the pair of a label is, 0 when there is none.
+  // @ts-ignore: decorator
+  @inline
   private find(k: Key): usize {
-    const n = k.number;
-    if (n == NONE) return 0;
-    let p = pairs(this.row);
-    for (const end = p + <u32>this.row.labels * PAIR; p < end; p += PAIR) if (changetype<Pair>(p).key == n) return p;
-    return 0;
+    return this.seek(k, k.number);
+  }
+
+  // seek does, by the number of the key. A name that did not come with the batch no
+  // record has that comes after the last one that was given a label.
+  // @ts-ignore: decorator
+  @inline
+  private seek(k: Key, n: u32): usize {
+    if (n >= header.strings && (n == NONE || this.number > named)) return 0;
+    const p = pairs(this.row), place = k.place;
+    if (place < this.row.labels && changetype<Pair>(p + place * PAIR).key == n) return p + place * PAIR;
+    return scan(k, p, this.row.labels, n);
   }
 
   private removeAt(p: usize): void {
@@ -58,8 +77,12 @@ export class Record {
 
   private put(k: Key, value: u32): void {
     const p = this.find(k);
-    if (p) changetype<Pair>(p).value = value;
-    else append(this.row, k.made, value);
+    if (p) {
+      changetype<Pair>(p).value = value;
+      return;
+    }
+    append(this.row, k.made, value);
+    given(this.number);
   }
 
   has(k: Key): bool { return this.find(k) != 0; }
@@ -86,14 +109,11 @@ export class Record {
   rename(from: Key, to: Key): void {
     const a = from.number, z = to.number;
     if (a == NONE || a == z) return;
-    let p = pairs(this.row), at: usize = 0, there: usize = 0;
-    for (const end = p + <u32>this.row.labels * PAIR; p < end; p += PAIR) {
-      const k = changetype<Pair>(p).key;
-      if (k == a) at = p;
-      else if (k == z) there = p;
-    }
+    const at = this.seek(from, a);
     if (!at) return;
+    const there = this.seek(to, z);
     changetype<Pair>(at).key = to.made;
+    given(this.number);
     if (there) this.removeAt(there);
   }
 

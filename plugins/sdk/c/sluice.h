@@ -59,9 +59,9 @@ SL_IMPORT(fail) void sl_host_fail(int32_t code, int32_t record, const char *at, 
 SL_IMPORT(count) void sl_host_count(int32_t metric, int64_t n);
 
 // sl_key is a string that many records are looked at with, mostly the name of a label.
-// Its number is found once per batch, and then a record compares numbers. Make keys in
-// the setup.
-typedef struct { sl_text text; uint32_t serial, number; } sl_key;
+// Its number is found once per batch, and then a record compares numbers, first where
+// the label was in the record before. Make keys in the setup.
+typedef struct { sl_text text; uint32_t serial, number, place; } sl_key;
 
 // sl_memo works a number out for texts, for each distinct one of a batch once. f must be
 // pure. SL_MEMO(f) is its first value.
@@ -108,13 +108,11 @@ static inline void sl_set_label(sl_record *r, sl_key *k, sl_text value) {
 static inline void sl_rename(sl_record *r, sl_key *from, sl_key *to) {
 	uint32_t a = sl_number_of(from), z = sl_number_of(to);
 	if (a == SL_NONE || a == z) return;
-	sl_pair *p = sl_labels(r->row), *end = p + r->row->labels, *at = 0, *there = 0;
-	for (; p < end; p++) {
-		if (p->key == a) at = p;
-		else if (p->key == z) there = p;
-	}
+	sl_pair *at = sl_find_number(r, from, a);
 	if (!at) return;
+	sl_pair *there = sl_find_number(r, to, z);
 	at->key = sl_make_number(to);
+	sl_named(r);
 	if (there) sl_remove_at(r, there);
 }
 // sl_map_label replaces the value of a label by what m makes of it; where that is empty

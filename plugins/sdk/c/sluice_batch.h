@@ -2,6 +2,9 @@
 #ifndef SLUICE_BATCH_H
 #define SLUICE_BATCH_H
 
+// What few records take stays out of the way of the others.
+#define SL_RARE static __attribute__((noinline, unused))
+
 #define SL_NONE UINT32_MAX // the number of a string that a batch does not have
 
 // Memory is only ever taken: what grows doubles, and is used again.
@@ -34,6 +37,7 @@ static struct {
 	sl_pair *room;    // new pairs, at positions from header->pairs on
 	uint32_t texts_n, texts_room, slots_room, added_n, added_room, room_n, room_room;
 	uint32_t opened, serial; // the second changes when a key is added, too
+	int32_t named;           // the last record that was given a label; -1: none
 	sl_code refused;
 	sl_chunk *chunks, *chunk; // texts that the plugin makes
 	void *block;
@@ -106,6 +110,7 @@ static inline bool sl_open(void *at, uint32_t length) {
 	if (sl_b.texts_n) __builtin_memset(sl_b.slots, 0, sl_b.slots_room * 4);
 	sl_b.texts_n = sl_b.added_n = sl_b.room_n = 0;
 	sl_b.refused = SL_OK;
+	sl_b.named = -1;
 	sl_b.chunk = sl_b.chunks;
 	if (sl_b.chunk) sl_b.chunk->used = 0;
 	sl_b.opened++;
@@ -147,11 +152,10 @@ static inline uint32_t sl_add(sl_text t) {
 	return sl_b.header->strings + *s - 1;
 }
 
-static inline sl_key sl_key_of(sl_text text) { return (sl_key){text, 0, SL_NONE}; }
+static inline sl_key sl_key_of(sl_text text) { return (sl_key){text, 0, SL_NONE, 0}; }
 
-// sl_number_of returns the number of a key, SL_NONE when the batch does not have it.
-static inline uint32_t sl_number_of(sl_key *k) {
-	if (k->serial == sl_b.serial) return k->number;
+// sl_look finds the number of a key in a batch that it was not looked for in.
+SL_RARE uint32_t sl_look(sl_key *k) {
 	k->serial = sl_b.serial;
 	uint32_t n = sl_b.header->strings;
 	if (k->number < n && sl_equal(sl_string_of(k->number), k->text)) return k->number;
@@ -161,13 +165,19 @@ static inline uint32_t sl_number_of(sl_key *k) {
 	return k->number = s ? n + s - 1 : SL_NONE;
 }
 
-// sl_make_number returns the number of a key, which the batch has from then on.
-static inline uint32_t sl_make_number(sl_key *k) {
-	uint32_t n = sl_number_of(k);
-	if (n != SL_NONE) return n;
+// sl_number_of returns the number of a key, SL_NONE when the batch does not have it.
+static inline uint32_t sl_number_of(sl_key *k) { return k->serial == sl_b.serial ? k->number : sl_look(k); }
+
+SL_RARE uint32_t sl_enter(sl_key *k) {
 	k->number = sl_add(k->text);
 	k->serial = ++sl_b.serial; // another key of this text may have looked already
 	return k->number;
+}
+
+// sl_make_number returns the number of a key, which the batch has from then on.
+static inline uint32_t sl_make_number(sl_key *k) {
+	uint32_t n = sl_number_of(k);
+	return n != SL_NONE ? n : sl_enter(k);
 }
 
 // sl_labels returns the pairs of a record; valid until pairs are added.
@@ -176,16 +186,30 @@ static inline sl_pair *sl_labels(sl_row *r) {
 	return r->first >= had ? sl_b.room + (r->first - had) : sl_b.pairs + r->first;
 }
 
-static inline sl_pair *sl_find_label(sl_record *r, sl_key *k) {
-	uint32_t n = sl_number_of(k);
-	if (n == SL_NONE) return 0;
-	sl_pair *p = sl_labels(r->row), *end = p + r->row->labels;
-	for (; p < end; p++)
-		if (p->key == n) return p;
+// sl_named notes that a record was given a label.
+static inline void sl_named(sl_record *r) {
+	if (r->number > sl_b.named) sl_b.named = r->number;
+}
+
+SL_RARE sl_pair *sl_seek(sl_key *k, sl_pair *p, uint32_t labels, uint32_t n) {
+	for (uint32_t i = 0; i < labels; i++)
+		if (p[i].key == n) return p + (k->place = i);
 	return 0;
 }
 
-static inline void sl_remove_at(sl_record *r, sl_pair *p) {
+// sl_find_number returns the label of a record whose name has the number of a key. A
+// name that did not come with the batch no record has that comes after the last one
+// that was given a label.
+static inline sl_pair *sl_find_number(sl_record *r, sl_key *k, uint32_t n) {
+	if (n >= sl_b.header->strings && (n == SL_NONE || r->number > sl_b.named)) return 0;
+	sl_pair *p = sl_labels(r->row);
+	uint32_t labels = r->row->labels;
+	return k->place < labels && p[k->place].key == n ? p + k->place : sl_seek(k, p, labels, n);
+}
+
+static inline sl_pair *sl_find_label(sl_record *r, sl_key *k) { return sl_find_number(r, k, sl_number_of(k)); }
+
+SL_RARE void sl_remove_at(sl_record *r, sl_pair *p) {
 	sl_pair *end = sl_labels(r->row) + r->row->labels;
 	for (; p + 1 < end; p++) p[0] = p[1];
 	r->row->labels--;
@@ -211,6 +235,7 @@ static inline void sl_set_number(sl_record *r, sl_key *k, uint32_t value) {
 	sl_b.room = sl_more(sl_b.room, sl_b.room_n, &sl_b.room_room, sl_b.room_n + 1, sizeof(sl_pair));
 	sl_b.room[sl_b.room_n++] = (sl_pair){key, value};
 	r->row->labels++;
+	sl_named(r);
 }
 
 // sl_refuse gives the whole batch up: nothing of it is changed.

@@ -25,6 +25,7 @@ type Batch struct {
 	refused abi.Code
 	opened  uint32 // tells this batch from those before
 	serial  uint32 // changes with the batch, and when a key is added to it
+	named   int32  // the last record that was given a label; -1: none
 	one     Record // what Each hands out
 	more    Record // what Emit hands out
 }
@@ -48,7 +49,7 @@ func (b *Batch) open(block []uint64) bool {
 	}
 	clear(b.numbers)
 	b.texts, b.added, b.room = b.texts[:0], b.added[:0], b.room[:0]
-	b.refused = 0
+	b.refused, b.named = 0, -1
 	b.opened++
 	b.serial++
 	return true

@@ -1,13 +1,16 @@
 package sluice
 
+import "github.com/sluice-metrics/sluice/plugins/abi"
+
 // Key is a string that many records are looked at with, mostly the name of a label.
-// Its number is found once per batch, and then a record compares numbers. Make keys in
-// the setup, not per record.
+// Its number is found once per batch, and then a record compares numbers, first where
+// the label was in the record before. Make keys in the setup, not per record.
 type Key struct {
 	text   string
 	batch  *Batch
 	serial uint32
 	number uint32
+	place  int // of the label in the record that was looked at before
 }
 
 // NewKey makes a key.
@@ -21,6 +24,10 @@ func (k *Key) of(b *Batch) uint32 {
 	if k.serial == b.serial && k.batch == b {
 		return k.number
 	}
+	return k.look(b)
+}
+
+func (k *Key) look(b *Batch) uint32 {
 	k.number = b.find(k.text, k.number)
 	k.batch, k.serial = b, b.serial
 	return k.number
@@ -36,6 +43,25 @@ func (k *Key) make(b *Batch) uint32 {
 	b.serial++
 	k.serial = b.serial
 	return k.number
+}
+
+// in returns the position of the label among pairs, -1 when there is none. n is the
+// number of the key.
+func (k *Key) in(pairs []abi.Pair, n uint32) int {
+	if i := k.place; uint(i) < uint(len(pairs)) && pairs[i].Key == n {
+		return i
+	}
+	return k.scan(pairs, n)
+}
+
+func (k *Key) scan(pairs []abi.Pair, n uint32) int {
+	for i := range pairs {
+		if pairs[i].Key == n {
+			k.place = i
+			return i
+		}
+	}
+	return -1
 }
 
 // Mapping makes strings of strings, each distinct one of a batch once.

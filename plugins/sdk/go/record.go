@@ -72,13 +72,22 @@ func (r *Record) LabelAt(i int) (name, value string) {
 // find returns the position and the pair of a label, -1 when there is none.
 func (r *Record) find(k *Key) (int, *abi.Pair) {
 	n := k.of(r.b)
-	pairs := r.b.labels(r.raw)
-	for i := range pairs {
-		if pairs[i].Key == n {
-			return i, &pairs[i]
-		}
+	if r.lacks(n) {
+		return -1, nil
 	}
-	return -1, nil
+	pairs := r.b.labels(r.raw)
+	i := k.in(pairs, n)
+	if i < 0 {
+		return -1, nil
+	}
+	return i, &pairs[i]
+}
+
+// lacks tells whether the record cannot have a label whose name has the number n. A
+// name that did not come with the batch no record has that comes after the last one
+// that was given a label.
+func (r *Record) lacks(n uint32) bool {
+	return n >= uint32(len(r.b.refs)) && (n == none || r.number > r.b.named)
 }
 
 // Has reports whether the record has a label.
@@ -111,6 +120,7 @@ func (r *Record) set(k *Key, value uint32) {
 		return
 	}
 	r.b.append(r.raw, abi.Pair{Key: k.make(r.b), Value: value})
+	r.b.named = max(r.b.named, r.number)
 }
 
 // RemoveLabel takes a label away.
@@ -129,24 +139,24 @@ func (r *Record) removeAt(i int) {
 // Rename gives a label another name. A label that has that name already is replaced;
 // a record without the label stays as it is.
 func (r *Record) Rename(from, to *Key) {
-	a := from.of(r.b)
-	if a == none || from == to {
+	b := r.b
+	a, z := from.of(b), to.of(b)
+	if a == none || a == z {
 		return
 	}
-	z, at, there := to.of(r.b), -1, -1
-	pairs := r.b.labels(r.raw)
-	for i := range pairs {
-		switch pairs[i].Key {
-		case a:
-			at = i
-		case z:
-			there = i
-		}
-	}
-	if at < 0 || a == z {
+	pairs := b.labels(r.raw)
+	at, there := from.in(pairs, a), -1
+	if at < 0 {
 		return
 	}
-	pairs[at].Key = to.make(r.b)
+	if !r.lacks(z) {
+		there = to.in(pairs, z)
+	}
+	if z == none {
+		z = to.make(b)
+	}
+	pairs[at].Key = z
+	b.named = max(b.named, r.number)
 	if there >= 0 {
 		r.removeAt(there)
 	}

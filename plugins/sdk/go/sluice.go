@@ -47,9 +47,11 @@ func Register(setup Setup) *Plugin {
 // the function returns.
 func Each(f func(*Record)) Transform {
 	return func(b *Batch) {
+		one := &b.one
+		one.b = b
 		for i := range b.records {
-			b.one = Record{b: b, raw: &b.records[i], number: int32(i)}
-			f(&b.one)
+			one.raw, one.number = &b.records[i], int32(i)
+			f(one)
 		}
 	}
 }

@@ -205,6 +205,33 @@ func TestEqualKeys(t *testing.T) {
 	}
 }
 
+// What records were given is found again in whatever order a transform goes over them.
+func TestRenameReplacesWhatIsNew(t *testing.T) {
+	p := Register(func(*Config) Transform {
+		a, one, two := NewKey("a"), NewKey("new"), NewKey("new")
+		return func(b *Batch) {
+			for i := b.Len() - 1; i >= 0; i-- {
+				r := b.Record(i)
+				r.SetLabel(one, "1")
+			}
+			for i := range b.Len() {
+				r := b.Record(i)
+				r.Rename(a, two)
+				e := r.Emit()
+				e.SetLabel(one, "2")
+			}
+		}
+	})
+	got := p.Try(`{}`, Sample{Name: "m", Labels: labels{"a": "x"}}, Sample{Name: "n", Labels: labels{"b": "y", "a": "z"}})
+	want := []Sample{
+		{Name: "m", Labels: labels{"new": "x"}}, {Name: "n", Labels: labels{"b": "y", "new": "z"}, Source: 1},
+		{Name: "m", Labels: labels{"new": "2"}}, {Name: "n", Labels: labels{"b": "y", "new": "2"}, Source: 1},
+	}
+	if d := cmp.Diff(want, got.Samples); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestNoBatch(t *testing.T) {
 	good := encode([]Sample{{Name: "a", Value: math.NaN()}})
 	for name, block := range map[string][]uint64{

@@ -33,7 +33,10 @@ setup((c: Config): void => {
 each((r: Record): void => {
   if (what == "rename") r.rename(a, b);
   else if (what == "fresh") r.rename(a, fresh);
-  else if (what == "say") log(Level.Info, said);
+  else if (what == "replace") {
+    r.setLabel(fresh, "1");
+    r.rename(a, again);
+  } else if (what == "say") log(Level.Info, said);
   else if (what == "set") {
     r.setLabel(fresh, "1");
     r.setLabel(again, r.name + "!");

@@ -23,6 +23,7 @@ pub struct Batch {
     pub(crate) refused: Option<Code>,
     pub(crate) opened: u32, // tells this batch from those before
     pub(crate) serial: u32, // changes with the batch, and when a key is added to it
+    pub(crate) named: i32,  // the last record that was given a label; -1: none
     counts: [i64; 32],
     pub(crate) host: Host,
 }
@@ -51,6 +52,7 @@ impl Batch {
             refused: None,
             opened: 0,
             serial: 0,
+            named: -1,
             counts: [0; 32],
             host,
         }
@@ -78,6 +80,7 @@ impl Batch {
         self.added.clear();
         self.room.clear();
         self.refused = None;
+        self.named = -1;
         self.opened += 1;
         self.serial += 1;
         true
@@ -216,6 +219,7 @@ impl Batch {
     }
 
     // The pairs of a record.
+    #[inline]
     pub(crate) fn labels(&mut self, r: *const Row) -> &mut [Pair] {
         let (first, n) = unsafe { ((*r).first, (*r).labels as usize) };
         if first >= self.header.pairs {

@@ -3,20 +3,22 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
+use crate::abi::Pair;
 use crate::batch::{Batch, NONE};
 
 /// A string that many records are looked at with, mostly the name of a label. Its number
-/// is found once per batch, and then a record compares numbers. Make keys once, not per
-/// record.
+/// is found once per batch, and then a record compares numbers, first where the label was
+/// in the record before. Make keys once, not per record.
 pub struct Key {
     text: Box<str>,
+    place: Cell<usize>,
     serial: Cell<u32>,
     number: Cell<u32>,
 }
 
 impl Key {
     pub fn new(text: &str) -> Key {
-        Key { text: text.into(), serial: Cell::new(0), number: Cell::new(NONE) }
+        Key { text: text.into(), place: Cell::new(0), serial: Cell::new(0), number: Cell::new(NONE) }
     }
 
     /// The text of the key.
@@ -40,13 +42,36 @@ impl Key {
     }
 
     // Its number in a batch, which has it from then on.
+    #[inline]
     pub(crate) fn make(&self, b: &mut Batch) -> u32 {
-        if self.of(b) == NONE {
-            self.number.set(b.add(&self.text));
-            b.serial += 1; // another key of this text may have looked already
-            self.serial.set(b.serial);
+        match self.of(b) {
+            NONE => self.enter(b),
+            n => n,
         }
+    }
+
+    #[cold]
+    fn enter(&self, b: &mut Batch) -> u32 {
+        self.number.set(b.add(&self.text));
+        b.serial += 1; // another key of this text may have looked already
+        self.serial.set(b.serial);
         self.number.get()
+    }
+
+    // Where the label is in a record's pairs; n is the number of the key.
+    #[inline]
+    pub(crate) fn place(&self, pairs: &[Pair], n: u32) -> Option<usize> {
+        match pairs.get(self.place.get()) {
+            Some(p) if p.key == n => Some(self.place.get()),
+            _ => self.scan(pairs, n),
+        }
+    }
+
+    #[inline(never)]
+    fn scan(&self, pairs: &[Pair], n: u32) -> Option<usize> {
+        let i = pairs.iter().position(|p| p.key == n)?;
+        self.place.set(i);
+        Some(i)
     }
 }
 

@@ -104,12 +104,26 @@ impl Record<'_> {
     // The position of a label.
     #[inline]
     fn find(&mut self, k: &Key) -> Option<usize> {
-        match k.of(self.batch) {
-            NONE => None,
-            n => self.batch.labels(self.row).iter().position(|p| p.key == n),
-        }
+        let n = k.of(self.batch);
+        self.seek(k, n)
     }
 
+    // The same, by the number of the key. A name that did not come with the batch no record
+    // has that comes after the last one that was given a label.
+    #[inline]
+    fn seek(&mut self, k: &Key, n: u32) -> Option<usize> {
+        if n >= self.batch.header.strings && (n == NONE || self.number > self.batch.named) {
+            return None;
+        }
+        k.place(self.batch.labels(self.row), n)
+    }
+
+    #[inline]
+    fn named(&mut self) {
+        self.batch.named = self.batch.named.max(self.number);
+    }
+
+    #[inline(never)]
     fn remove_at(&mut self, i: usize) {
         let pairs = self.batch.labels(self.row);
         pairs.copy_within(i + 1.., i);
@@ -122,6 +136,7 @@ impl Record<'_> {
             None => {
                 let key = k.make(self.batch);
                 self.batch.append(self.row, Pair { key, value });
+                self.named();
             }
         }
     }
@@ -156,22 +171,17 @@ impl Record<'_> {
     }
 
     /// Gives a label another name. A label that has that name already is replaced.
+    #[inline]
     pub fn rename(&mut self, from: &Key, to: &Key) {
         let (a, z) = (from.of(self.batch), to.of(self.batch));
         if a == NONE || a == z {
             return;
         }
-        let (mut at, mut there) = (None, None);
-        for (i, p) in self.batch.labels(self.row).iter().enumerate() {
-            if p.key == a {
-                at = Some(i);
-            } else if p.key == z {
-                there = Some(i);
-            }
-        }
-        if let Some(at) = at {
+        if let Some(at) = self.seek(from, a) {
+            let there = self.seek(to, z);
             let n = to.make(self.batch);
             self.batch.labels(self.row)[at].key = n;
+            self.named();
             if let Some(there) = there {
                 self.remove_at(there);
             }

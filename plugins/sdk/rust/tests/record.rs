@@ -42,6 +42,10 @@ impl Plugin for Any {
         match &self.what[..] {
             "rename" => r.rename(&self.a, &self.b),
             "fresh" => r.rename(&self.a, &self.fresh),
+            "replace" => {
+                r.set_label(&self.fresh, "1");
+                r.rename(&self.a, &self.again);
+            }
             "set" => {
                 r.set_label(&self.fresh, "1");
                 let name = r.name().to_string() + "!";
@@ -126,6 +130,7 @@ fn what_is_not_touched_stays() {
 fn changes_labels() {
     assert_eq!(labels(&run("rename")), ["b=x z=x", "b=y", ""]);
     assert_eq!(labels(&run("fresh")), ["fresh=x z=x", "b=x fresh=y", ""]);
+    assert_eq!(labels(&run("replace")), ["fresh=x z=x", "b=x fresh=y", "fresh=1"]);
     assert_eq!(labels(&run("set")), ["a=x b=new fresh=m! z=x", "a=y b=new fresh=n!", "b=new fresh=t!"]);
     assert_eq!(labels(&run("remove")), ["z=x", "", ""]);
 }
