@@ -125,16 +125,13 @@ func textPath(p cue.Path) []string {
 func field(name string) cue.Path { return cue.MakePath(cue.Str(name)) }
 
 func schemaInstance(builder *build.Context, how form) (*build.Instance, error) {
-	files, err := schemaFiles()
+	files, err := schemaFiles(how)
 	if err != nil {
 		return nil, err
 	}
 	inst := builder.NewInstance(schemaRoot, nil)
 	inst.ImportPath, inst.PkgName = schema.ImportPath, "schema"
 	for _, f := range files {
-		if how == brief {
-			abridge(f)
-		}
 		if err := inst.AddSyntax(f); err != nil {
 			return nil, fmt.Errorf("embedded schema: %w", err)
 		}

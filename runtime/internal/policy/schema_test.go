@@ -178,7 +178,7 @@ func variantDefinition(p *plan, s *shape, word string) *shape {
 
 // The schema keeps to its dialect: see the schema rules of the design.
 func TestSchemaDialect(t *testing.T) {
-	files, err := schemaFiles()
+	files, err := schemaFiles(full)
 	if err != nil {
 		t.Fatal(err)
 	}

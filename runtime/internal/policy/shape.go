@@ -64,7 +64,7 @@ type plan struct {
 
 // readPlan reads the embedded schema.
 func readPlan() (*plan, error) {
-	files, err := schemaFiles()
+	files, err := schemaFiles(full)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +83,9 @@ func readPlan() (*plan, error) {
 // never mistaken for files of an author.
 const schemaRoot = "sluice:schema/"
 
-// schemaFiles parses the embedded schema, for one use: evaluation writes to the result.
-func schemaFiles() ([]*ast.File, error) {
+// schemaFiles parses the embedded schema, for one use: evaluation writes to the
+// result. The brief form has no comments either.
+func schemaFiles(how form) ([]*ast.File, error) {
 	names, err := fs.Glob(schema.FS, "*.cue")
 	if err != nil {
 		return nil, fmt.Errorf("embedded schema: %w", err)
@@ -95,9 +96,16 @@ func schemaFiles() ([]*ast.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("embedded schema: %w", err)
 		}
-		f, err := parser.ParseFile(schemaRoot+name, text, parser.ParseComments)
+		var comments []parser.Option
+		if how == full {
+			comments = []parser.Option{parser.ParseComments}
+		}
+		f, err := parser.ParseFile(schemaRoot+name, text, comments...)
 		if err != nil {
 			return nil, fmt.Errorf("embedded schema: %w", err)
+		}
+		if how == brief {
+			abridge(f)
 		}
 		out = append(out, f)
 	}
