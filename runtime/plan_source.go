@@ -51,7 +51,9 @@ const (
 
 // GitSource is the policy set that a git repository has at a revision. dir is a
 // directory of the repository. spec is REV or REV:PATH, with PATH from the root of
-// the repository; without it, the path of dir. The error is ErrConfig.
+// the repository; without it, the path of dir. A submodule is a repository of its
+// own: of a directory in one, spec names a revision of the submodule. The error is
+// ErrConfig.
 //
 // It asks the program git, which knows every way to name and to store a revision:
 // packs, alternates, worktrees, sparse and shallow clones. No shell is involved and
@@ -77,6 +79,9 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 		return PolicySource{}, fmt.Errorf("%w: the repository of %s has no revision %q; in CI, a shallow clone may lack it: fetch it first", ErrConfig, dir, rev)
 	}
 	commit := strings.TrimSpace(string(hash))
+	if err := git.notInModule(ctx, commit, at, rev); err != nil {
+		return PolicySource{}, err
+	}
 	tree := commit + ":" + at
 	parts, err := git.partsOf(ctx, tree)
 	if err != nil {
@@ -95,6 +100,23 @@ func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
 
 // gitRepository is the repository around a directory.
 type gitRepository struct{ dir string }
+
+// notInModule refuses a path that is a submodule, or in one: its files are those of
+// another repository, at a revision that this one names.
+func (g gitRepository) notInModule(ctx context.Context, commit, at, rev string) error {
+	for p := at; p != "" && p != "."; p = path.Dir(p) {
+		entry, err := g.ask(ctx, "ls-tree", commit, "--", p)
+		if err != nil {
+			return err
+		}
+		about, _, _ := strings.Cut(string(entry), "\t")
+		if words := strings.Fields(about); len(words) == 3 && words[0] == gitModule {
+			return fmt.Errorf("%w: %s is a submodule of git, which %s has at %.12s; check it out (git submodule update --init), give its directory as the policy set, and as the base git:%.12s",
+				ErrConfig, p, rev, words[2], words[2])
+		}
+	}
+	return nil
+}
 
 // partsOf returns the pathspecs of what a policy set in a tree is made of: those that
 // match something, without which git gives nothing at all. What stands in place of a
