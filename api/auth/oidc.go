@@ -105,8 +105,8 @@ func parseGrant(text string) (grant, error) {
 }
 
 // Bearer returns who has a token: its name is oidc: and that of the claim, so that
-// it is none of the file. The error is ErrUnknown, ErrExpired or ErrNoRole, or
-// wraps ErrIssuer.
+// it is none of the file. The error is ErrUnknown, ErrExpired or ErrNoRole, with
+// which the name comes where the token has one, or wraps ErrIssuer.
 func (i *Issuer) Bearer(ctx context.Context, token string, now time.Time) (runtime.Actor, error) {
 	if len(token) > maxJWT {
 		return runtime.Actor{}, ErrUnknown
@@ -210,7 +210,7 @@ func (i *Issuer) actor(claims map[string]any) (runtime.Actor, error) {
 		}
 	}
 	if a.Role == "" {
-		return runtime.Actor{}, ErrNoRole
+		return a, ErrNoRole
 	}
 	if !bound {
 		a.Teams = nil

@@ -87,7 +87,10 @@ func newAudit(t terminal) *cobra.Command {
 		Use:   "audit",
 		Short: "See who changed what in the fleet",
 		Long: `List what was done, the newest first: at most 90 days and 10,000 entries. What
-was refused is in the list, too. It is about the whole fleet.`,
+was refused is in the list, too: of what somebody may not, 20 requests an hour
+and 100 of all together; how many more came is said at the next one. Who is
+not known is only counted, in sluice_auth_refused_total. It is about the whole
+fleet.`,
 		Example: `  sluice audit
   sluice audit --since 24h --who ann
   sluice audit --operation setOverride --format json`,

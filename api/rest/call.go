@@ -25,6 +25,8 @@ type call struct {
 	runtime *runtime.Runtime
 	actor   runtime.Actor
 
+	foreign bool // a page of another site asks, and nobody knows for whom
+
 	params map[string]any // by name; those that were given, or have a default
 	body   any            // of the type of the operation's body
 

@@ -62,7 +62,7 @@ func (s *site) asRoles(t *testing.T) http.Handler {
 			return next(c)
 		}
 	})
-	routes(t.Context(), e, s.instance, discard())
+	routes(e, &server{s.instance, t.Context(), discard(), newDenials(s.instance, discard())})
 	return e
 }
 

@@ -42,7 +42,7 @@ policy: schema.#Policy & {
 	e := echo.New()
 	e.HTTPErrorHandler = problem(discard())
 	e.Use((&gate{open: true}).check)
-	routes(t.Context(), e, r, discard())
+	routes(e, &server{r, t.Context(), discard(), newDenials(r, discard())})
 	return e
 }
 

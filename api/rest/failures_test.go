@@ -60,8 +60,13 @@ func TestFailuresAreBounded(t *testing.T) {
 	if got := ask(url+"/healthz", ""); got.StatusCode != 200 {
 		t.Error("a probe:", got.Status)
 	}
-	if n := strings.Count(log.String(), "not let in"); n != 1 || !strings.Contains(log.String(), "level=WARN") || strings.Contains(log.String(), "wrong") {
-		t.Errorf("said %d times, not as a warning or with the token: %s", n, log)
+	for _, want := range []string{"level=WARN msg=\"a request was not let in", "level=INFO msg=\"a request was not let in"} { // with a wrong token, and without one
+		if n := strings.Count(log.String(), want); n != 1 || strings.Contains(log.String(), "wrong") {
+			t.Errorf("%s: said %d times, or with the token: %s", want, n, log)
+		}
+	}
+	if strings.Contains(log.String(), "audit") {
+		t.Errorf("who is not known is in the audit: %s", log)
 	}
 
 	// Behind something that encrypts, one address is everybody's.

@@ -31,19 +31,21 @@ type gate struct {
 
 	log      *slog.Logger
 	count    func(reason string) // of who was not let in
-	failures auth.Failures
+	failures auth.Failures       // attempts
+	others   auth.Failures       // who was not let in without one: only the log is bounded
+	denials  *denials
 	behind   bool // something that encrypts: all come from its address, so no address is bounded
 }
 
 // newGate refuses an address that others can reach where nobody would be checked,
 // or where tokens would cross the network for all to read.
-func newGate(r *runtime.Runtime, o *Options, loopback bool) (*gate, error) {
+func newGate(r *runtime.Runtime, o *Options, loopback bool, refused *denials) (*gate, error) {
 	if err := o.guarded(loopback); err != nil {
 		return nil, err
 	}
 	g := &gate{
 		token: o.Token, log: o.Log, count: r.CountRefused, open: o.open(),
-		behind: o.TLS != nil && o.TLS.Elsewhere,
+		behind: o.TLS != nil && o.TLS.Elsewhere, denials: refused,
 	}
 	if o.Tokens != "" {
 		keyring, err := auth.Open(o.Tokens, o.Log)
@@ -105,7 +107,7 @@ func (g *gate) check(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		actor, byToken, err := g.who(c.Request())
 		if err != nil {
-			return g.refuse(c, err)
+			return g.refuse(c, actor, err)
 		}
 		setActor(c, actor)
 		if byToken {
@@ -197,15 +199,23 @@ var outcomes = []struct {
 	{errNoToken, http.StatusUnauthorized, "no-token", "a bearer token is needed", false},
 }
 
-// refuse answers who was not let in.
-func (g *gate) refuse(c echo.Context, err error) error {
+// refuse answers who was not let in. One who is known and has no role is in the audit.
+func (g *gate) refuse(c echo.Context, actor runtime.Actor, err error) error {
 	for _, o := range outcomes {
 		if !errors.Is(err, o.err) {
 			continue
 		}
 		g.count(o.code)
-		if req := c.Request(); o.guess && g.failures.Add(sender(req), time.Now()) {
-			g.log.Warn("a request was not let in; more from there within a minute are only counted", "from", req.RemoteAddr, "reason", o.code)
+		req, seen, level := c.Request(), &g.others, slog.LevelInfo
+		if o.guess {
+			seen, level = &g.failures, slog.LevelWarn
+		}
+		if seen.Add(sender(req), time.Now()) {
+			g.log.Log(req.Context(), level, "a request was not let in; more from there within a minute are only counted", "from", req.RemoteAddr, "reason", o.code)
+		}
+		if !actor.Itself() {
+			actor.Address = req.RemoteAddr
+			g.denials.record(req.Context(), runtime.AuditEntry{Actor: actor, Operation: "signIn", Target: req.Method + " " + req.URL.Path, Error: o.code + ": " + o.detail})
 		}
 		if o.status == http.StatusUnauthorized {
 			c.Response().Header().Set("WWW-Authenticate", "Bearer")

@@ -89,6 +89,10 @@ func TestIssuersTokens(t *testing.T) {
 		t.Errorf("the audit lacks %s: %s", want, log)
 	}
 
+	if want := `operation=signIn target="GET /api/v1/degrade" by=oidc:ann`; !strings.Contains(log.String(), want) || !strings.Contains(log.String(), `error="no-role: `) {
+		t.Errorf("the audit lacks %s: %s", want, log)
+	}
+
 	// An issuer that may not be called is as one that is away: other tokens are taken.
 	url, _ = guarded(t, o)
 	status(url, "GET", token("ops"), 503)

@@ -121,25 +121,27 @@ type server struct {
 	runtime  *runtime.Runtime
 	stopping context.Context // ends when the server stops taking requests
 	log      *slog.Logger
+	denials  *denials
 }
 
 // handler checks a request, has it done, and answers. One that changes something
-// is audited, be it done or refused.
+// is audited, be it done or refused; of others, what the asker may not.
 func (s *server) handler(o *operation) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx, cancel := s.bound(c.Request().Context(), o)
 		defer cancel()
 		asked := &call{ctx: ctx, runtime: s.runtime, actor: actorOf(c)}
-		if !o.changes {
-			value, err := o.do(c, asked)
-			if err != nil {
-				return err
-			}
-			return o.write(ctx, c, value)
-		}
 		before := s.runtime.Revision()
 		value, err := o.do(c, asked)
-		s.audit(o, asked, before, err)
+		switch {
+		case asked.foreign:
+			s.runtime.CountRefused("cross-site")
+		case err != nil && problemOf(err).Status == http.StatusForbidden:
+			s.runtime.CountRefused("forbidden")
+			s.denials.record(ctx, o.entry(c, asked, before, before, err))
+		case o.changes:
+			s.audit(o.entry(c, asked, before, s.runtime.Revision(), err), asked)
+		}
 		if err != nil {
 			return err
 		}
@@ -156,6 +158,7 @@ func (o *operation) do(c echo.Context, asked *call) (any, error) {
 		return nil, refuse(http.StatusForbidden, "forbidden", fmt.Sprintf("%s may change what belongs to %s; this is every team's", asked.actor.Name, strings.Join(asked.actor.Teams, ", ")))
 	}
 	if err := o.ownPage(c); err != nil {
+		asked.foreign = true
 		return nil, err
 	}
 	if err := o.read(c, asked); err != nil {
@@ -167,15 +170,17 @@ func (o *operation) do(c echo.Context, asked *call) (any, error) {
 	return o.handle(asked)
 }
 
-// audit records what became of a change. An entry that cannot be written is in the log.
-func (s *server) audit(o *operation, asked *call, before string, err error) {
+// entry is what the audit says of a request, and of what became of it between two
+// revisions.
+func (o *operation) entry(c echo.Context, asked *call, before, after string, err error) runtime.AuditEntry {
 	e := runtime.AuditEntry{
 		Actor: asked.actor, Operation: o.id, Target: asked.target, Reason: asked.reason,
-		Before: cmp.Or(asked.before, before), After: cmp.Or(asked.after, s.runtime.Revision()), Result: runtime.AuditDone,
+		Before: cmp.Or(asked.before, before), After: cmp.Or(asked.after, after), Result: runtime.AuditDone,
 	}
+	path, _ := o.carriedBy(c.Request().URL) // of a path that cannot be read: no target
 	for _, p := range o.params {
-		if e.Target == "" && p.in == inPath {
-			e.Target = asked.text(p.name)
+		if values := path[p.name]; e.Target == "" && p.in == inPath && len(values) > 0 {
+			e.Target = values[0]
 		}
 	}
 	if err != nil {
@@ -185,6 +190,11 @@ func (s *server) audit(o *operation, asked *call, before string, err error) {
 			e.Result = runtime.AuditFailed
 		}
 	}
+	return e
+}
+
+// audit records what became of a change. An entry that cannot be written is in the log.
+func (s *server) audit(e runtime.AuditEntry, asked *call) {
 	// It is to be written even though the asker has gone.
 	if err := s.runtime.Audit(context.WithoutCancel(asked.ctx), e); err != nil {
 		s.log.Error("audit", "error", err)

@@ -52,7 +52,8 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	who, err := newGate(r, &o, loopback)
+	refused := newDenials(r, o.Log)
+	who, err := newGate(r, &o, loopback, refused)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -72,7 +73,7 @@ func New(r *runtime.Runtime, o Options) (*Server, error) {
 	}
 	e.Use(who.check, pages(r))
 	stopping, stop := context.WithCancel(context.Background())
-	routes(stopping, e, r, o.Log)
+	routes(e, &server{r, stopping, o.Log, refused})
 	s := &Server{listener: l, log: o.Log, tls: secured != nil, http: &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		TLSConfig: secured.config(),
@@ -118,7 +119,8 @@ func cannotListen(address string, err error) error {
 	return fmt.Errorf("listen: %s: %w", address, err)
 }
 
-func routes(stopping context.Context, e *echo.Echo, r *runtime.Runtime, log *slog.Logger) {
+func routes(e *echo.Echo, s *server) {
+	r := s.runtime
 	get := func(path string, h echo.HandlerFunc) {
 		e.GET(path, h)
 		e.HEAD(path, h)
@@ -132,7 +134,7 @@ func routes(stopping context.Context, e *echo.Echo, r *runtime.Runtime, log *slo
 		}
 		return c.String(http.StatusOK, "ready\n")
 	})
-	operate(e, &server{r, stopping, log})
+	operate(e, s)
 	query(e.Group("/prometheus/api/v1"), r)
 }
 

@@ -64,7 +64,7 @@ func (m *Metrics) table() []row {
 		{&m.AuditLost, Row{Name: "sluice_audit_lost_total", Unit: "entries",
 			Help: "Audit entries that are in the log only, because too many waited for the control topic."}},
 		{&m.AuthRefused, Row{Name: "sluice_auth_refused_total", Unit: "requests", Labels: []string{"reason"},
-			Help: "Requests that were not let in, by whether they had no token, one that is not known, that has expired or that gives no role, or failed too often."}},
+			Help: "Requests that were refused, by whether they had no token, one that is not known, that has expired or that gives no role, failed too often, were of somebody known who may not, or of a page of another site."}},
 		{&m.CollectRequests, Row{Name: "sluice_collect_requests_total", Unit: "requests", Labels: []string{"result"},
 			Help: "Requests of reporters for their control document, by whether one was sent, it was unchanged or too many waited."}},
 		{&m.CollectWaiting, Row{Name: "sluice_collect_waiting", Unit: "requests",
