@@ -51,11 +51,41 @@ func modules(t *testing.T) map[string][]byte {
 		)}.Bytes(), abi.Manifest{
 			Name: "double", Version: "1.0.0", Scope: abi.SampleScope, Needs: every, Writes: abi.Writes{Value: true},
 		}),
+		// Counts records, and does with those of the values 1 to 4 what is counted of them: it
+		// drops one, makes another of one, refuses one, and stops with a trap at one.
+		"everything.wasm": with(everything(), abi.Manifest{
+			Name: "everything", Version: "1.0.0", Scope: abi.SampleScope, Needs: every,
+			Writes: abi.Writes{Drop: true, Emit: true}, Metrics: []string{"seen"},
+		}),
 		// Takes a note in its config and fails to start.
 		"refuses.wasm": with(assemble.Guest{Init: assemble.I32(int64(abi.BadConfig))}.Bytes(), abi.Manifest{
 			Name: "refuses", Version: "1.0.0", Scope: abi.SeriesScope, Needs: every, Config: "note?: string",
 		}),
 	}
+}
+
+// everything is the module of that name, without its manifest.
+func everything() []byte {
+	const at, left, answer = 2, 3, 4
+	when := func(value float64, do assemble.Code) assemble.Code {
+		return assemble.Get(at) + assemble.F64Load(8) + assemble.F64(value) + assemble.F64Eq + assemble.If + do + assemble.End
+	}
+	flag := func(f abi.Flags) assemble.Code {
+		return assemble.Get(at) + assemble.I32(int64(f)) + assemble.I32Store8(int(flagsAt))
+	}
+	return assemble.Guest{
+		Locals: "iiI", Setup: func(m *assemble.Module) {
+			m.Import(abi.Module, abi.Count, "iI", "")
+			m.Data(assemble.ResultAt, assemble.Result(nil, make([]abi.Record, 1), nil))
+		},
+		Transform: assemble.EachRecord(at, left,
+			assemble.I32(0)+assemble.I64(1)+assemble.Call(0)+
+				when(1, flag(abi.Drop))+
+				when(2, assemble.I32(int64(assemble.ResultAt+abi.ResultSize))+assemble.Get(at)+assemble.I32(int64(abi.RecordSize))+assemble.MemoryCopy+
+					assemble.Answer()+assemble.Set(answer))+
+				when(3, flag(abi.Failed))+
+				when(4, assemble.Unreachable)) + assemble.Get(answer),
+	}.Bytes()
 }
 
 // TestModules keeps the modules that other packages test with what is written here;
