@@ -27,7 +27,8 @@ func (k *Key) of(b *Batch) uint32 {
 	return k.look(b)
 }
 
-func (k *Key) look(b *Batch) uint32 {
+//go:noinline
+func (k *Key) look(b *Batch) uint32 { // kept apart, so that of is no call
 	k.number = b.find(k.text, k.number)
 	k.batch, k.serial = b, b.serial
 	return k.number
@@ -38,6 +39,10 @@ func (k *Key) make(b *Batch) uint32 {
 	if n := k.of(b); n != none {
 		return n
 	}
+	return k.enter(b)
+}
+
+func (k *Key) enter(b *Batch) uint32 {
 	k.number = b.add(k.text)
 	// Another key of the same text may have looked already, and found nothing.
 	b.serial++
@@ -48,12 +53,13 @@ func (k *Key) make(b *Batch) uint32 {
 // in returns the position of the label among pairs, -1 when there is none. n is the
 // number of the key.
 func (k *Key) in(pairs []abi.Pair, n uint32) int {
-	if i := k.place; uint(i) < uint(len(pairs)) && pairs[i].Key == n {
-		return i
+	if k.place < len(pairs) && pairs[k.place].Key == n {
+		return k.place
 	}
 	return k.scan(pairs, n)
 }
 
+//go:noinline
 func (k *Key) scan(pairs []abi.Pair, n uint32) int {
 	for i := range pairs {
 		if pairs[i].Key == n {

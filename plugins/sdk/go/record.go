@@ -153,7 +153,7 @@ func (r *Record) Rename(from, to *Key) {
 		there = to.in(pairs, z)
 	}
 	if z == none {
-		z = to.make(b)
+		z = to.enter(b)
 	}
 	pairs[at].Key = z
 	b.named = max(b.named, r.number)
