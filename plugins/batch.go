@@ -27,8 +27,9 @@ type Batch struct {
 	// no longer among Records.
 	Failed []Failure
 
-	index map[string]uint32
-	round uint64
+	index   map[string]uint32
+	indexed int // strings that are in index: the first ones
+	round   uint64
 }
 
 // Failure says why a row of a batch was not transformed.
@@ -45,7 +46,15 @@ func (b *Batch) Reset() {
 	clear(b.Strings)
 	b.Strings = b.Strings[:0]
 	clear(b.index)
+	b.indexed = 0
 	b.round++
+}
+
+// Fill makes the batch one of these records, whose strings the caller has numbered
+// itself, each once. All is copied.
+func (b *Batch) Fill(records []abi.Record, pairs []abi.Pair, strings []string) {
+	b.Reset()
+	b.Records, b.Pairs, b.Strings = append(b.Records, records...), append(b.Pairs, pairs...), append(b.Strings, strings...)
 }
 
 // Round returns a number that Reset changes. Who keeps the numbers of its strings
@@ -54,16 +63,35 @@ func (b *Batch) Round() uint64 { return b.round }
 
 // Intern returns the number of s, entering it when it is new.
 func (b *Batch) Intern(s string) uint32 {
-	if id, ok := b.index[s]; ok {
-		return id
-	}
 	if b.index == nil {
 		b.index = map[string]uint32{}
+	}
+	for ; b.indexed < len(b.Strings); b.indexed++ {
+		b.index[b.Strings[b.indexed]] = uint32(b.indexed)
+	}
+	if id, ok := b.index[s]; ok {
+		return id
 	}
 	id := uint32(len(b.Strings))
 	b.Strings = append(b.Strings, s)
 	b.index[s] = id
+	b.indexed++
 	return id
+}
+
+// few is how many strings are rather looked for one by one than an index made.
+const few = 4
+
+// internOne does the same for one of n strings, of which more will not come.
+func (b *Batch) internOne(s string, n int) uint32 {
+	if b.indexed == len(b.Strings) || n > few {
+		return b.Intern(s)
+	}
+	if at := slices.Index(b.Strings, s); at >= 0 {
+		return uint32(at)
+	}
+	b.Strings = append(b.Strings, s)
+	return uint32(len(b.Strings) - 1)
 }
 
 // Add appends a record with the labels of pairs, which it copies, and returns its
@@ -83,20 +111,15 @@ func (b *Batch) Labels(r *abi.Record) []abi.Pair {
 
 // Copy makes b what from is, sharing nothing with it that can change.
 func (b *Batch) Copy(from *Batch) {
-	b.Reset()
+	b.Fill(from.Records, from.Pairs, from.Strings)
 	b.Now, b.Sequence, b.Flags = from.Now, from.Sequence, from.Flags
-	for _, s := range from.Strings {
-		b.Intern(s)
-	}
-	b.Records = append(b.Records, from.Records...)
-	b.Pairs = append(b.Pairs, from.Pairs...)
 	b.Failed = append(b.Failed, from.Failed...)
 }
 
 // forget takes back the strings from number n on.
 func (b *Batch) forget(n int) {
-	for _, s := range b.Strings[n:] {
-		delete(b.index, s)
+	for ; b.indexed > n; b.indexed-- {
+		delete(b.index, b.Strings[b.indexed-1])
 	}
 	b.Strings = slices.Delete(b.Strings, n, len(b.Strings))
 }
@@ -120,10 +143,24 @@ func (b *Batch) check(l Limits) *Error {
 			return faultAt(abi.BadBatch, i, "its kind is %d and its value has the bits %#x", r.Kind, math.Float64bits(r.Value))
 		}
 	}
-	for _, p := range b.Pairs {
-		if uint64(max(p.Key, p.Value)) >= total {
-			return fault(abi.BadBatch, StepTransform, "a label is the strings %d and %d of %d", p.Key, p.Value, total)
-		}
+	if i := outside(b.Pairs, uint32(total)); i >= 0 {
+		return fault(abi.BadBatch, StepTransform, "a label is the strings %d and %d of %d", b.Pairs[i].Key, b.Pairs[i].Value, total)
 	}
 	return nil
+}
+
+// outside returns the first pair with a number that is not below total, -1 when there
+// is none. Both numbers of a pair are looked at in one step: with their top bits set,
+// subtracting total takes those away exactly where a number is below it.
+func outside(pairs []abi.Pair, total uint32) int {
+	const top = 1<<63 | 1<<31
+	var bad uint64
+	limit := uint64(total)<<32 | uint64(total)
+	for _, p := range words(pairs) {
+		bad |= p | (p | top) - limit
+	}
+	if bad&top == 0 {
+		return -1
+	}
+	return slices.IndexFunc(pairs, func(p abi.Pair) bool { return max(p.Key, p.Value) >= total })
 }

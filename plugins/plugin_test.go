@@ -122,3 +122,30 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("%v allocations for a batch of 1,000 records", n)
 	}
 }
+
+// TestFilled passes batches that were filled with numbered strings: what the guest adds
+// is told apart from what was there as in one whose strings were entered.
+func TestFilled(t *testing.T) {
+	for to, code := range map[string]abi.Code{"task": 0, "host": abi.BadOutput} {
+		i := open(t, assemble.Rename("task_name", to, 0.5), Options{})
+		from, want, got := batchOf(3), batchOf(3), &Batch{}
+		for range 2 {
+			want.Copy(from)
+			want.Intern("")
+			got.Fill(from.Records, from.Pairs, from.Strings)
+			for _, b := range []*Batch{want, got} {
+				if err := i.Transform(t.Context(), b); (code != 0) != (err != nil) || err != nil && asError(err).Code != code {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(rows(want), rows(got)); diff != "" {
+				t.Fatal(diff)
+			}
+			for n, s := range got.Strings {
+				if id := got.Intern(s); int(id) != n {
+					t.Fatalf("%q is string %d, and entered as %d", s, n, id)
+				}
+			}
+		}
+	}
+}

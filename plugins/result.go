@@ -128,7 +128,7 @@ func (x *exchange) readStrings(memory []byte, add *abi.Result, known *interned) 
 		if !ok {
 			return fault(abi.Expansion, StepTransform, "it made more than %d distinct strings within an hour", x.limits.Distinct)
 		}
-		x.ids = append(x.ids, x.batch.Intern(own))
+		x.ids = append(x.ids, x.batch.internOne(own, len(v.refs)))
 	}
 	x.marks = append(x.marks, make([]mark, len(x.batch.Strings)-len(x.marks))...)
 	return nil

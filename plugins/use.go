@@ -123,10 +123,7 @@ func (w *Worker) refuse(b *Batch) {
 
 // begin prepares to put parts together.
 func (w *Worker) begin(b *Batch) {
-	w.whole.Reset()
-	for _, s := range b.Strings {
-		w.whole.Intern(s)
-	}
+	w.whole.Fill(nil, nil, b.Strings)
 	w.calls, w.lost = 1, 0
 	w.until = time.Now().Add((maxDeadlines - 1) * w.use.plugin.limits.Batch)
 }
@@ -174,11 +171,8 @@ func (w *Worker) fail(lo, hi int, why *Error) {
 
 // cut makes part the rows from lo to hi of b.
 func (w *Worker) cut(b *Batch, lo, hi int) {
-	w.part.Reset()
+	w.part.Fill(nil, nil, b.Strings)
 	w.part.Now, w.part.Sequence, w.part.Flags = b.Now, b.Sequence, b.Flags
-	for _, s := range b.Strings {
-		w.part.Intern(s)
-	}
 	for i := lo; i < hi; i++ {
 		w.part.Add(b.Records[i], b.Labels(&b.Records[i])...)
 	}

@@ -35,12 +35,8 @@ type way struct {
 // Transform passes a batch of the engine through the plugin.
 func (w *way) Transform(ctx context.Context, b *engine.Batch) error {
 	x := &w.batch
-	x.Reset()
+	x.Fill(b.Records, b.Pairs, b.Strings)
 	x.Now, x.Sequence, x.Flags = b.Now, b.Sequence, b.Flags
-	for _, s := range b.Strings {
-		x.Intern(s)
-	}
-	x.Records, x.Pairs = append(x.Records, b.Records...), append(x.Pairs, b.Pairs...)
 	if err := w.worker.Run(ctx, x); err != nil {
 		return err
 	}
