@@ -97,7 +97,7 @@ var unguarded = map[string]bool{"/healthz": true, "/readyz": true}
 // check lets in who may ask for anything at all.
 func (g *gate) check(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if unguarded[c.Request().URL.Path] {
+		if unguarded[c.Request().URL.Path] && !g.open {
 			return next(c)
 		}
 		if wait := g.wait(c.Request()); wait > 0 {

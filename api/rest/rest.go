@@ -128,14 +128,21 @@ func routes(e *echo.Echo, s *server) {
 	get("/", index(r))
 	get("/metrics", echo.WrapHandler(r.Metrics()))
 	get("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	get("/readyz", func(c echo.Context) error {
-		if err := r.Ready(); err != nil {
-			return c.String(http.StatusServiceUnavailable, err.Error()+"\n")
-		}
-		return c.String(http.StatusOK, "ready\n")
-	})
+	get("/readyz", func(c echo.Context) error { return ready(c, r.Ready()) })
 	operate(e, s)
 	query(e.Group("/prometheus/api/v1"), r)
+}
+
+// ready answers a probe. Why an instance is not ready may name brokers and users: that
+// is nothing for a probe that was not asked who it is.
+func ready(c echo.Context, why error) error {
+	switch {
+	case why == nil:
+		return c.String(http.StatusOK, "ready\n")
+	case actorOf(c).May(runtime.RoleViewer):
+		return c.String(http.StatusServiceUnavailable, why.Error()+"\n")
+	}
+	return c.String(http.StatusServiceUnavailable, "not ready: "+prefix+"/status says why\n")
 }
 
 // pages serves the business metrics of sinks at their paths, where nothing else is:

@@ -142,6 +142,10 @@ func (s *site) beforeItRuns(t *testing.T) {
 			t.Errorf("before it runs, %s: status %d, %s", path, a.status, a.body)
 		}
 	}
+	// Where others are asked for a token, a probe is not told what the instance waits for.
+	if a := s.do(t, http.MethodGet, s.guarded+"/readyz", nil, nil); a.status != 503 || strings.Contains(a.body, "broker") || !strings.Contains(a.body, "/api/v1/status") {
+		t.Errorf("before it runs, a probe without a token: status %d, %s", a.status, a.body)
+	}
 }
 
 func TestServer(t *testing.T) {
