@@ -253,6 +253,7 @@ func TestControlGoesOnAfterAnOutage(t *testing.T) {
 		net.mend()
 		until(t, 20*time.Second, "what was written meanwhile", func() bool { _, ok := c.Get("a/2"); return ok })
 		put(t, c, "a/4", "after")
+		until(t, 20*time.Second, "what was written afterwards, elsewhere", func() bool { _, ok := here.Get("a/4"); return ok })
 		wantSaid(t, here, "a/", said(c, "a/")...)
 	})
 }
