@@ -133,7 +133,7 @@ func (r *Runtime) Explain(q Question) (Answer, error) {
 func (r *Runtime) explainBy(rev *revision, q *Question) (Answer, error) {
 	x := explainer{
 		set: &rev.bundle.Set, from: rev.bundle.Provenance, program: rev.program, known: r.opened().known,
-		dir: cmp.Or(r.cfg.Policies, defaultSet), counts: r.ruleCounts(), shortID: r.ShortID, used: r.budgetStatus(),
+		dir: cmp.Or(r.cfg.Policies, defaultSet), counts: r.ruleCounts(), shortID: r.ShortID, used: r.budgetStatus(), tried: r.triedHere,
 	}
 	a, err := x.answer(q)
 	a.Policies, a.Revision = x.dir, rev.digest
@@ -170,6 +170,7 @@ type explainer struct {
 
 	counts  map[string]map[string]uint64         // samples by rule and disposition; nil: not of a running instance
 	shortID func(string) (value string, ok bool) // nil: nobody knows
+	tried   func(digest string) *TriedPlugin     // of a running instance; nil: nobody knows
 	used    []BudgetStatus                       // of a running instance
 }
 

@@ -88,7 +88,11 @@ type RewriteStage struct {
 	Scale    float64  `json:"scale,omitempty"`    // what values are multiplied by from then on, where it changes that
 
 	Plugin *PluginView `json:"plugin,omitempty"` // of a transform in force
-	Failed string      `json:"failed,omitempty"` // why its plugin did not transform the series
+	Shadow float64     `json:"shadow,omitempty"` // share of batches that the plugin is only tried on; samples go on as they are
+
+	// Tried is what an instance has found out by that, over all transforms with the plugin.
+	Tried  *TriedPlugin `json:"tried,omitempty"`
+	Failed string       `json:"failed,omitempty"` // why its plugin did not transform the series
 }
 
 // PluginView says which plugin a transform has.
@@ -217,17 +221,21 @@ func (x *explainer) stage(e *Explanation, ev *program.Event, in *program.Input) 
 
 // plugins says which plugins the transforms have, and which one failed.
 func (x *explainer) plugins(e *Explanation, v *program.Verdict) {
-	about := map[string]program.Plugin{}
+	about := map[string]*program.Transform{}
 	for _, t := range x.program.Transforms() {
-		about[string(t.ID)] = t.Plugin.Plugin()
+		about[string(t.ID)] = t
 	}
 	for i := range e.Rewrites {
 		s := &e.Rewrites[i]
-		p, runs := about[s.ID]
+		t, runs := about[s.ID]
 		if s.Section != program.SectionTransform || !runs {
 			continue
 		}
-		s.Plugin = &PluginView{p.Name, p.Version, p.Digest}
+		p := t.Plugin.Plugin()
+		s.Plugin, s.Shadow = &PluginView{p.Name, p.Version, p.Digest}, t.Shadow
+		if s.Shadow > 0 && x.tried != nil {
+			s.Tried = x.tried(p.Digest)
+		}
 		if f := v.Failure; f != nil && s.ID == string(x.rules[f.Rule].ID) {
 			s.Failed = f.TransformError.Error()
 		}

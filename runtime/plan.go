@@ -30,6 +30,10 @@ type (
 	RuleAt = program.RuleAt
 	// Volume is an amount of traffic.
 	Volume = program.Volume
+	// TransformChange is what becomes of traffic in a transform, and what that costs.
+	TransformChange = program.TransformChange
+	// TransformUse is one side of it.
+	TransformUse = program.TransformUse
 )
 
 // PlanOptions say what is compared, and over which traffic.
@@ -58,6 +62,9 @@ type Plan struct {
 	Impact  *Impact        `json:"impact"`
 	Gates   []Gate         `json:"gates"`
 	Notes   []string       `json:"notes"` // what makes the results less sure
+
+	// Transforms of both sets. They are no part of the digest: time is another each time.
+	Transforms []TransformChange `json:"transforms,omitempty"`
 }
 
 // PlannedSet is one of the two policy sets.
@@ -166,7 +173,7 @@ func (p *Plan) compare(ctx context.Context, opts PlanOptions, base, next *planna
 	if err != nil {
 		return wrongTraffic(opts.TrafficName, err)
 	}
-	p.Impact = d.Impact()
+	p.Impact, p.Transforms = d.Impact(), d.Transforms()
 	p.Traffic = PlannedTraffic{
 		Name: opts.TrafficName, Digest: in.Digest(), From: head.From, To: head.To, Seconds: head.Span(), LeftOut: in.LeftOut(),
 	}
@@ -192,6 +199,11 @@ func (p *Plan) notes(hashed []string, unreadable, leftOut uint64) {
 	}
 	if leftOut > 0 {
 		p.Notes = append(p.Notes, count(int(leftOut), "sample")+" of series that found no room are not in this traffic")
+	}
+	for i := range p.Transforms {
+		if t := &p.Transforms[i]; t.After != nil && t.After.Scope == "sample" && t.After.Calls > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("transform %s looks at samples: what it does is told by one of value 1 per series, each a batch of its own; batches of many cost less per record", t.Rule))
+		}
 	}
 	if p.Traffic.Seconds == 0 {
 		p.Notes = append(p.Notes, "this traffic is of one moment: samples and bytes are totals, not per second")

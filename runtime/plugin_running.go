@@ -62,6 +62,35 @@ type RunningPlugin struct {
 	Instances    int64             `json:"instances"`          // of which some are spare
 	Replacements uint64            `json:"replacements"`       // instances that were given up
 	Counters     map[string]uint64 `json:"counters,omitempty"` // its own, by name
+	Tried        *TriedPlugin      `json:"tried,omitempty"`    // by transforms that only try it
+}
+
+// TriedPlugin is what a plugin would have done with samples that it was only tried
+// on, by transforms with a shadow.
+type TriedPlugin struct {
+	Samples uint64 `json:"samples"` // that it was given; those that are not counted below stay as they are
+	Changed uint64 `json:"changed"` // with another name, other labels or another value
+	Dropped uint64 `json:"dropped"` // that would not go on
+	Failed  uint64 `json:"failed"`  // that it did not transform
+	Made    uint64 `json:"made"`    // beside them
+}
+
+// triedBy returns nil for a plugin that was not tried.
+func triedBy(t transform.Tried) *TriedPlugin {
+	if t == (transform.Tried{}) {
+		return nil
+	}
+	return &TriedPlugin{t.Rows, t.Changed, t.Dropped, t.Failed, t.Made}
+}
+
+// triedHere returns what was found out about a plugin that is tried; nil: nothing yet.
+func (r *Runtime) triedHere(digest string) *TriedPlugin {
+	for _, c := range r.loading.plugins.Counts() {
+		if c.Digest == digest {
+			return triedBy(c.Tried)
+		}
+	}
+	return nil
 }
 
 // Plugins lists the plugins that the policies run or ran, by name and version.
@@ -72,6 +101,7 @@ func (r *Runtime) Plugins() []RunningPlugin {
 			PluginView: PluginView{c.Name, c.Version, c.Digest}, Running: c.Running, Breaker: c.Breaker.String(),
 			Calls: c.Calls, In: c.In, Out: c.Out, Dropped: c.Dropped, Made: c.Made, Failed: failedBy(&c.Counts),
 			Seconds: c.Duration, Fuel: c.Fuel, Memory: c.Memory, Instances: c.Instances, Replacements: c.Replacements, Counters: c.Metrics,
+			Tried: triedBy(c.Tried),
 		})
 	}
 	return out
@@ -120,6 +150,9 @@ func (r *Runtime) instrumentPlugins() {
 			emit(c.Made, c.Name, c.Version, "made")
 		})
 	})
+	m.PluginTried.Collect(func(emit func(uint64, ...string)) {
+		each(func(c *transform.Counted) { emitTried(c, emit) })
+	})
 	m.PluginFailed.Collect(func(emit func(uint64, ...string)) {
 		each(func(c *transform.Counted) {
 			for code, n := range c.Failed {
@@ -137,6 +170,17 @@ func (r *Runtime) instrumentPlugins() {
 	m.PluginSeconds.Collect(func(emit func(count uint64, below func(time.Duration) uint64, sum float64, labels ...string)) {
 		each(func(c *transform.Counted) { emit(c.Calls, below(c.Seconds), c.Duration, c.Name, c.Version) })
 	})
+}
+
+// emitTried gives what a plugin would have done, by result.
+func emitTried(c *transform.Counted, emit func(uint64, ...string)) {
+	if t := c.Tried; t.Rows > 0 {
+		emit(t.Rows-min(t.Rows, t.Changed+t.Dropped+t.Failed), c.Name, c.Version, "unchanged")
+		emit(t.Changed, c.Name, c.Version, "changed")
+		emit(t.Dropped, c.Name, c.Version, "dropped")
+		emit(t.Failed, c.Name, c.Version, "failed")
+		emit(t.Made, c.Name, c.Version, "made")
+	}
 }
 
 // below returns how many calls took at most a time that is one of the bounds.

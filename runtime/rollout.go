@@ -137,6 +137,9 @@ func (r *Runtime) instrumentRollouts() {
 		for _, m := range x.OtherRule {
 			counts["rule"] += m.Series
 		}
+		for _, t := range x.Transforms {
+			counts["transform"] += t.Otherwise
+		}
 		for change, n := range counts {
 			emit(float64(n), change)
 		}

@@ -54,6 +54,9 @@ type ShadowStatus struct {
 	// are per second. OtherRule are the series that fare the same by another rule.
 	Impact    *Impact         `json:"impact,omitempty"`
 	OtherRule []program.Moved `json:"other_rule,omitempty"`
+
+	// Transforms of both sets, by that pass, as a plan has them.
+	Transforms []TransformChange `json:"transforms,omitempty"`
 }
 
 // shadow is a candidate that is compared with the set in force.
@@ -217,7 +220,7 @@ func (r *Runtime) shadowPass(ctx context.Context, s *shadow) error {
 	defer s.mu.Unlock()
 	s.said.Compared, s.said.Total = n, max(n, total)
 	s.said.Passes++
-	s.said.Impact, s.said.OtherRule = impact, d.OtherRule()
+	s.said.Impact, s.said.OtherRule, s.said.Transforms = impact, d.OtherRule(), d.Transforms()
 	return nil
 }
 

@@ -17,14 +17,20 @@ func plugged(onError string) string {
 	transform: users: schema.#Transform & {match: labels: user: ["?*"], plugin: "./plugins/it.wasm", onError: %q, accept: "loss"}`, onError)
 }
 
-// plug makes a module of the tests the plugin of a set.
-func plug(t testing.TB, dir, module string) {
+// moduleOfTests is a module of the tests of package transform.
+func moduleOfTests(t testing.TB, module string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("internal", "transform", "testdata", module))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := keepFile(filepath.Join(dir, "plugins", "it.wasm"), b); err != nil {
+	return b
+}
+
+// plug makes a module of the tests the plugin of a set.
+func plug(t testing.TB, dir, module string) {
+	t.Helper()
+	if err := keepFile(filepath.Join(dir, "plugins", "it.wasm"), moduleOfTests(t, module)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -223,12 +223,16 @@ func stageRows(list []runtime.RewriteStage, all bool) (rows []string) {
 			continue
 		}
 		effect := s.Action
-		if len(s.Removed)+len(s.Added) == 0 && s.Scale == 0 {
+		switch {
+		case s.Plugin != nil && s.Action == "sample":
+			effect += ", each as it comes"
+		case len(s.Removed)+len(s.Added) == 0 && s.Scale == 0:
 			effect += ", which changes nothing"
 		}
 		rows = append(rows, "> "+ruleCells(&s.RuleView)+"\t"+effect)
 		if s.Plugin != nil {
 			rows = append(rows, fmt.Sprintf("    plugin %s %s (%.19s)", s.Plugin.Name, s.Plugin.Version, s.Plugin.Digest))
+			rows = append(rows, trialText(s)...)
 		}
 		if s.Failed != "" {
 			rows = append(rows, "    ! it fails: "+s.Failed)

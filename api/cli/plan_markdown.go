@@ -35,6 +35,7 @@ func writePlanMarkdown(w io.Writer, p *runtime.Plan) error {
 		b.details(fmt.Sprintf("Labels: %s", counted(len(p.Impact.Relabels), "group")), len(p.Impact.Relabels) > 0, (*planText).labels)
 		b.details(fmt.Sprintf("Routes: %s", counted(len(p.Impact.Reroutes), "group")), len(p.Impact.Reroutes) > 0, (*planText).routes)
 	}
+	b.details(fmt.Sprintf("Transforms: %s", counted(len(p.Transforms), "rule")), len(p.Transforms) > 0, (*planText).transforms)
 	b.details("Rules that this traffic does not meet, and rules in the shadow of others", len(p.Impact.Idle) > 0 || newlyShadowed(p), (*planText).unmet)
 	b.line("plan `%s`", p.Digest)
 	_, err := io.WriteString(w, b.String())

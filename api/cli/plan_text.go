@@ -32,6 +32,7 @@ func writePlanText(w io.Writer, p *runtime.Plan) error {
 	} else {
 		b.line("\nno changes: both sets say the same, and do the same to this traffic")
 	}
+	b.transforms()
 	b.unmet()
 	if p.Changes() {
 		b.volumes()

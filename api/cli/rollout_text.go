@@ -97,10 +97,11 @@ func (b *planText) shadow(s *runtime.ShadowStatus, now time.Time) {
 	if s.Impact == nil {
 		return
 	}
-	b.plan = &runtime.Plan{Impact: s.Impact}
+	b.plan = &runtime.Plan{Impact: s.Impact, Transforms: s.Transforms}
 	b.verdicts()
 	b.labels()
 	b.routes()
+	b.transforms()
 	if len(s.OtherRule) > 0 {
 		b.line("\nrules    fare the same by another rule")
 		b.listed(len(s.OtherRule), textGroups, " groups", func(i int) {

@@ -21,7 +21,7 @@ func (said) Series(name string, labels metric.Labels) (program.Transformed, erro
 	return program.Transformed{Name: name, Labels: labels}, nil
 }
 
-func (said) Samples([]program.Sample) ([]program.SampleOut, error) { return nil, nil }
+func (said) Samples([]program.Sample) ([]program.SampleOut, uint64, error) { return nil, 0, nil }
 
 func TestWhatPluginsReadAndWrite(t *testing.T) {
 	known := flink(t)

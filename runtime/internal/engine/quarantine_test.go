@@ -31,8 +31,8 @@ func (b *broken) Series(name string, labels metric.Labels) (program.Transformed,
 	return program.Transformed{Name: name, Labels: labels}, nil
 }
 
-func (b *broken) Samples([]program.Sample) ([]program.SampleOut, error) {
-	return nil, errors.ErrUnsupported
+func (b *broken) Samples([]program.Sample) ([]program.SampleOut, uint64, error) {
+	return nil, 0, errors.ErrUnsupported
 }
 
 func masking(onError string) *policy.Team {

@@ -42,8 +42,8 @@ func (guestPlugin) Series(string, metric.Labels) (program.Transformed, error) {
 	return program.Transformed{}, errors.ErrUnsupported
 }
 
-func (guestPlugin) Samples([]program.Sample) ([]program.SampleOut, error) {
-	return nil, errors.ErrUnsupported
+func (guestPlugin) Samples([]program.Sample) ([]program.SampleOut, uint64, error) {
+	return nil, 0, errors.ErrUnsupported
 }
 
 // workersGuests opens guests for workers.

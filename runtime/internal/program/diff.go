@@ -131,6 +131,8 @@ type Differ struct {
 	relabels map[string]*Relabel
 	reroutes map[moveKey]*Reroute
 	others   map[moveKey]*Moved
+
+	otherwise map[entryRef]*TransformChange
 }
 
 // entryRef names a rule over both programs.
@@ -150,6 +152,7 @@ func NewDiffer(before, after *Program, span float64, changes []RuleChange) *Diff
 	d := &Differ{
 		span: span, timed: span > 0, changed: map[entryRef]bool{}, seen: map[uint64]bool{},
 		moves: map[moveKey]*Moved{}, relabels: map[string]*Relabel{}, reroutes: map[moveKey]*Reroute{}, others: map[moveKey]*Moved{},
+		otherwise: map[entryRef]*TransformChange{},
 	}
 	seed := maphash.MakeSeed()
 	d.before.init(before, seed)
@@ -200,6 +203,7 @@ func (d *Differ) note(c *compared) {
 	}
 	d.before.count(c.in.Task, &c.a)
 	d.after.count(c.in.Task, &c.b)
+	d.fates(&c.a, &c.b)
 	d.lost += max(0, c.a.kept-c.b.kept)
 	moved := c.a.word != c.b.word || c.a.more != c.b.more
 	if moved {

@@ -27,6 +27,8 @@ type judged struct {
 	cell   *neck
 	cellID uint64
 
+	fates []fate // in transforms
+
 	kept float64 // samples that go on, be it in a cell
 }
 
@@ -39,6 +41,7 @@ type half struct {
 	program *Program
 	seed    maphash.Seed
 	memo    Memo
+	tally   *tally
 	names   map[nameKey]Filter
 	source  Filter
 
@@ -71,7 +74,8 @@ func (s *half) init(p *Program, seed maphash.Seed) {
 		program: p, seed: seed, names: map[nameKey]Filter{},
 		limits: map[neckKey]*neck{}, accounts: map[neckKey]*Account{}, cells: map[uint64]*neck{},
 		out: map[uint64]struct{}{}, teams: map[string]*Volume{}, tasks: map[string]*Volume{},
-		met: make([]int, len(p.rules)), hid: make([]int, p.controls), hide: make([]int32, p.controls),
+		tally: newTally(p, seed),
+		met:   make([]int, len(p.rules)), hid: make([]int, p.controls), hide: make([]int32, p.controls),
 	}
 }
 
@@ -84,7 +88,10 @@ func (s *half) judge(c *compared) judged {
 	}
 	x, possible := p.subject(*in, s.byName(in), s.source)
 	x.memo = &s.memo
+	s.tally.fates, s.memo.tally = nil, s.tally
 	j := judged{Verdict: p.run(&x, possible, nil), team: x.task.tags.Get(teamTag)}
+	s.transit(&x, &possible, &j.Verdict)
+	j.fates = s.tally.fates
 	j.by, j.besides = j.Rule, NoRule
 	if j.Rule != NoRule && int(j.Rule) < p.controls {
 		s.met[j.Rule]++

@@ -15,6 +15,7 @@ type Memo struct {
 	input   metric.Labels
 	rules   []int32 // that matched, in order
 	output  draft
+	tally   *tally // what transforms do; nil: nobody counts
 }
 
 // Decide does what Program.Decide does. It is faster when in.Labels are the same
@@ -24,6 +25,14 @@ func (m *Memo) Decide(p *Program, in Input, byName, bySource Filter) Verdict {
 	x, c := p.subject(in, byName, bySource)
 	x.memo = m
 	return p.run(&x, c, nil)
+}
+
+// counts returns what counts the transforms, nil for nothing.
+func (m *Memo) counts() *tally {
+	if m == nil {
+		return nil
+	}
+	return m.tally
 }
 
 // recall gives the draft that m remembers, if the same rules match x as made it.

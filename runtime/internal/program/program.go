@@ -260,7 +260,7 @@ func (p *Program) rewriteFrom(first int, x *subject, c *candidates, d *draft, v 
 			r.rewrite(d)
 		case t.samples:
 			v.Transform = t
-		case !d.transform(t, v):
+		case !d.transform(t, v, x.memo.counts()):
 			rec.failed(int32(i))
 			return false
 		}

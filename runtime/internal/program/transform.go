@@ -32,9 +32,9 @@ type Transformer interface {
 	Series(name string, labels metric.Labels) (Transformed, error)
 
 	// Samples gives what becomes of samples, for a plugin of scope sample. It is for
-	// tests and explanations; the engine has a way of its own. An error is a
-	// *TransformError and about all of them.
-	Samples(in []Sample) ([]SampleOut, error)
+	// tests, plans and explanations; the engine has a way of its own. fuel is what they
+	// cost, alike on every machine. An error is a *TransformError and about all of them.
+	Samples(in []Sample) (out []SampleOut, fuel uint64, err error)
 }
 
 // Plugin describes a plugin, as its manifest does.
@@ -54,6 +54,7 @@ type Transformed struct {
 	Name    string
 	Labels  metric.Labels
 	Dropped bool
+	Fuel    uint64 // what it cost, alike on every machine; also where the plugin failed
 }
 
 // Sample is one value of a series.
@@ -146,8 +147,10 @@ func (p *Program) Transforms() (all []*Transform) {
 
 // transform applies a transform whose scope is series. False says that the series
 // ends, as v says.
-func (d *draft) transform(t *Transform, v *Verdict) bool {
+func (d *draft) transform(t *Transform, v *Verdict, counts *tally) bool {
+	began := counts.began()
 	out, err := t.Plugin.Series(d.name, d.labels)
+	counts.series(t.Rule, began, d, &out, err)
 	switch {
 	case err != nil:
 		return v.fail(t, err)

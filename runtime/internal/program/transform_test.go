@@ -36,17 +36,17 @@ func (f *fakePlugin) Series(name string, labels metric.Labels) (Transformed, err
 	return f.series(name, labels)
 }
 
-func (f *fakePlugin) Samples(in []Sample) (out []SampleOut, err error) {
+func (f *fakePlugin) Samples(in []Sample) (out []SampleOut, fuel uint64, err error) {
 	for i, s := range in {
 		t, err := f.series(s.Name, s.Labels)
 		if err != nil {
-			return nil, err
+			return nil, 7, err
 		}
 		if !t.Dropped {
 			out = append(out, SampleOut{Sample: Sample{t.Name, t.Labels, s.Kind, s.Time, 2 * s.Value}, Source: i})
 		}
 	}
-	return out, nil
+	return out, 10 * uint64(len(in)), nil
 }
 
 // upper makes a plugin that writes the label user in capitals, ends the series of

@@ -13,7 +13,7 @@ func (t *trial) transform(e *tried, n int, ts int64, value float64) ledger.Dispo
 	x, v := e.verdict.Transform, &e.verdict
 	t.covered[x.Rule] = true
 	in := Sample{Name: v.Name, Labels: v.Labels, Kind: e.in.Kind, Time: ts, Value: value}
-	out, err := x.Plugin.Samples([]Sample{in})
+	out, _, err := x.Plugin.Samples([]Sample{in})
 	if err == nil && len(out) > 0 && out[0].Failed != nil {
 		err = out[0].Failed
 	}

@@ -50,6 +50,7 @@ type Metrics struct {
 	PluginReplaced     Counter
 	PluginBreaker      Gauge
 	PluginCounts       Counter
+	PluginTried        Counter
 	AuditLost          Counter
 	AuthRefused        Counter
 	ShortIDConflicts   Counter

@@ -23,6 +23,8 @@ func (m *Metrics) plugins() []row {
 			Help: "Instances of a plugin that were given up, after an error or because they had grown."}},
 		{&m.PluginBreaker, Row{Name: "sluice_plugin_breaker_open", Unit: "1", Labels: of(),
 			Help: "Whether a plugin is not called because it fails: 1, and 0.5 while one batch tries it."}},
+		{&m.PluginTried, Row{Name: "sluice_plugin_tried_records_total", Unit: "records", Labels: of("result"),
+			Help: "Records that a plugin was only tried on: unchanged, changed, dropped or failed; and those that it would have made."}},
 		{&m.PluginCounts, Row{Name: "sluice_plugin_counted_total", Unit: "1", Labels: of("counter"),
 			Help: "What a plugin counts itself, by the counters of its manifest."}},
 	}

@@ -63,23 +63,24 @@ func (h *handle) Series(name string, labels metric.Labels) (program.Transformed,
 	if err := c.worker.Run(context.Background(), b); err != nil {
 		return program.Transformed{}, failure(err)
 	}
+	fuel := c.fuel()
 	switch {
 	case len(b.Failed) > 0:
 		f := &b.Failed[0]
-		return program.Transformed{}, &program.TransformError{Code: f.Code.String(), Message: f.Message, Transient: transient(f.Code)}
+		return program.Transformed{Fuel: fuel}, &program.TransformError{Code: f.Code.String(), Message: f.Message, Transient: transient(f.Code)}
 	case len(b.Records) == 0:
-		return program.Transformed{Dropped: true}, nil
+		return program.Transformed{Dropped: true, Fuel: fuel}, nil
 	}
 	r := &b.Records[0]
-	return program.Transformed{Name: b.Strings[r.Name], Labels: c.labels(r)}, nil
+	return program.Transformed{Name: b.Strings[r.Name], Labels: c.labels(r), Fuel: fuel}, nil
 }
 
 // Samples asks the plugin about samples, in batches of the size that it takes.
-func (h *handle) Samples(in []program.Sample) (out []program.SampleOut, err error) {
+func (h *handle) Samples(in []program.Sample) (out []program.SampleOut, fuel uint64, err error) {
 	defer runtime.KeepAlive(h)
 	c, err := h.borrow()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer h.giveBack(c)
 	most := h.use.Plugin().Limits().Records
@@ -93,8 +94,9 @@ func (h *handle) Samples(in []program.Sample) (out []program.SampleOut, err erro
 			c.add(&abi.Record{Time: s.Time, Value: s.Value, Name: b.Intern(s.Name), Kind: kindOf(s.Kind)}, s.Labels)
 		}
 		if err := c.worker.Run(context.Background(), b); err != nil {
-			return nil, failure(err)
+			return nil, fuel, failure(err)
 		}
+		fuel += c.fuel()
 		for i := range b.Records {
 			r := &b.Records[i]
 			source := &part[r.Source]
@@ -110,8 +112,11 @@ func (h *handle) Samples(in []program.Sample) (out []program.SampleOut, err erro
 			})
 		}
 	}
-	return out, nil
+	return out, fuel, nil
 }
+
+// fuel is what the last call cost.
+func (c *caller) fuel() uint64 { return uint64(max(c.worker.Fuel(), 0)) }
 
 // add appends a record with labels to the batch.
 func (c *caller) add(r *abi.Record, labels metric.Labels) {

@@ -50,7 +50,7 @@ type Plugins struct {
 	entries map[key]*entry
 	idle    []*entry          // that nobody uses, the longest first
 	modules map[string][]byte // by digest: those that came with the last sets
-	retired map[Of]plugins.Counts
+	retired map[Of]past
 }
 
 // key is what a running plugin is for.
@@ -67,6 +67,7 @@ type entry struct {
 	use   *plugins.Use
 	about program.Plugin
 	spare chan *caller // ways to it that nobody is on
+	tried tried
 
 	users int         // guarded by Plugins.mu
 	end   *time.Timer // while nobody uses it
@@ -74,7 +75,7 @@ type entry struct {
 
 // New returns a set of plugins of which none runs.
 func New(o Options) *Plugins {
-	return &Plugins{opts: o, entries: map[key]*entry{}, modules: map[string][]byte{}, retired: map[Of]plugins.Counts{}}
+	return &Plugins{opts: o, entries: map[key]*entry{}, modules: map[string][]byte{}, retired: map[Of]past{}}
 }
 
 // Get returns a module by its digest: one that came with a set, or that is stored.
@@ -290,78 +291,4 @@ func (e *entry) stop() {
 			return
 		}
 	}
-}
-
-// Of names the plugin that counts are about.
-type Of struct{ Name, Version, Digest string }
-
-// Counted is what a plugin did since the process began, in all its uses.
-type Counted struct {
-	Of
-	plugins.Counts
-	Breaker plugins.BreakerState // the worst of its uses
-	Running bool
-}
-
-// Counts lists the plugins that run or ran.
-func (p *Plugins) Counts() []Counted {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	sums := map[Of]*Counted{}
-	for of, c := range p.retired {
-		sums[of] = &Counted{Of: of, Counts: add(plugins.Counts{}, c)}
-	}
-	for _, e := range p.entries {
-		if e.use == nil {
-			continue
-		}
-		of := e.of()
-		sum := sums[of]
-		if sum == nil {
-			sum = &Counted{Of: of}
-			sums[of] = sum
-		}
-		sum.Counts = add(sum.Counts, e.use.Plugin().Counts())
-		sum.Breaker, sum.Running = max(sum.Breaker, e.use.Breaker()), true
-	}
-	out := make([]Counted, 0, len(sums))
-	for _, c := range sums {
-		out = append(out, *c)
-	}
-	slices.SortFunc(out, func(a, b Counted) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Digest, b.Digest))
-	})
-	return out
-}
-
-// ByVersion lists what Counts does, as one for each name and version: metrics do not
-// tell two builds of one version apart.
-func (p *Plugins) ByVersion() []Counted {
-	var out []Counted
-	for _, c := range p.Counts() {
-		if n := len(out); n > 0 && out[n-1].Name == c.Name && out[n-1].Version == c.Version {
-			last := &out[n-1]
-			last.Counts = add(last.Counts, c.Counts)
-			last.Breaker, last.Running = max(last.Breaker, c.Breaker), last.Running || c.Running
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-func (e *entry) of() Of { return Of{e.about.Name, e.about.Version, e.about.Digest} }
-
-// maxRetired is of how many plugins that ended the counts are kept.
-const maxRetired = 64
-
-// retire keeps what a plugin did. p.mu is held.
-func (p *Plugins) retire(e *entry) {
-	of := e.of()
-	if _, known := p.retired[of]; !known && len(p.retired) >= maxRetired {
-		return
-	}
-	c := e.use.Plugin().Counts()
-	c.Instances, c.Memory = 0, 0
-	p.retired[of] = add(p.retired[of], c)
 }

@@ -105,8 +105,8 @@ func TestSamplesComeBackWithTheirSource(t *testing.T) {
 	for i := range 2500 {
 		in = append(in, program.Sample{Name: "m", Labels: labels("host", "a"), Kind: metric.Gauge, Time: int64(i), Value: float64(i)})
 	}
-	out, err := x.Samples(in)
-	if err != nil || len(out) != len(in) {
+	out, fuel, err := x.Samples(in)
+	if err != nil || len(out) != len(in) || fuel == 0 {
 		t.Fatal(len(out), err)
 	}
 	for i, s := range out {
