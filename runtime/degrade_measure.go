@@ -96,9 +96,13 @@ func cgroupLimit(root fs.FS) (limit float64, ok bool) {
 
 // worstLag is the lag of the stream that is furthest behind, in seconds; NaN
 // without any.
-func (r *Runtime) worstLag() float64 { return worstLag(r.hops(&r.streams), time.Now()) }
+func (r *Runtime) worstLag() float64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return worstLag(r.streams, time.Now())
+}
 
-// worstLag is that of the hops that began before a time.
+// worstLag is that of the hops that began before a time. Runtime.mu is held.
 func worstLag(hops []*hop, before time.Time) float64 {
 	worst := math.NaN()
 	for _, h := range hops {

@@ -23,10 +23,11 @@ type hop struct {
 	book    *ledger.Book
 
 	// See hopRuns.
-	began  time.Time       // to run; zero: it never did
-	after  <-chan struct{} // closed when the one before it in its group has ended; nil: there was none
-	cancel context.CancelFunc
-	done   chan struct{} // closed when it has ended; nil: it never ran
+	began    time.Time       // to run; zero: it never did
+	inherits []inherited     // topics that another one has read until now
+	after    []chan struct{} // closed when those before it have ended: in its group, or with its topics
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when it has ended; nil: it never ran
 }
 
 // newHop opens nothing yet. The options' clock and book are set here.

@@ -62,13 +62,11 @@ func (r *Runtime) start(runs *hopRuns, h *hop) {
 	runs.hops.Go(func() {
 		defer close(h.done)
 		defer cancel()
-		if h.after != nil {
-			select {
-			case <-h.after:
-			case <-own.Done():
-				<-h.after // who comes next waits for both
-				return
-			}
+		for _, ended := range h.after { // also if it is cancelled: who comes next waits for all
+			<-ended
+		}
+		if r.takeOver(own, h); own.Err() != nil {
+			return
 		}
 		err := lifecycle.Run(own, stopTimeout, h.part())
 		switch {
@@ -88,14 +86,13 @@ func (r *Runtime) start(runs *hopRuns, h *hop) {
 // those that run then. Of the others, those that no set in force has any more read
 // on to ends; nil: they end at once. r.mu is held and runs.ctx is set.
 func (r *Runtime) exchange(runs *hopRuns, now, opens []*hop, stays func(name string) bool, ends map[string]map[int32]int64) (next []*hop) {
-	opened := map[string]*hop{}
+	opened := map[string]bool{}
 	for _, h := range opens {
-		opened[h.name] = h
+		opened[h.name] = true
 	}
 	for _, h := range now {
-		switch successor := opened[h.name]; {
-		case successor != nil:
-			successor.after = h.done
+		switch {
+		case opened[h.name]:
 			r.retire(runs, h, nil)
 		case stays(h.name):
 			next = append(next, h)
@@ -104,8 +101,13 @@ func (r *Runtime) exchange(runs *hopRuns, now, opens []*hop, stays func(name str
 		}
 	}
 	for _, h := range opens {
-		if before := runs.left[h.name]; before != nil && h.after == nil { // it was taken away a moment ago
-			h.after = before.done
+		if before := runs.left[h.name]; before != nil { // taken away now, or a moment ago
+			h.after = append(h.after, before.done)
+		}
+		for _, m := range h.inherits {
+			if before := runs.left[m.stream]; before != nil {
+				h.after = append(h.after, before.done)
+			}
 		}
 		r.start(runs, h)
 	}

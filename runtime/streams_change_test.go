@@ -139,6 +139,28 @@ func TestStreamsChangeUnderLoad(t *testing.T) {
 	c.flat(t, goroutines, heap)
 }
 
+// Topics that go from one stream to another are read on where they were: streams are
+// renamed, split and put together.
+func TestTopicsMoveBetweenStreams(t *testing.T) {
+	t.Parallel()
+	s := startStreaming(t, nativeStream)
+	for n, streams := range []string{
+		"\n\tstream: renamed: {topics: [\"flink.native\"]}",
+		"\n\tstream: renamed: {topics: [\"flink.native\", \"flink.more\"]}",
+		"\n\tstream: renamed: {topics: [\"flink.native\"]}\n\tstream: split: {topics: [\"flink.more\"]}",
+		"\n\tstream: renamed: {topics: [\"flink.more\"]}\n\tstream: split: {topics: [\"flink.native\"]}",
+		"\n\tstream: one: {topics: [\"flink.native\", \"flink.more\"]}",
+	} {
+		s.send(t, "flink.native", 50)
+		s.to(t, streams)
+		s.send(t, "flink.native", 50)
+		if n > 0 {
+			s.send(t, "flink.more", 50)
+		}
+		s.exact(t)
+	}
+}
+
 // The sinks of direct streams change while the instance runs, and so does whether they
 // are direct at all.
 func TestSinksOfDirectStreamsChange(t *testing.T) {

@@ -131,6 +131,7 @@ func (r *Runtime) openHops(was, set *loadedSet) (*topologyChange, error) {
 		if err != nil {
 			return c, fmt.Errorf("stream %s cannot be opened: %w", name, err)
 		}
+		h.inherits = was.inheritedBy(name, set)
 		c.streams = append(c.streams, h)
 	}
 	return c, nil

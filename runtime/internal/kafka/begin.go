@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -34,24 +35,53 @@ func (a *Admin) BeginGroup(ctx context.Context, group string, at time.Time, topi
 	return fmt.Errorf("consumer group %s: commit: %w", group, denied(err))
 }
 
+// MovePlace has a consumer group go on in topics where another one stands, unless it
+// stands further itself. It must not have members then; the error says so, unless it
+// has a place in the topics: then another instance was first.
+func (a *Admin) MovePlace(ctx context.Context, from, to string, topics ...string) error {
+	at, err := a.places(ctx, from, topics)
+	if err != nil {
+		return err
+	}
+	had, err := a.places(ctx, to, topics)
+	if err != nil {
+		return err
+	}
+	at.KeepFunc(func(o kadm.Offset) bool { mine, ok := had.Lookup(o.Topic, o.Partition); return !ok || mine.At < o.At })
+	if len(at) == 0 {
+		return nil
+	}
+	if err = a.cl.CommitAllOffsets(ctx, to, at); err == nil {
+		return nil
+	}
+	if known, _ := a.hasPlace(ctx, to, topics); known {
+		return nil
+	}
+	return fmt.Errorf("consumer group %s: commit: %w", to, denied(err))
+}
+
 func (a *Admin) hasPlace(ctx context.Context, group string, topics []string) (bool, error) {
+	at, err := a.places(ctx, group, topics)
+	return len(at) > 0, err
+}
+
+// places are what a group has committed in topics.
+func (a *Admin) places(ctx context.Context, group string, topics []string) (kadm.Offsets, error) {
 	fetched, err := a.cl.FetchOffsets(ctx, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
-		return false, nil
+		return nil, nil
+	}
+	if err == nil {
+		err = fetched.Error()
 	}
 	if err != nil {
-		return false, fmt.Errorf("consumer group %s: %w", group, denied(a.config.unreachable(err)))
+		return nil, fmt.Errorf("consumer group %s: %w", group, denied(a.config.unreachable(err)))
 	}
-	var fault error
-	known := false
-	fetched.KeepFunc(func(o kadm.OffsetResponse) bool {
-		if o.Err != nil && fault == nil {
-			fault = fmt.Errorf("consumer group %s: %w", group, denied(o.Err))
+	at := kadm.Offsets{}
+	fetched.Each(func(o kadm.OffsetResponse) {
+		if slices.Contains(topics, o.Topic) && o.At >= 0 {
+			at.Add(o.Offset)
 		}
-		for _, topic := range topics {
-			known = known || o.Topic == topic && o.At >= 0
-		}
-		return true
 	})
-	return known, fault
+	return at, nil
 }

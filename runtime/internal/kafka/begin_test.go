@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,46 @@ func TestBeginGroup(t *testing.T) {
 		}
 		if err := b.admin.BeginGroup(t.Context(), "lost", between, "nowhere"); err == nil || !strings.Contains(err.Error(), "consumer group lost") {
 			t.Errorf("a topic that is not there: %v", err)
+		}
+	})
+}
+
+func TestMovePlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2)
+		b.send(testTopic, 100)
+		out := newSink()
+		m := b.join(b.broker.Config(), SourceOptions{Group: "old"}, out.open)
+		until(t, 20*time.Second, "records", func() bool { return out.total() == 100 })
+		m.leave(t)
+		move := func(from, to, topic string) error { return b.admin.MovePlace(t.Context(), from, to, topic) }
+		for _, to := range []string{"new", "new"} {
+			if err := move("old", to, testTopic); err != nil || b.committed("new") != 100 {
+				t.Errorf("%d of 100 records are left out: %v", b.committed("new"), err)
+			}
+		}
+		b.commit("behind", 10, 0)
+		b.commit("ahead", 170, 0)
+		if err := errors.Join(move("old", "behind", testTopic), move("old", "ahead", testTopic)); err != nil {
+			t.Error(err)
+		}
+		if behind, ahead := b.committed("behind"), b.committed("ahead"); behind != 100 || ahead < 170 {
+			t.Errorf("who was behind stands at %d, who was ahead at %d", behind, ahead)
+		}
+		if err := errors.Join(move("none", "other", testTopic), move("old", "other", "nowhere")); err != nil || b.committed("other") != 0 {
+			t.Errorf("nothing to move: %d, %v", b.committed("other"), err)
+		}
+		if err := b.admin.EnsureTopics(t.Context(), Topic{Name: "quiet", Partitions: 1}); err != nil {
+			t.Fatal(err)
+		}
+		busy := b.join(b.broker.Config(), SourceOptions{Group: "busy", Topics: []string{"quiet"}}, newSink().open)
+		until(t, 20*time.Second, "a member", func() bool { return len(busy.src.Status().Partitions) == 1 })
+		if err := move("old", "busy", testTopic); err == nil || !strings.Contains(err.Error(), "consumer group busy: commit") {
+			t.Errorf("a group with members: %v", err)
+		}
+		busy.leave(t)
+		if err := move("old", "busy", testTopic); err != nil || b.committed("busy") != 100 {
+			t.Errorf("a group whose members have left: %d, %v", b.committed("busy"), err)
 		}
 	})
 }
