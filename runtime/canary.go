@@ -292,12 +292,15 @@ func byText(a Actor) string {
 
 // endCanary notes how a canary ended, and ends it.
 func (r *Runtime) endCanary(c *canary, how string, end func()) CanaryStatus {
-	end()
 	status := c.status(how)
-	o := r.rollouts
-	o.mu.Lock()
-	o.last = status
-	o.mu.Unlock()
+	note := func() {
+		r.rollouts.mu.Lock()
+		defer r.rollouts.mu.Unlock()
+		r.rollouts.last = status
+	}
+	note() // who asks while it ends finds how
+	end()
+	note() // a set that is put in force in its place has another word for that
 	r.log.Info("canary has ended", "revision", c.rev.digest, "how", how)
 	return *status
 }

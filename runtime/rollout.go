@@ -63,12 +63,12 @@ func (o *rollouts) moved() <-chan struct{} {
 // Rollout tells of the canary and of the shadow.
 func (r *Runtime) Rollout() RolloutStatus {
 	o := r.rollouts
-	s := RolloutStatus{Revision: r.rev.Load().digest, Tag: o.tag()}
+	s, c := RolloutStatus{Revision: r.rev.Load().digest, Tag: o.tag()}, o.canary.Load()
 	o.mu.Lock()
 	s.Canary = o.last
 	shadow := o.shadow
 	o.mu.Unlock()
-	if c := o.canary.Load(); c != nil {
+	if c != nil {
 		s.Canary = c.status("")
 	}
 	if shadow != nil {
