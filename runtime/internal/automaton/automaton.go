@@ -13,6 +13,7 @@
 package automaton
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp/syntax"
@@ -39,7 +40,7 @@ type Set struct {
 	literals       []string // sorted; the only members, when there are no other patterns
 	finite         bool     // literals is everything
 	prefix, suffix string   // what every member begins and ends with
-	samples        []string // a shortest string of each glob
+	samples        []string // a shortest string of each glob, the shortest first
 	pieces         []piece
 	machine        *machine // built when first needed
 	meter          *Search  // what is done for the set is taken from its budget
@@ -83,7 +84,9 @@ func (s *Search) Compile(patterns ...string) (*Set, error) {
 		return nil, fmt.Errorf("%d patterns: %w", len(patterns), ErrTooLarge)
 	}
 	slices.Sort(set.literals)
-	slices.SortFunc(set.samples, func(a, b string) int { return len(a) - len(b) })
+	slices.SortFunc(set.samples, func(a, b string) int {
+		return cmp.Or(utf8.RuneCountInString(a)-utf8.RuneCountInString(b), strings.Compare(a, b))
+	})
 	return set, nil
 }
 

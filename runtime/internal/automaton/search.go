@@ -78,9 +78,8 @@ func quick(in, out []*Set) (v string, ok, sure bool) {
 		return best, ok, true
 	}
 	for _, a := range in {
-		// Only the samples of one pattern are shortest: others may be shorter
-		// where there is more than one.
-		if len(a.pieces) == 1 && len(a.samples) == 1 && fits(a.samples[0], in, out) {
+		// Where there are expressions, too, one of theirs may be shorter.
+		if len(a.samples) > 0 && len(a.samples) == len(a.pieces) && fits(a.samples[0], in, out) {
 			return a.samples[0], true, true
 		}
 	}
