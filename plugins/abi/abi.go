@@ -112,7 +112,8 @@ type Record struct {
 type Kind uint8
 
 // The kinds. A histogram and a meter arrive as their parts, each a record. The value
-// of a Text is the string whose number its Value holds in its lower 32 bits, as bits.
+// of a Text is the string whose number its Value holds in its lower 32 bits, as bits: it
+// is no number to calculate with, so what scales values leaves it alone, as every SDK does.
 const (
 	Gauge Kind = iota
 	Counter

@@ -78,6 +78,7 @@ func editCases() []Case {
 		output("failed", "a record failed, all is well otherwise", 0, value(nil), store8(flagsAt, int64(abi.Failed)), nil),
 		output("nan", "a value is not a number", 0, all, as.Get(0)+as.F64(math.NaN())+as.F64Store(valueAt), nil),
 		output("infinite", "a value is infinite", 0, all, as.Get(0)+as.F64(math.Inf(-1))+as.F64Store(valueAt), nil),
+		output("minus-zero", "a value is -0", 0, all, as.Get(0)+as.F64(math.Copysign(0, -1))+as.F64Store(valueAt), nil),
 		// Nobody looks at these again.
 		output("header", "the header is overwritten", 0, all,
 			as.EachRecord(2, 3, "")+store(0, -1)+store(12, -1)+store(16, -1)+store(36, -1)+as.I64(0)+as.Return, nil),

@@ -73,7 +73,13 @@ func runCases() []Case {
 		imported("read-file", "asks for a file", 0, wasi, "fd_prestat_get", "ii", "i",
 			func(f uint32) as.Code { return as.I32(3) + as.I32(2048) + as.Call(f) + as.Drop }),
 	}
-	return append(list, deepCases()...)
+	return append(append(list, deepCases()...), namesCase())
+}
+
+// namesCase has a section for debuggers that is none.
+func namesCase() Case {
+	return Case{Name: "run/names", About: "says in its section of names what is not so", Step: plugins.StepTransform,
+		module: setup(func(m *as.Module) { m.Custom("name", []byte("\x01\xff\xff\xff\xff\x0f\x01\xfe\x7f")) })}
 }
 
 // deepCases call and call.
