@@ -189,3 +189,25 @@ func TestAChangeOfACanaryThatIsBehind(t *testing.T) {
 	first.awaitPolicies(t, "promoted", func(p *PolicyStatus) bool { return p.Revision == begun.Revision })
 	first.awaitCanary(t, "promoted", func(s *CanaryStatus) bool { return strings.HasPrefix(s.Ended, "promoted") })
 }
+
+// The canary of the fleet is there before a hop is opened: what is read first is
+// governed as it was before the instance ended.
+func TestACanaryIsTakenUpBeforeRecords(t *testing.T) {
+	first, _, begun := canaryFleet(t)
+	r, _, err := New(t.Context(), first.cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.control.Store(first.control.Load())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = r.resumeCanary(ctx, func() {
+		if s := r.Rollout().Canary; s == nil || s.Revision != begun.Revision || s.Share != begun.Share || s.Ended != "" {
+			t.Errorf("when it is ready: %+v", s)
+		}
+		cancel()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

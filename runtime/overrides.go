@@ -80,11 +80,31 @@ func (r *Runtime) Overrides() []Override {
 		return []Override{}
 	}
 	out := []Override{}
-	rules := r.rev.Load().plain.Rules()
+	rules := r.rules()
 	for _, o := range control.NewOverrides(log).Active() {
 		out = append(out, overrideOf(o, rules))
 	}
 	return out
+}
+
+// rules are those of the set in force and, behind them, those that only its canary has.
+func (r *Runtime) rules() []program.Rule {
+	all := r.rev.Load().plain.Rules()
+	c := r.rollouts.canary.Load()
+	if c == nil {
+		return all
+	}
+	known := map[string]bool{}
+	for i := range all {
+		known[ruleTarget(&all[i])] = true
+	}
+	all = slices.Clip(all)
+	for _, rule := range c.rev.plain.Rules() {
+		if !known[ruleTarget(&rule)] {
+			all = append(all, rule)
+		}
+	}
+	return all
 }
 
 func overrideOf(o control.Override, rules []program.Rule) Override {
@@ -138,7 +158,7 @@ func (r *Runtime) SetOverride(ctx context.Context, by Actor, req OverrideRequest
 	}
 	r.takeOverrides(set.Active())
 	r.log.Warn("override", "id", o.ID, "kind", o.Kind, "target", o.Target, "until", o.Until.Format(time.RFC3339), "by", o.By, "reason", o.Reason)
-	return overrideOf(o, r.rev.Load().plain.Rules()), nil
+	return overrideOf(o, r.rules()), nil
 }
 
 // overridePatience is how long the control topic may take while somebody waits.
@@ -157,7 +177,7 @@ func (r *Runtime) stepHere(o control.Override) Override {
 func (r *Runtime) aim(ctx context.Context, by Actor, o *control.Override, unseen bool) error {
 	switch o.Kind {
 	case OverrideRule:
-		rules := r.rev.Load().plain.Rules()
+		rules := r.rules()
 		x := explainer{rules: rules}
 		i, err := x.find(o.Target)
 		if err != nil { // a question of explain; here the hint belongs to the message

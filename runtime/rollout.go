@@ -77,6 +77,15 @@ func (r *Runtime) Rollout() RolloutStatus {
 	return s
 }
 
+// resumeCanary is the part that takes up the canary of the fleet before a record is
+// read: an instance that was killed in the middle of one comes back in its part.
+func (r *Runtime) resumeCanary(ctx context.Context, ready func()) error {
+	r.joinCanary(ctx)
+	ready()
+	<-ctx.Done()
+	return nil
+}
+
 // rollout is the part that moves canaries on and runs shadows.
 func (r *Runtime) rollout(ctx context.Context, ready func()) error {
 	ready()

@@ -153,6 +153,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 		{Name: "audit", Run: r.writeAudit},
 		{Name: "heartbeat", Run: r.heartbeat},
 		{Name: "overrides", Run: r.followOverrides},
+		{Name: "canary", Run: r.resumeCanary},
 		{Name: "wiring", Run: r.wire},
 	}
 	if r.cfg.does(roleHop1) {

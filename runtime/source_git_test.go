@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,13 +37,19 @@ func newRepository(t *testing.T) *repository {
 // commit puts a text into the set and the commit into the bare repository.
 func (r *repository) commit(t *testing.T, text string) (hash string) {
 	t.Helper()
-	name := filepath.Join(r.dir, "sets", "prod", "policy.cue")
+	return r.commitFiles(t, map[string]string{"policy.cue": text})
+}
+
+// commitFiles does it with files of the set.
+func (r *repository) commitFiles(t *testing.T, files map[string]string) (hash string) {
+	t.Helper()
 	tree, err := r.work.Worktree()
-	if err == nil {
-		err = errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600))
-	}
-	if err == nil {
-		_, err = tree.Add("sets/prod/policy.cue")
+	for name, text := range files {
+		at := filepath.Join(r.dir, "sets", "prod", filepath.FromSlash(name))
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(at, []byte(text), 0o600))
+		if err == nil {
+			_, err = tree.Add("sets/prod/" + name)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +122,58 @@ func TestGit(t *testing.T) {
 			t.Errorf("%s: error %v, want %v", policies, err, want)
 		}
 	}
+}
+
+// A set may name a plugin by its path in the repository. A commit that changes nothing
+// but the plugin is live; one whose plugin does not run leaves what was.
+func TestGitFollowsAPlugin(t *testing.T) {
+	t.Parallel()
+	repo := newRepository(t)
+	module := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("internal", "transform", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	first := repo.commitFiles(t, map[string]string{"policy.cue": policySet(plugged("stop")), "plugins/it.wasm": module("rename.wasm")})
+	cfg := testConfig(t, simpleSet)
+	cfg.Policies, cfg.Git.Poll = "git+file://"+repo.bare+"//sets/prod?ref=master", "50ms"
+	r := startInstance(t, cfg)
+	if p := r.PolicyStatus(); p.Origin.Commit != first {
+		t.Fatalf("%+v", p)
+	}
+	records, at := uint64(0), time.Now().Add(-time.Minute).UnixMilli()
+	label := func(when, want string) {
+		t.Helper()
+		at += 1000
+		records++
+		r.publish(t, "flink.native", ofUser("ann", at))
+		r.settled(t, false, "native", records)
+		for _, rec := range everything(t, r.Status().Brokers, "sluice.processed") {
+			if text := string(rec.Value); strings.Contains(text, strconv.FormatInt(at, 10)) && strings.Contains(text, `"`+want+`"`) && !strings.Contains(text, `"user"`) {
+				return
+			}
+		}
+		t.Errorf("%s: no sample with the label %s", when, want)
+	}
+	label("the first commit", "who")
+	before := r.Revision()
+	second := repo.commitFiles(t, map[string]string{"plugins/it.wasm": module("rename2.wasm")})
+	good := r.awaitPolicies(t, "another plugin", func(p *PolicyStatus) bool { return p.Origin.Commit == second })
+	if good.Revision == before {
+		t.Error("another plugin is the same revision")
+	}
+	label("another plugin", "person")
+	bad := repo.commitFiles(t, map[string]string{"plugins/it.wasm": "\x00asm is what it is not"})
+	p := r.awaitPolicies(t, "no plugin", func(p *PolicyStatus) bool { return p.Refused != nil && p.Refused.Origin.Commit == bad })
+	if p.Revision != good.Revision || len(p.Refused.Findings) != 1 || !strings.Contains(p.Refused.Findings[0].Message, "plugin") {
+		t.Errorf("%+v, %+v", p, p.Refused)
+	}
+	label("the plugin before", "person")
+	third := repo.commitFiles(t, map[string]string{"plugins/it.wasm": module("rename.wasm")})
+	r.awaitPolicies(t, "mended", func(p *PolicyStatus) bool { return p.Origin.Commit == third && p.Refused == nil })
+	label("mended", "who")
 }
 
 // Without a signature that is trusted a commit does not run, where one is asked for.
