@@ -344,7 +344,10 @@ func eachOf[T any](set *policy.Set, section func(*policy.Team) map[string]T, vis
 	}
 }
 
-func (x *explainer) place(parts ...string) diag.Pos { return x.at(x.from[strings.Join(parts, ".")]) }
+func (x *explainer) place(parts ...string) diag.Pos {
+	pos, _ := x.from.At(strings.Join(parts, "."))
+	return x.at(pos)
+}
 
 // results lists the series that a store gets of a series of a kind.
 func results(name string, labels metric.Labels, kind metric.Kind, sample *reported) []string {

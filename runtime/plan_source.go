@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -207,11 +206,7 @@ func (s *PlannedSet) load(ctx context.Context, from PolicySource, how Loading, t
 	if set.report.Refused() {
 		return nil, nil
 	}
-	where := maps.Clone(set.bundle.Provenance)
-	for field, pos := range where {
-		pos.File = path.Join(filepath.ToSlash(from.Prefix), pos.File)
-		where[field] = pos
-	}
+	where := set.bundle.Provenance.Under(filepath.ToSlash(from.Prefix))
 	out := &plannable{Written: program.Written{Set: &set.bundle.Set, Provenance: where}, known: set.known, tags: set.bundle.Tags}
 	out.program, _ = program.Compile(&set.bundle.Set, program.Options{Today: today, Provenance: where, Plugins: set.plugins})
 	s.Tags = set.bundle.Tags

@@ -167,13 +167,10 @@ func (a *analyser) add(code diag.Code, severity diag.Severity, r *rule, field, m
 // place is where a field of a rule was written, or the rule if the field is a default.
 func (a *analyser) place(r *rule, field string) diag.Pos {
 	at := r.team + "." + r.section + "." + r.name
-	for field != "" {
-		if pos, ok := a.opts.Provenance[at+"."+field]; ok {
-			return pos
-		}
-		field = field[:max(strings.LastIndexByte(field, '.'), 0)]
+	if field != "" {
+		at += "." + field
 	}
-	return a.opts.Provenance[at]
+	return a.opts.Provenance.Near(at)
 }
 
 func (a *analyser) note(r *rule, field, message string) diag.Note {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sluice-metrics/sluice/schema"
 )
@@ -52,35 +53,59 @@ func newBundle(set Set, where Provenance, tags []string) (*Bundle, error) {
 // the same digest when they declare the same, however it is written and divided
 // into files. Tests do not count, since they are not deployed.
 func (s Set) Digest() (string, error) {
-	deployed := Set{Teams: make([]Team, len(s.Teams))}
-	copy(deployed.Teams, s.Teams)
-	for i := range deployed.Teams {
-		deployed.Teams[i].Test = nil
-	}
-	text, err := json.Marshal(deployed)
+	text, err := json.Marshal(s.deployed())
 	if err != nil {
 		return "", fmt.Errorf("digest of a policy set: %w", err)
 	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:]), nil
+	return digestOf(text), nil
 }
 
-// ReadBundle reads a bundle from JSON, as json.Marshal writes it. It refuses
-// unknown fields, another version of the language, and a digest that does not fit the set.
+func digestOf(set []byte) string {
+	sum := sha256.Sum256(set)
+	return hex.EncodeToString(sum[:])
+}
+
+// deployed is the set without its tests.
+func (s Set) deployed() Set {
+	out := Set{Teams: slices.Clone(s.Teams)}
+	for i := range out.Teams {
+		out.Teams[i].Test = nil
+	}
+	return out
+}
+
+// MarshalJSON writes the bundle without the tests of its set: the digest is that of
+// the set as it stands in the text.
+func (b *Bundle) MarshalJSON() ([]byte, error) {
+	type plain Bundle
+	out := plain(*b)
+	out.Set = b.Set.deployed()
+	return json.Marshal(&out)
+}
+
+// ReadBundle reads a bundle from JSON, as json.Marshal writes it, to the byte. It
+// refuses unknown fields, another version of the language, and a set that does not
+// have the digest.
 func ReadBundle(text []byte) (*Bundle, error) {
-	b := &Bundle{}
-	if err := unmarshalStrict(text, b); err != nil {
+	var in struct {
+		Set        json.RawMessage `json:"set"`
+		Digest     string          `json:"digest"`
+		Provenance Provenance      `json:"provenance"`
+		Versions   Versions        `json:"versions"`
+		Tags       []string        `json:"tags"`
+	}
+	if err := unmarshalStrict(text, &in); err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
 	}
-	if b.Versions.Schema != schema.Version {
-		return nil, fmt.Errorf("read bundle: it is in language %q, and this program knows %s", b.Versions.Schema, schema.Version)
+	if in.Versions.Schema != schema.Version {
+		return nil, fmt.Errorf("read bundle: it is in language %q, and this program knows %s", in.Versions.Schema, schema.Version)
 	}
-	digest, err := b.Set.Digest()
-	if err != nil {
-		return nil, err
+	if digest := digestOf(in.Set); digest != in.Digest {
+		return nil, fmt.Errorf("read bundle: digest is %.12s, but the set has %.12s", in.Digest, digest)
 	}
-	if digest != b.Digest {
-		return nil, fmt.Errorf("read bundle: digest is %.12s, but the set has %.12s", b.Digest, digest)
+	b := &Bundle{Digest: in.Digest, Provenance: in.Provenance, Versions: in.Versions, Tags: in.Tags}
+	if err := unmarshalStrict(in.Set, &b.Set); err != nil {
+		return nil, fmt.Errorf("read bundle: set: %w", err)
 	}
 	return b, nil
 }

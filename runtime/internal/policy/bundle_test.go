@@ -42,7 +42,9 @@ func TestBundleRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(b, read, cmpopts.EquateEmpty()); diff != "" {
+	deployed := *b
+	deployed.Set = b.Set.deployed()
+	if diff := cmp.Diff(&deployed, read, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
 	again, err := json.Marshal(read)
@@ -66,6 +68,9 @@ func TestReadBundleRefuses(t *testing.T) {
 		"no digest":     regexp.MustCompile(`"digest":"[0-9a-f]*"`).ReplaceAllString(string(text), `"digest":""`),
 		"later":         strings.Replace(string(text), `"schema":"v1"`, `"schema":"v2"`, 1),
 		"more after it": string(text) + "{}",
+		"spaced":        strings.Replace(string(text), `{"teams":`, `{"teams": `, 1),
+		"no set":        `{"digest":"` + digestOf(nil) + `","versions":{"schema":"v1","cue":"x"}}`,
+		"another set":   `{"set":[],"digest":"` + digestOf([]byte("[]")) + `","versions":{"schema":"v1","cue":"x"}}`,
 	} {
 		if _, err := ReadBundle([]byte(bad)); err == nil {
 			t.Errorf("%s: accepted", name)

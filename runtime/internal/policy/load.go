@@ -133,11 +133,7 @@ func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bun
 
 func assemble(teams []teamOutcome, tags []string) (*Bundle, error) {
 	var set Set
-	fields := 0
-	for _, t := range teams {
-		fields += len(t.Known)
-	}
-	where := make(Provenance, fields)
+	where := make(Provenance, len(teams))
 	for _, t := range teams {
 		set.Teams = append(set.Teams, *t.Team)
 		maps.Copy(where, t.Known)

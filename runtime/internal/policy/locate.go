@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
@@ -25,14 +24,6 @@ func locateAgain(j *judged, pkg teamPackage, snap Snapshot) *locator {
 		sources, _ := parseAll(snap, pkg.Files) // they did parse
 		return plant(sources, func([]string, fieldName, site) {}).fields[policyField]
 	})}
-}
-
-// recordRule records where a rule is written.
-func (l *locator) recordRule(path []string) {
-	sites := l.tree().find(path)
-	if i := slices.IndexFunc(sites, func(s site) bool { return !s.maybe }); len(sites) > 0 {
-		l.record(path, sites[max(i, 0)].pos())
-	}
 }
 
 // ruleField is how long the path of a field of a rule is: section, name, field.
@@ -65,8 +56,6 @@ func (l *locator) written(path []string, set token.Pos, own map[string]bool) tok
 	return token.NoPos
 }
 
-func (l *locator) record(path []string, pos token.Pos) { l.known[l.key(path)] = place(pos) }
-
 func (l *locator) key(path []string) string { return l.team + "." + pathString(path) }
 
 // pos returns where the value at path is written, or the nearest part of path that
@@ -76,7 +65,7 @@ func (l *locator) pos(path ...string) diag.Pos {
 		return place(sites[0].value.Pos())
 	}
 	for n := len(path); n > 0; n-- {
-		if p, ok := l.known[l.key(path[:n])]; ok {
+		if p, ok := l.known.At(l.key(path[:n])); ok {
 			return p
 		}
 		if sites := l.tree().find(path[:n]); n > 2 && len(sites) == 1 {

@@ -6,14 +6,18 @@ import (
 	"slices"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/token"
+
+	"github.com/sluice-metrics/sluice/runtime/diag"
 )
 
 // A reader takes an evaluated policy apart, once: CUE sorts the fields of a struct
 // each time that it is asked for them, at a cost near that of evaluating it.
 type reader struct {
 	*locator
-	own  map[string]bool // files of authors
-	text []byte          // JSON of what has been read
+	own    map[string]bool     // files of authors
+	text   []byte              // JSON of what has been read
+	places map[string]diag.Pos // of what has been read, by path with the team
 }
 
 // policy reads a whole policy: what it says, and where each rule, and each of its
@@ -26,6 +30,7 @@ func (r *reader) policy(policy cue.Value) (*Team, error) {
 	if err := unmarshalStrict(r.text, team); err != nil {
 		return nil, fmt.Errorf("read evaluated values: %w", err)
 	}
+	r.known = NewProvenance(r.places)
 	return team, nil
 }
 
@@ -88,3 +93,13 @@ func (r *reader) field(path []string, v cue.Value) error {
 	}
 	return r.object(path, v, r.field)
 }
+
+// recordRule records where a rule is written.
+func (r *reader) recordRule(path []string) {
+	sites := r.tree().find(path)
+	if i := slices.IndexFunc(sites, func(s site) bool { return !s.maybe }); len(sites) > 0 {
+		r.record(path, sites[max(i, 0)].pos())
+	}
+}
+
+func (r *reader) record(path []string, pos token.Pos) { r.places[r.key(path)] = place(pos) }

@@ -1,7 +1,5 @@
 package policy
 
-import "github.com/sluice-metrics/sluice/runtime/diag"
-
 // Set is a policy set as plain values: what the authors wrote, validated by the
 // schema, defaults filled in, nothing of CUE left. Package program compiles it.
 // Field names equal those of the schema; a test compares the two.
@@ -250,7 +248,3 @@ type TestDropped struct {
 	Labels map[string]string `json:"labels,omitempty"` // some of those it was reported with
 	By     string            `json:"by"`               // rule name, or team/rule
 }
-
-// Provenance maps the path of a field (such as "platform.control.a.rate") to
-// where its author wrote it.
-type Provenance map[string]diag.Pos

@@ -3,7 +3,6 @@ package program
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -91,18 +90,7 @@ func (c *compiler) off(r *rule) {
 
 // fail reports an error at path, or at the closest field around it whose place is known.
 func (c *compiler) fail(code diag.Code, path, message, hint string) {
-	c.findings = append(c.findings, diag.Diagnostic{Code: code, Pos: place(c.from, path), Path: path, Message: message, Hint: hint})
-}
-
-// place looks up where a field was written, or the closest field around it.
-func place(from policy.Provenance, path string) diag.Pos {
-	for path != "" {
-		if pos, ok := from[path]; ok {
-			return pos
-		}
-		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
-	}
-	return diag.Pos{}
+	c.findings = append(c.findings, diag.Diagnostic{Code: code, Pos: c.from.Near(path), Path: path, Message: message, Hint: hint})
 }
 
 func (c *compiler) path(team, section, name string) string {
@@ -112,7 +100,7 @@ func (c *compiler) path(team, section, name string) string {
 func (c *compiler) describe(team, section, name, description string) Rule {
 	return Rule{
 		ID: RuleID(team + "/" + name), Section: section, Description: description,
-		Pos: place(c.from, c.path(team, section, name)),
+		Pos: c.from.Near(c.path(team, section, name)),
 	}
 }
 

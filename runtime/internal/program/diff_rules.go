@@ -133,11 +133,11 @@ func (w Written) entries() (map[entryKey]entry, error) {
 }
 
 func (w Written) entry(rule json.RawMessage, path string) entry {
-	e := entry{pos: place(w.Provenance, path), fields: map[string]json.RawMessage{}, where: map[string]diag.Pos{}}
+	e := entry{pos: w.Provenance.Near(path), fields: map[string]json.RawMessage{}, where: map[string]diag.Pos{}}
 	flatten(rule, "", e.fields)
 	for field := range e.fields {
 		for p := field; p != ""; p = p[:max(strings.LastIndexByte(p, '.'), 0)] {
-			if pos, ok := w.Provenance[path+"."+p]; ok {
+			if pos, ok := w.Provenance.At(path + "." + p); ok {
 				e.where[field] = pos
 				break
 			}

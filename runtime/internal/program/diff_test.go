@@ -334,11 +334,11 @@ func TestDiffRules(t *testing.T) {
 	b.Match.Metrics, b.Reason = []string{"a", "b"}, "noise"
 	before := Written{Set: &policy.Set{Teams: []policy.Team{{Name: "x", APIVersion: "v1", Description: "old",
 		Control: map[string]policy.Control{"r": a, "gone": a, "same": a}, Test: map[string]policy.Test{"t": {}}}}},
-		Provenance: policy.Provenance{"x.control.gone": {File: "f.cue", Line: 7, Column: 1}}}
+		Provenance: policy.NewProvenance(map[string]diag.Pos{"x.control.gone": {File: "f.cue", Line: 7, Column: 1}})}
 	after := Written{Set: &policy.Set{Teams: []policy.Team{{Name: "x", APIVersion: "v1", Description: "new",
 		Control: map[string]policy.Control{"r": b, "new": a, "same": a}}}},
-		Provenance: policy.Provenance{"x.control.r": {File: "f.cue", Line: 3, Column: 1}, "x.control.r.match": {File: "f.cue", Line: 4, Column: 2},
-			"x.control.new": {File: "g.cue", Line: 1, Column: 1}, "x.control.new.action": {File: "g.cue", Line: 2, Column: 2}}}
+		Provenance: policy.NewProvenance(map[string]diag.Pos{"x.control.r": {File: "f.cue", Line: 3, Column: 1}, "x.control.r.match": {File: "f.cue", Line: 4, Column: 2},
+			"x.control.new": {File: "g.cue", Line: 1, Column: 1}, "x.control.new.action": {File: "g.cue", Line: 2, Column: 2}})}
 	got, err := DiffRules(before, after)
 	if err != nil {
 		t.Fatal(err)

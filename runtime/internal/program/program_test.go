@@ -262,7 +262,7 @@ func TestFindings(t *testing.T) {
 		"regex":        {rewrite(policy.Rewrite{Action: "extract", From: "a", Into: "b", Regex: "a)(b"}), diag.BadPattern, "x.rewrite.a.regex"},
 		"foreign team": {&policy.Set{Teams: []policy.Team{{Name: "platform"}, {Name: "x", Task: map[string]policy.Task{"a": {Tags: map[string]string{"team": "y"}}}}}}, diag.WrongTeam, "x.task.a.tags.team"},
 	} {
-		from := policy.Provenance{"x.control.a": {File: "p.cue", Line: 3}, "x.rewrite.a": {File: "p.cue", Line: 4}, "x.task.a.tags": {File: "p.cue", Line: 5}}
+		from := policy.NewProvenance(map[string]diag.Pos{"x.control.a": {File: "p.cue", Line: 3}, "x.rewrite.a": {File: "p.cue", Line: 4}, "x.task.a.tags": {File: "p.cue", Line: 5}})
 		p, findings := Compile(tt.set, Options{Provenance: from})
 		if p != nil || len(findings) != 1 {
 			t.Errorf("%s: program %v, findings %v, want one", name, p != nil, findings)

@@ -38,7 +38,7 @@ func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) m
 	}
 	for _, e := range inOrder(set, func(t *policy.Team) map[string]policy.Test { return t.Test }, compare) {
 		r := p.TryTest(&e.value, e.team, classify)
-		r.ID, r.Pos = RuleID(e.team+"/"+e.name), place(p.from, e.team+".test."+e.name)
+		r.ID, r.Pos = RuleID(e.team+"/"+e.name), p.from.Near(e.team+".test."+e.name)
 		out = append(out, r)
 	}
 	return out

@@ -141,7 +141,7 @@ func TestRunTestsFails(t *testing.T) {
 			`given[1]: at: "soon" is not a duration such as 500ms, 5m or 1h30m`}},
 	} {
 		set := trialSet(map[string]policy.Test{"a": {Given: tt.given, Expect: tt.want}})
-		p, findings := Compile(set, Options{Provenance: policy.Provenance{"x.test.a": diag.Pos{File: "a_test.cue", Line: 9}}})
+		p, findings := Compile(set, Options{Provenance: policy.NewProvenance(map[string]diag.Pos{"x.test.a": {File: "a_test.cue", Line: 9}})})
 		if p == nil {
 			t.Fatal(findings)
 		}
