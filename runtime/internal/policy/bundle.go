@@ -2,12 +2,14 @@ package policy
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 
 	"github.com/sluice-metrics/sluice/schema"
@@ -87,25 +89,34 @@ func (b *Bundle) MarshalJSON() ([]byte, error) {
 // refuses unknown fields, another version of the language, and a set that does not
 // have the digest.
 func ReadBundle(text []byte) (*Bundle, error) {
-	var in struct {
-		Set        json.RawMessage `json:"set"`
-		Digest     string          `json:"digest"`
-		Provenance Provenance      `json:"provenance"`
-		Versions   Versions        `json:"versions"`
-		Tags       []string        `json:"tags"`
+	d, b := newDecoder(text), &Bundle{}
+	var set []byte
+	into := map[string]any{"digest": &b.Digest, "provenance": &b.Provenance, "versions": &b.Versions, "tags": &b.Tags, "set": &b.Set}
+	err := d.object(func(key []byte) error {
+		v := into[string(key)]
+		if v == nil {
+			return fmt.Errorf("unknown field %q, or there twice", key)
+		}
+		delete(into, string(key))
+		d.next()
+		begin := d.at
+		err := d.decode(reflect.ValueOf(v).Elem())
+		if v == &b.Set {
+			set = text[begin:d.at]
+		}
+		return err
+	})
+	if err == nil && set == nil {
+		err = errors.New("it has no set")
 	}
-	if err := unmarshalStrict(text, &in); err != nil {
+	if err := cmp.Or(err, d.end()); err != nil {
 		return nil, fmt.Errorf("read bundle: %w", err)
 	}
-	if in.Versions.Schema != schema.Version {
-		return nil, fmt.Errorf("read bundle: it is in language %q, and this program knows %s", in.Versions.Schema, schema.Version)
+	if b.Versions.Schema != schema.Version {
+		return nil, fmt.Errorf("read bundle: it is in language %q, and this program knows %s", b.Versions.Schema, schema.Version)
 	}
-	if digest := digestOf(in.Set); digest != in.Digest {
-		return nil, fmt.Errorf("read bundle: digest is %.12s, but the set has %.12s", in.Digest, digest)
-	}
-	b := &Bundle{Digest: in.Digest, Provenance: in.Provenance, Versions: in.Versions, Tags: in.Tags}
-	if err := unmarshalStrict(in.Set, &b.Set); err != nil {
-		return nil, fmt.Errorf("read bundle: set: %w", err)
+	if digest := digestOf(set); digest != b.Digest {
+		return nil, fmt.Errorf("read bundle: digest is %.12s, but the set has %.12s", b.Digest, digest)
 	}
 	return b, nil
 }

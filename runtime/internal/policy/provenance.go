@@ -21,8 +21,8 @@ type Places struct {
 	Files  []string `json:"files"`
 	Fields []string `json:"fields"` // paths within a rule, "" for the rule itself
 
-	// Rules has a line for each rule, sorted by its section.name, which a line begins
-	// with. Behind a space for each are the places: a number of Fields, a number of
+	// Rules has an entry for each rule, up to a semicolon, sorted by its section.name,
+	// which it begins with. Behind a space for each are the places: a number of Fields, a number of
 	// Files, line and column, with colons between them. The file, or file and line,
 	// are left out where they are those of the place before.
 	Rules string `json:"rules"`
@@ -109,8 +109,8 @@ func (t *Places) at(rule, field string) (diag.Pos, bool) {
 func (t *Places) line(rule string) string {
 	text := t.Rules
 	for text != "" {
-		begin := strings.LastIndexByte(text[:len(text)/2], '\n') + 1
-		end := begin + strings.IndexByte(text[begin:], '\n')
+		begin := strings.LastIndexByte(text[:len(text)/2], ';') + 1
+		end := begin + strings.IndexByte(text[begin:], ';')
 		if end < begin {
 			end = len(text)
 		}
@@ -175,7 +175,7 @@ func newPlaces(rules map[string][]fieldPlace) Places {
 			text = strconv.AppendInt(append(text, ':'), int64(p.pos.Column), 10)
 			was = p.pos
 		}
-		text = append(text, '\n')
+		text = append(text, ';')
 	}
 	t.Rules = string(text)
 	return t

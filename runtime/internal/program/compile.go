@@ -46,6 +46,7 @@ func Compile(set *policy.Set, opts Options) (*Program, []diag.Diagnostic) {
 	if !opts.Today.IsZero() {
 		c.today = opts.Today.UTC().Format(time.DateOnly)
 	}
+	c.rules = make([]rule, 0, opts.rules(set))
 	c.controls()
 	p := &Program{controls: len(c.rules)}
 	c.degrades()
@@ -67,6 +68,16 @@ func Compile(set *policy.Set, opts Options) (*Program, []diag.Diagnostic) {
 	return p, c.findings
 }
 
+// rules is how many rules a program has.
+func (o *Options) rules(set *policy.Set) int {
+	n := len(o.Overrides)
+	for i := range set.Teams {
+		t := &set.Teams[i]
+		n += len(t.Control) + len(t.Degrade) + len(t.Rewrite) + len(t.Transform) + len(t.Aggregate) + len(t.Budget) + len(t.Task)
+	}
+	return n
+}
+
 // compiler gathers rules and findings of one set.
 type compiler struct {
 	set      *policy.Set
@@ -74,6 +85,8 @@ type compiler struct {
 	today    string // 2026-12-31, "" when nothing expires
 	rules    []rule
 	findings []diag.Diagnostic
+
+	expressions map[string]pattern // that were compiled, by their text
 
 	overrides []Override
 	plugins   Plugins
@@ -235,7 +248,7 @@ func byField(m map[string]*index) []fieldIndex {
 
 // label names the rules so that no two sections share a name.
 func label(rules []rule) {
-	first := map[RuleID]int{}
+	first := make(map[RuleID]int, len(rules))
 	for i := range rules {
 		r := &rules[i].Rule
 		r.Label = r.ID

@@ -25,6 +25,12 @@ type control struct {
 // tiers in the order in which they decide.
 var tiers = [...]string{"guard", "tenant", "default"}
 
+// The words of pick and per.
+var (
+	picks = map[string]Pick{"": Last, "last": Last, "first": First, "max": Max, "min": Min}
+	pers  = map[string]Per{"": PerSeries, "series": PerSeries, "task": PerTask, "rule": PerRule}
+)
+
 // controls compiles the control rules of all teams.
 func (c *compiler) controls() {
 	compare := func(a, b *named[policy.Control]) int {
@@ -57,10 +63,10 @@ func (c *compiler) control(v *policy.Control, team, path string) *control {
 		}
 		return &control{step: Step{Kind: SampleStep, Share: uint64(v.Rate * (1 << 64))}, wholeSeries: v.By != "record"}
 	case "thin":
-		pick := lookup(c, v.Pick, path+".pick", map[string]Pick{"": Last, "last": Last, "first": First, "max": Max, "min": Min})
+		pick := lookup(c, v.Pick, path+".pick", picks)
 		return &control{step: Step{Kind: ThinStep, Every: c.duration(v.Every, path+".every"), Pick: pick}}
 	case "limit":
-		per := lookup(c, v.Per, path+".per", map[string]Per{"": PerSeries, "series": PerSeries, "task": PerTask, "rule": PerRule})
+		per := lookup(c, v.Per, path+".per", pers)
 		if !(v.Rate > 0) {
 			c.fail(diag.BadValue, path+".rate", "a rate must be above 0", "write a number of samples per second")
 		}

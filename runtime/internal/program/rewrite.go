@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 	"unicode/utf8"
 
@@ -32,30 +33,28 @@ func (c *compiler) rewrites() {
 	type placed struct {
 		named[int] // its order
 		section    string
-		compile    func() rule
+		of         *policy.Team
 	}
 	var all []placed
 	for i := range c.set.Teams {
 		t := &c.set.Teams[i]
 		for name, v := range t.Rewrite {
-			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionRewrite, func() rule {
-				return c.rewriteRule(&named[policy.Rewrite]{t.Name, name, v})
-			}})
+			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionRewrite, t})
 		}
 		for name, v := range t.Transform {
-			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionTransform, func() rule {
-				return c.transform(&named[policy.Transform]{t.Name, name, v})
-			}})
+			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionTransform, t})
 		}
 	}
 	slices.SortFunc(all, func(a, b placed) int {
 		return cmp.Or(compareOrdered(&a.named, &b.named, a.value, b.value), cmp.Compare(a.section, b.section))
 	})
 	for _, e := range all {
-		r := e.compile()
-		if r.transform != nil {
-			r.transform.Rule = int32(len(c.rules))
+		if e.section == SectionRewrite {
+			c.rules = append(c.rules, c.rewriteRule(&named[policy.Rewrite]{e.team, e.name, e.of.Rewrite[e.name]}))
+			continue
 		}
+		r := c.transform(&named[policy.Transform]{e.team, e.name, e.of.Transform[e.name]})
+		r.transform.Rule = int32(len(c.rules))
 		c.rules = append(c.rules, r)
 	}
 }
@@ -63,24 +62,26 @@ func (c *compiler) rewrites() {
 func (c *compiler) rewriteRule(e *named[policy.Rewrite]) rule {
 	v, path := &e.value, c.path(e.team, SectionRewrite, e.name)
 	r := c.ordered(&v.Ordered, e.team, SectionRewrite, e.name, v.Action)
-	r.rewrite = c.rewrite(v, path)
-	r.touches = touches(v)
 	if v.Action == "drop-labels" {
-		r.drops, _ = newPatterns(v.Labels) // what is wrong with them has been reported
+		r.drops = c.patterns(v.Labels, path, ".labels")
 	}
+	r.rewrite = c.rewrite(v, path, r.drops)
+	r.touches = touches(v)
 	return r
 }
 
-func (c *compiler) rewrite(v *policy.Rewrite, path string) rewrite {
+// rewrite compiles the effect of a rule. It keeps nothing of v but what it needs:
+// there are thousands, of which each uses few of the fields.
+func (c *compiler) rewrite(v *policy.Rewrite, path string, drops patterns) rewrite {
 	switch v.Action {
 	case "drop-labels":
-		return dropLabels(c.patterns(v.Labels, path+".labels"))
+		return dropLabels(drops)
 	case "prefer-label":
 		return preferLabel(v.Prefer, v.Over)
 	case "rename-label":
 		return renameLabel(v.From, v.To)
 	case "rename-metric":
-		return func(d *draft) { d.name, d.renamed = v.To, true }
+		return renameMetric(v.To)
 	case "map-value":
 		return mapValue(v.Label, v.Map, v.Otherwise == "drop-label")
 	case "short-id":
@@ -94,9 +95,9 @@ func (c *compiler) rewrite(v *policy.Rewrite, path string) rewrite {
 	case "extract":
 		return c.extract(v, path)
 	case "set-label":
-		return func(d *draft) { d.set(v.Label, v.Value) }
+		return setLabel(v.Label, v.Value)
 	case "scale":
-		return func(d *draft) { d.scale *= v.Factor }
+		return scale(v.Factor)
 	}
 	c.fail(diag.BadValue, path+".action", fmt.Sprintf("there is no rewrite action %q", v.Action), "")
 	return nil
@@ -119,6 +120,18 @@ func dropLabels(names patterns) rewrite {
 	return func(d *draft) {
 		d.labels = slices.DeleteFunc(d.labels, func(l metric.Label) bool { return names.match(l.Name) })
 	}
+}
+
+func renameMetric(to string) rewrite {
+	return func(d *draft) { d.name, d.renamed = to, true }
+}
+
+func setLabel(label, value string) rewrite {
+	return func(d *draft) { d.set(label, value) }
+}
+
+func scale(factor float64) rewrite {
+	return func(d *draft) { d.scale *= factor }
 }
 
 func preferLabel(prefer, over string) rewrite {
@@ -183,15 +196,19 @@ func tableLabel(from, into string) rewrite {
 }
 
 func (c *compiler) extract(v *policy.Rewrite, path string) rewrite {
-	re, err := compileWhole(v.Regex)
+	p, err := c.pattern(expressionMark + v.Regex)
 	if err != nil {
 		c.fail(diag.BadPattern, path+".regex", err.Error(), "write an RE2 expression that matches the whole value")
 		return nil
 	}
+	return extract(p.re, v.From, v.Into, v.Value)
+}
+
+func extract(re *regexp.Regexp, from, into, template string) rewrite {
 	return func(d *draft) {
-		value := d.labels.Get(v.From)
+		value := d.labels.Get(from)
 		if groups := re.FindStringSubmatchIndex(value); value != "" && groups != nil {
-			d.set(v.Into, string(re.ExpandString(nil, v.Value, value, groups)))
+			d.set(into, string(re.ExpandString(nil, template, value, groups)))
 		}
 	}
 }

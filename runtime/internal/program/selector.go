@@ -3,6 +3,7 @@ package program
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -80,43 +81,70 @@ func (s *selector) mismatch(x *subject) string {
 // selector compiles a match; what is wrong with it is reported under path.
 func (c *compiler) selector(m *policy.Match, path string) selector {
 	return selector{
-		metrics: c.patterns(m.Metrics, path+".metrics"),
-		tasks:   c.patterns(m.Tasks, path+".tasks"),
-		kinds:   words(c, m.Kinds, metric.ParseKind, path+".kinds"),
-		origins: words(c, m.Origin, metric.ParseOrigin, path+".origin"),
-		labels:  c.conditions(m.Labels, path+".labels"),
-		tags:    c.conditions(m.Tags, path+".tags"),
+		metrics: c.patterns(m.Metrics, path, ".metrics"),
+		tasks:   c.patterns(m.Tasks, path, ".tasks"),
+		kinds:   words(c, m.Kinds, metric.ParseKind, path, ".kinds"),
+		origins: words(c, m.Origin, metric.ParseOrigin, path, ".origin"),
+		labels:  c.conditions(m.Labels, path, ".labels."),
+		tags:    c.conditions(m.Tags, path, ".tags."),
 	}
 }
 
-func (c *compiler) patterns(list []string, path string) patterns {
+// patterns compiles patterns; what is wrong with them is reported at path+field,
+// which is put together only then: few of a thousand rules are wrong.
+func (c *compiler) patterns(list []string, path, field string) patterns {
 	if len(list) == 0 {
 		return nil
 	}
-	ps, err := newPatterns(list)
-	if err != nil {
-		c.fail(diag.BadPattern, path, err.Error(), "a pattern is a glob with * and ?, or re: and an RE2 expression; both match the whole value")
+	out := make(patterns, len(list))
+	for i, s := range list {
+		p, err := c.pattern(s)
+		if err != nil {
+			c.fail(diag.BadPattern, path+field, fmt.Sprintf("%q: %v", s, err), "a pattern is a glob with * and ?, or re: and an RE2 expression; both match the whole value")
+			return nil
+		}
+		out[i] = p
 	}
-	return ps
+	return out
 }
 
-func (c *compiler) conditions(m map[string][]string, path string) []condition {
+// pattern compiles a pattern. Those that are expressions have some kilobytes, and
+// rules with the same one share it.
+func (c *compiler) pattern(s string) (pattern, error) {
+	if !strings.HasPrefix(s, expressionMark) {
+		return newPattern(s)
+	}
+	p, ok := c.expressions[s]
+	if ok {
+		return p, nil
+	}
+	p, err := newPattern(s)
+	if err == nil {
+		if c.expressions == nil {
+			c.expressions = map[string]pattern{}
+		}
+		c.expressions[s] = p
+	}
+	return p, err
+}
+
+func (c *compiler) conditions(m map[string][]string, path, field string) []condition {
 	if len(m) == 0 {
 		return nil
 	}
 	out := make([]condition, 0, len(m))
 	for _, name := range sortedKeys(m) {
-		out = append(out, condition{name, c.patterns(m[name], path+"."+name)})
+		out = append(out, condition{name, c.patterns(m[name], path, field+name)})
 	}
 	return out
 }
 
-func words[T ~uint8](c *compiler, list []string, parse func(string) (T, bool), path string) wordSet {
+func words[T ~uint8](c *compiler, list []string, parse func(string) (T, bool), path, field string) wordSet {
 	var set wordSet
 	for _, s := range list {
 		v, ok := parse(s)
 		if !ok {
-			c.fail(diag.BadValue, path, fmt.Sprintf("%q is not one of the words allowed", s), "")
+			c.fail(diag.BadValue, path+field, fmt.Sprintf("%q is not one of the words allowed", s), "")
 			continue
 		}
 		set |= 1 << v

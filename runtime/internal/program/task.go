@@ -99,7 +99,7 @@ func (c *compiler) taskSection(set *policy.Set) tasks {
 			r.Inert = "held until " + until
 		}
 		c.off(&r)
-		ps := c.patterns(e.value.Match.Tasks, path+".match.tasks")
+		ps := c.patterns(e.value.Match.Tasks, path, ".match.tasks")
 		if r.Inert == "" {
 			t.entries = append(t.entries, taskEntry{
 				match: ps, team: c.scope(e.team), tags: c.tags(&e.value, e.team, path), disabled: !e.value.Enabled, rule: int32(len(c.rules)),
@@ -126,7 +126,7 @@ func (c *compiler) tasksOff() (entries []taskEntry) {
 		}
 		r := rule{Rule: Rule{ID: RuleID(overrideTeam + "/" + o.ID), Section: SectionTask, Action: "disable", Description: o.Why}}
 		entries = append(entries, taskEntry{
-			match: c.patterns([]string{o.Tasks}, string(r.ID)), disabled: true, rule: int32(len(c.rules)),
+			match: c.patterns([]string{o.Tasks}, string(r.ID), ""), disabled: true, rule: int32(len(c.rules)),
 		})
 		c.rules = append(c.rules, r)
 	}
