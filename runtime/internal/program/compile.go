@@ -86,7 +86,8 @@ type compiler struct {
 	rules    []rule
 	findings []diag.Diagnostic
 
-	expressions map[string]pattern // that were compiled, by their text
+	expressions map[string]pattern        // that were compiled, by their text
+	controlled  map[plainControl]*control // that rules share
 
 	overrides []Override
 	plugins   Plugins

@@ -45,9 +45,32 @@ func (c *compiler) controls() {
 		if !slices.Contains(tiers[:], v.Tier) {
 			c.fail(diag.BadValue, path+".tier", fmt.Sprintf("there is no tier %q", v.Tier), "write guard, tenant or default")
 		}
-		r.control = c.control(v, e.team, path)
+		r.control = c.shareControl(c.control(v, e.team, path))
 		c.rules = append(c.rules, r)
 	}
+}
+
+// plainControl is what tells a control from others where it is no route.
+type plainControl struct {
+	drop, protects, wholeSeries bool
+	step                        Step
+}
+
+// shareControl returns a control that is equal, if there was one: thousands of rules do one
+// of a few things.
+func (c *compiler) shareControl(do *control) *control {
+	if do == nil || do.to != nil {
+		return do
+	}
+	key := plainControl{do.drop, do.protects, do.wholeSeries, do.step}
+	if known := c.controlled[key]; known != nil {
+		return known
+	}
+	if c.controlled == nil {
+		c.controlled = map[plainControl]*control{}
+	}
+	c.controlled[key] = do
+	return do
 }
 
 func (c *compiler) control(v *policy.Control, team, path string) *control {

@@ -12,8 +12,13 @@ import (
 // an RE2 expression. Most patterns are literals, prefixes and suffixes; these are
 // told apart so that an index can look them up.
 type pattern struct {
-	form  form
-	text  string // what a literal, prefix, suffix or contains looks for; the glob itself
+	form form
+	text string // what a literal, prefix, suffix or contains looks for; the glob itself
+	*whole
+}
+
+// whole is the expression of a pattern that is one.
+type whole struct {
 	re    *regexp.Regexp
 	parts []string // texts that a value must have, in order, for re to match
 }
@@ -38,7 +43,7 @@ func newPattern(s string) (pattern, error) {
 		if err != nil {
 			return pattern{}, err
 		}
-		return pattern{form: expression, text: s, re: re, parts: fixedParts(expr)}, nil
+		return pattern{form: expression, text: s, whole: &whole{re, fixedParts(expr)}}, nil
 	}
 	core := strings.Trim(s, "*")
 	if strings.ContainsAny(core, "*?") {
