@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// A decoder reads JSON as json.Marshal writes it into plain data, in a third of the
+// A decoder reads JSON as json.Marshal writes it into plain data, in half the
 // time and with one copy of each of the words that sets are full of. It is stricter
 // than encoding/json: fields are known, named to the letter and there once.
 type decoder struct {
