@@ -162,14 +162,17 @@ func (d *decoder) string() (string, error) {
 // number reads the digits of a number.
 func (d *decoder) number() (string, error) {
 	d.next()
-	begin := d.at
+	begin, natural := d.at, true
 	for d.at < len(d.text) && strings.IndexByte("+-.eE0123456789", d.text[d.at]) >= 0 {
+		natural = natural && '0' <= d.text[d.at] && d.text[d.at] <= '9'
 		d.at++
 	}
-	if !json.Valid(d.text[begin:d.at]) {
+	text := d.text[begin:d.at]
+	natural = natural && len(text) > 0 && (text[0] != '0' || len(text) == 1)
+	if !natural && !json.Valid(text) {
 		return "", d.wrong()
 	}
-	return string(d.text[begin:d.at]), nil
+	return d.word(text), nil
 }
 
 // decode reads a value into v, which is zero. null leaves a list, a map or a pointer nil.
