@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/source"
 )
 
 // PolicySource is where a policy set comes from: files, or a bundle.
@@ -34,10 +35,8 @@ func DirSource(dir string) (PolicySource, error) {
 	if dir == "" {
 		return PolicySource{}, fmt.Errorf("%w: the name of a directory is missing", ErrConfig)
 	}
-	if info, err := os.Stat(dir); err != nil {
+	if err := source.IsDirectory(dir); err != nil {
 		return PolicySource{}, fmt.Errorf("%w: %w", ErrConfig, err)
-	} else if !info.IsDir() {
-		return PolicySource{}, fmt.Errorf("%w: %s is not a directory", ErrConfig, dir)
 	}
 	return PolicySource{Name: dir, Prefix: dir, Files: os.DirFS(dir)}, nil
 }

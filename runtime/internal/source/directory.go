@@ -66,14 +66,24 @@ func isLink(name string) bool {
 // Load implements Source. The error is about the directory.
 func (d *Directory) Load(context.Context) (Files, error) {
 	root := d.root()
-	info, err := os.Stat(root)
-	switch {
-	case err != nil:
+	if err := IsDirectory(root); err != nil {
 		return Files{}, err
-	case !info.IsDir():
-		return Files{}, fmt.Errorf("%s is not a directory", d.path)
 	}
 	return Files{FS: os.DirFS(root)}, nil
+}
+
+// IsDirectory says why a policy set cannot be read from a directory, where it cannot.
+func IsDirectory(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; sluice init %s writes a policy set there", err, path)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory", path)
+	}
+	return nil
 }
 
 // Watch implements Source.
