@@ -134,19 +134,32 @@ type named[T any] struct {
 
 // inOrder lists one section of all teams in the order of compare.
 func inOrder[T any](set *policy.Set, section func(*policy.Team) map[string]T, compare func(a, b *named[T]) int) []*named[T] {
-	var all []*named[T]
+	n := 0
+	for i := range set.Teams {
+		n += len(section(&set.Teams[i]))
+	}
+	entries, all := make([]named[T], 0, n), make([]*named[T], n)
 	for i := range set.Teams {
 		t := &set.Teams[i]
 		for name, v := range section(t) {
-			all = append(all, &named[T]{t.Name, name, v})
+			entries = append(entries, named[T]{t.Name, name, v})
 		}
+	}
+	for i := range entries {
+		all[i] = &entries[i]
 	}
 	slices.SortFunc(all, compare)
 	return all
 }
 
 func compareOrdered[T any](a, b *named[T], orderA, orderB int) int {
-	return cmp.Or(cmp.Compare(orderA, orderB), cmp.Compare(a.team, b.team), cmp.Compare(a.name, b.name))
+	if orderA != orderB {
+		return cmp.Compare(orderA, orderB)
+	}
+	if a.team != b.team {
+		return cmp.Compare(a.team, b.team)
+	}
+	return cmp.Compare(a.name, b.name)
 }
 
 // ordered compiles what control rules and rewrites have in common.

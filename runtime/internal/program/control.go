@@ -34,9 +34,12 @@ var (
 // controls compiles the control rules of all teams.
 func (c *compiler) controls() {
 	compare := func(a, b *named[policy.Control]) int {
-		return cmp.Or(
-			cmp.Compare(slices.Index(tiers[:], a.value.Tier), slices.Index(tiers[:], b.value.Tier)),
-			compareOrdered(a, b, a.value.Order, b.value.Order))
+		if a.value.Tier != b.value.Tier {
+			if by := cmp.Compare(slices.Index(tiers[:], a.value.Tier), slices.Index(tiers[:], b.value.Tier)); by != 0 {
+				return by
+			}
+		}
+		return compareOrdered(a, b, a.value.Order, b.value.Order)
 	}
 	for _, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Control { return t.Control }, compare) {
 		v := &e.value
