@@ -179,8 +179,7 @@ func (r *Runtime) streamHopOf(name string) (*hop, error) {
 // no other one reads on: what comes waits in Kafka. Errors wrap ErrNoStream or
 // ErrRejected.
 func (r *Runtime) PauseStream(_ context.Context, by Actor, name string, req HaltRequest) (Stream, error) {
-	h, err := r.streamHopOf(name)
-	if err != nil {
+	if _, err := r.streamHopOf(name); err != nil {
 		return Stream{}, err
 	}
 	if err := checkReason(req.Reason); err != nil {
@@ -193,17 +192,27 @@ func (r *Runtime) PauseStream(_ context.Context, by Actor, name string, req Halt
 	if req.For > 0 {
 		why.Until = why.Since.Add(req.For)
 	}
-	r.halts.set(name, why, func() {
+	h, err := r.halt(name, why, func() {
 		r.resume(name)
 		r.log.Info("stream goes on, the time of its pause is over", "stream", name)
 	})
-	if h, err = r.streamHopOf(name); err != nil { // it was taken away, or another took its place, before it was halted
-		r.halts.clear(name)
+	if err != nil {
 		return Stream{}, err
 	}
 	h.source.Pause()
 	r.log.Warn("stream is paused", "stream", name, "by", by.Name, "until", why.Until, "reason", req.Reason)
 	return r.stream(h), nil
+}
+
+// halt notes that a stream is halted and returns what reads it since: between a look
+// and the note it may have been taken away, or another may have taken its place.
+func (r *Runtime) halt(name string, why Halt, ended func()) (*hop, error) {
+	r.halts.set(name, why, ended)
+	h, err := r.streamHopOf(name)
+	if err != nil {
+		r.halts.clear(name)
+	}
+	return h, err
 }
 
 func (r *Runtime) resume(name string) {
@@ -230,8 +239,7 @@ func (r *Runtime) ResumeStream(_ context.Context, by Actor, name string) (Stream
 // time is over first, or an output has a fault, the stream stays paused and the
 // error wraps ErrNotDrained. Other errors wrap ErrNoStream or ErrRejected.
 func (r *Runtime) DrainStream(ctx context.Context, by Actor, name string, req HaltRequest) (Stream, error) {
-	h, err := r.streamHopOf(name)
-	if err != nil {
+	if _, err := r.streamHopOf(name); err != nil {
 		return Stream{}, err
 	}
 	if err := checkReason(req.Reason); err != nil {
@@ -242,7 +250,10 @@ func (r *Runtime) DrainStream(ctx context.Context, by Actor, name string, req Ha
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(req.Within, DrainTime))
 	defer cancel()
-	r.halts.set(name, Halt{By: by.Name, Reason: req.Reason, Since: time.Now()}, nil)
+	h, err := r.halt(name, Halt{By: by.Name, Reason: req.Reason, Since: time.Now()}, nil)
+	if err != nil {
+		return Stream{}, err
+	}
 	r.log.Warn("stream is being drained", "stream", name, "by", by.Name, "reason", req.Reason)
 	if err := h.source.Drain(ctx); err != nil {
 		return r.stream(h), fmt.Errorf("%w: %w", ErrNotDrained, err)

@@ -50,9 +50,9 @@ func (o *GitOptions) openSSH(ctx context.Context, at *transport.Endpoint) (excha
 	if err != nil {
 		return nil, err
 	}
-	x := &overSSH{conn: conn, stop: context.AfterFunc(ctx, func() { conn.Close() })}
+	x := &overSSH{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
 	if err := x.begin(address, conf, at.Path); err != nil {
-		x.Close()
+		_ = x.Close()
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%s: %w", address, context.Cause(ctx))
 		}
@@ -159,7 +159,7 @@ func (x *overSSH) why(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	grace := time.AfterFunc(sshGrace, func() { x.conn.Close() })
+	grace := time.AfterFunc(sshGrace, func() { _ = x.conn.Close() })
 	defer grace.Stop()
 	_ = x.session.Wait() // then all that it said is here
 	if line, _, _ := strings.Cut(strings.TrimSpace(x.said.text.String()), "\n"); line != "" {
