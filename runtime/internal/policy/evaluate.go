@@ -102,7 +102,7 @@ func piecewise(v cue.Value, depth int) []errors.Error {
 	return out
 }
 
-// absent is an error about a field that must be given.
+// absent is an error about a field that must be given, or cannot be.
 type absent struct {
 	cueError
 	path []string

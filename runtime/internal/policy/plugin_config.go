@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/ast/astutil"
 	"cuelang.org/go/cue/errors"
@@ -84,6 +85,8 @@ func (o *Options) judgeConfig(ctx context.Context, work configWork) (configOutco
 const (
 	configFile  = "config schema of the plugin"
 	configField = "config"
+
+	configDefinition = "#SluicePluginConfig"
 )
 
 // checkConfig evaluates a config together with its schema, in this process.
@@ -105,11 +108,16 @@ func checkConfig(work configWork) configOutcome {
 	if err != nil {
 		return bad("the config cannot be read")
 	}
+	fixed := hasFixedFields(s.file)
 	e, err := evaluate([]*ast.File{closeConfig(s.file, config)}, field(configField))
 	if err != nil {
 		return bad(err.Error())
 	}
 	if len(e.wrong) > 0 {
+		if fixed {
+			definition := e.pkg.LookupPath(cue.MakePath(cue.Def(configDefinition)))
+			e.wrong = append(e.wrong, unknownFields(definition, config, []string{configField})...)
+		}
 		return configOutcome{Wrong: configFaults(e.wrong)}
 	}
 	text, err := e.value.MarshalJSON()
@@ -133,12 +141,57 @@ func closeConfig(schema *ast.File, config ast.Expr) *ast.File {
 			body = append(body, d)
 		}
 	}
-	const definition = "#SluicePluginConfig"
 	schema.Decls = append(head,
-		&ast.Field{Label: ast.NewIdent(definition), Value: &ast.StructLit{Elts: body}},
-		&ast.Field{Label: ast.NewIdent(configField), Value: ast.NewBinExpr(token.AND, ast.NewIdent(definition), config)})
+		&ast.Field{Label: ast.NewIdent(configDefinition), Value: &ast.StructLit{Elts: body}},
+		&ast.Field{Label: ast.NewIdent(configField), Value: ast.NewBinExpr(token.AND, ast.NewIdent(configDefinition), config)})
 	astutil.Resolve(schema, func(token.Pos, string, ...any) {})
 	return schema
+}
+
+// hasFixedFields reports whether which fields a schema has does not depend on values:
+// it has neither comprehensions nor indices.
+func hasFixedFields(schema *ast.File) bool {
+	fixed := true
+	ast.Walk(schema, func(n ast.Node) bool {
+		switch n.(type) {
+		case *ast.Comprehension, *ast.IndexExpr:
+			fixed = false
+		}
+		return fixed
+	}, nil)
+	return fixed
+}
+
+// unknownFields finds fields of a config that its schema has no place for. CUE does
+// not tell them as long as a value is wrong. Where a schema has alternatives it
+// depends on the others, and nothing is said.
+func unknownFields(schema cue.Value, config ast.Expr, at []string) (out []errors.Error) {
+	s, isStruct := config.(*ast.StructLit)
+	if op, _ := schema.Expr(); !isStruct || op == cue.OrOp || schema.IncompleteKind() != cue.StructKind {
+		return nil
+	}
+	for _, d := range s.Elts {
+		f, ok := d.(*ast.Field)
+		if !ok {
+			continue
+		}
+		name, _, err := ast.LabelName(f.Label)
+		if err != nil {
+			continue
+		}
+		path := append(slices.Clip(at), name)
+		if !schema.Allows(cue.Str(name)) {
+			out = append(out, &absent{errors.Newf(token.NoPos, "field not allowed"), path})
+			continue
+		}
+		for _, sel := range []cue.Selector{cue.Str(name), cue.Str(name).Optional(), cue.Str(name).Required()} {
+			if inner := schema.LookupPath(cue.MakePath(sel)); inner.Exists() {
+				out = append(out, unknownFields(inner, f.Value, path)...)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // configFaults says what CUE finds wrong, once for each place.
