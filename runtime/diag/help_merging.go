@@ -9,7 +9,9 @@ var mergingHelp = []Help{
 			"share a partition: by default those of one metric of one task, as records are keyed by both. So the label " +
 			"torrent_task_id has to stay, and several metrics cannot become one. A stream whose producers key records by " +
 			"task says key: \"task\"; its metrics may be merged. With key: \"process\" nothing can be: aggregate in the " +
-			"store, by a recording rule.",
+			"store, by a recording rule. Before the merge, neither a rewrite nor a plugin may change torrent_task_id. What " +
+			"a plugin may change its manifest says under writes: one that names torrent_task_id is refused, one that " +
+			"writes all labels (\"*\") or names of several metrics gets a warning.",
 		Bad: `policy: aggregate: fleet: schema.#Aggregate & {
 	match: {metrics: ["flink_taskmanager_job_task_numRecordsIn"], kinds: ["counter"]}
 	drop: ["subtask_index", "torrent_task_id"]

@@ -74,7 +74,7 @@ func drawSet(t *rapid.T) *policy.Set {
 			if rapid.Bool().Draw(t, "tagged") {
 				e.Tags["tier"] = rapid.SampledFrom(someNames).Draw(t, "tier tag")
 			}
-			if name == platformTeam || len(teams) == 1 && rapid.Bool().Draw(t, "team tag") {
+			if name == policy.PlatformTeam || len(teams) == 1 && rapid.Bool().Draw(t, "team tag") {
 				e.Tags[teamTag] = rapid.SampledFrom([]string{"orders", "payments"}).Draw(t, "of team")
 			}
 			team.Task[fmt.Sprint("e", i)] = e
@@ -234,7 +234,7 @@ func TestBudget(t *testing.T) {
 
 // bigSet has rules as a fleet's teams write them: about their own tasks and metrics.
 func bigSet(teams, rules int) *policy.Set {
-	set := &policy.Set{Teams: []policy.Team{{APIVersion: "v1", Name: platformTeam, Task: map[string]policy.Task{}, Control: map[string]policy.Control{
+	set := &policy.Set{Teams: []policy.Team{{APIVersion: "v1", Name: policy.PlatformTeam, Task: map[string]policy.Task{}, Control: map[string]policy.Control{
 		"debug": {Ordered: policy.Ordered{Enabled: true, Order: 1, Match: policy.Match{Metrics: []string{"*_debug_*"}}}, Tier: "guard", Action: "drop"},
 	}}}}
 	for n := range teams {

@@ -43,12 +43,8 @@ func (r *rule) id() string {
 // String names the rule for people.
 func (r *rule) String() string { return r.section + " " + r.id() }
 
-// platformTeam is the team whose rules see all tasks, in a set of several teams;
-// teamTag says whose a task is.
-const (
-	platformTeam = "platform"
-	teamTag      = "team"
-)
+// teamTag is the tag that says whose a task is, in a set of several teams.
+const teamTag = "team"
 
 // tiers in the order in which they decide.
 var tiers = [...]string{"guard", "tenant", "default"}
@@ -122,7 +118,7 @@ func (a *analyser) rule(team, section, name string, o *policy.Ordered) *rule {
 		return nil
 	}
 	r := &rule{section: section, team: team, name: name, order: o.Order, ordered: o, alone: len(a.set.Teams) < 2}
-	if !r.alone && team != platformTeam {
+	if !r.alone && team != policy.PlatformTeam {
 		r.scope = team
 	}
 	return r

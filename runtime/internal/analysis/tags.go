@@ -30,7 +30,7 @@ func (a *analyser) readEntries() {
 	for i := range a.set.Teams {
 		t := &a.set.Teams[i]
 		scope := t.Name
-		if len(a.set.Teams) < 2 || scope == platformTeam {
+		if len(a.set.Teams) < 2 || scope == policy.PlatformTeam {
 			scope = ""
 		}
 		for name, v := range t.Task {

@@ -18,8 +18,9 @@ type checker struct {
 }
 
 // check looks at the teams whose shape is right. What needs the whole set, such as
-// whether a sink exists, is looked at when every team's shape is.
-func check(teams []teamOutcome, today time.Time) []diag.Diagnostic {
+// whether a sink exists, is looked at when every team's shape is. The plugins are
+// those that transforms name.
+func check(teams []teamOutcome, plugins map[string]PluginInfo, today time.Time) []diag.Diagnostic {
 	var out []diag.Diagnostic
 	whole := !slices.ContainsFunc(teams, func(t teamOutcome) bool { return t.Team == nil })
 	n := namesOf(teams)
@@ -45,7 +46,7 @@ func check(teams []teamOutcome, today time.Time) []diag.Diagnostic {
 		out = append(out, defaultSink(teams)...)
 		out = append(out, twice(teams)...)
 		out = append(out, direct(teams)...)
-		out = append(out, partitions(teams)...)
+		out = append(out, partitions(teams, plugins)...)
 		out = append(out, losing(teams)...)
 		out = append(out, upsideDown(teams)...)
 	}

@@ -36,8 +36,9 @@ func (m *merger) note() diag.Note {
 
 // partitions finds rules that would merge series of different partitions. Two
 // rules are about the same series unless their selectors plainly exclude each other.
-func partitions(teams []teamOutcome) []diag.Diagnostic {
-	p := partitioned{key: keyMetric}
+// The plugins are those that transforms name.
+func partitions(teams []teamOutcome, plugins map[string]PluginInfo) []diag.Diagnostic {
+	p := partitioned{key: keyMetric, plugins: plugins, alone: len(teams) < 2}
 	for _, t := range teams {
 		for _, name := range sorted(t.Team.Stream) {
 			if s := t.Team.Stream[name]; p.stream.where == nil || narrowness[s.Key] > narrowness[p.key] {
@@ -59,6 +60,7 @@ func partitions(teams []teamOutcome) []diag.Diagnostic {
 	}
 	for _, t := range teams {
 		p.rewrites(t)
+		p.transforms(t)
 	}
 	return p.out
 }
@@ -66,6 +68,8 @@ func partitions(teams []teamOutcome) []diag.Diagnostic {
 type partitioned struct {
 	key     string // the narrowest of the set's streams
 	stream  claim  // that has it; unset for a set without streams
+	plugins map[string]PluginInfo
+	alone   bool // there is a single team
 	mergers []*merger
 	out     []diag.Diagnostic
 }
@@ -76,7 +80,10 @@ func (p *partitioned) add(t teamOutcome, message, hint string, notes []diag.Note
 	p.out = append(p.out, d)
 }
 
-const keepsTask = "series of several tasks are on different partitions; aggregate over tasks in the store, by a recording rule"
+const (
+	keepsTask   = "series of several tasks are on different partitions; aggregate over tasks in the store, by a recording rule"
+	keepsMetric = "match one metric by its whole name, or have the producers key records by task and say so: stream: key: \"task\""
+)
 
 func (p *partitioned) aggregate(m *merger, a *Aggregate) {
 	if i := slices.Index(a.Drop, taskLabel); i >= 0 {
@@ -87,8 +94,7 @@ func (p *partitioned) aggregate(m *merger, a *Aggregate) {
 	}
 	if p.merge(m) && p.key == keyMetric && a.Into != "" && !oneMetric(&a.Match) {
 		p.add(m.team, "several metrics cannot become "+a.Into+": each has a partition of its own",
-			"match one metric by its whole name, or have the producers key records by task and say so: stream: key: \"task\"",
-			nil, m.section, m.name, "into")
+			keepsMetric, nil, m.section, m.name, "into")
 	}
 }
 
@@ -120,15 +126,13 @@ func (p *partitioned) rewrites(t teamOutcome) {
 	renamed := map[string]string{} // from each new name to the rewrite that gives it
 	for _, name := range sorted(t.Team.Rewrite) {
 		r := t.Team.Rewrite[name]
-		m := p.about(&r.Ordered)
-		if m == nil || !r.Enabled {
-			continue
+		if field := losesTask(&r); field != "" {
+			if m := p.about(t, &r.Ordered, "aggregate"); m != nil {
+				p.add(t, "this takes "+taskLabel+" from series that are then merged", keepsTask, []diag.Note{m.note()}, "rewrite", name, field)
+			}
 		}
-		notes := []diag.Note{m.note()}
-		if field := losesTask(&r); field != "" && m.section == "aggregate" {
-			p.add(t, "this takes "+taskLabel+" from series that are then merged", keepsTask, notes, "rewrite", name, field)
-		}
-		if r.Action != "rename-metric" || p.key != keyMetric {
+		m := p.about(t, &r.Ordered, "aggregate", "budget")
+		if m == nil || r.Action != "rename-metric" || p.key != keyMetric {
 			continue
 		}
 		other, twice := renamed[r.To]
@@ -138,20 +142,28 @@ func (p *partitioned) rewrites(t teamOutcome) {
 			if twice {
 				message = "rewrite " + other + " renames another metric to " + r.To + ", and each has a partition of its own"
 			}
-			p.add(t, message, "match one metric by its whole name, or have the producers key records by task and say so: stream: key: \"task\"",
-				notes, "rewrite", name, "to")
+			p.add(t, message, keepsMetric, []diag.Note{m.note()}, "rewrite", name, "to")
 		}
 	}
 }
 
-// about returns a rule that merges what another one may match, or nil.
-func (p *partitioned) about(r *Ordered) *merger {
+// about returns a rule of one of the sections that merges what a rule of a team may
+// match, or nil.
+func (p *partitioned) about(t teamOutcome, r *Ordered, sections ...string) *merger {
+	if !r.Enabled {
+		return nil
+	}
 	for _, m := range p.mergers {
-		if m.rule.Enabled && !excludes(&m.rule.Match, &r.Match) {
+		if m.rule.Enabled && slices.Contains(sections, m.section) && p.meet(t.Team.Name, m.team.Team.Name) && !excludes(&m.rule.Match, &r.Match) {
 			return m
 		}
 	}
 	return nil
+}
+
+// meet reports whether rules of two teams may be about the same tasks.
+func (p *partitioned) meet(a, b string) bool {
+	return p.alone || a == b || a == PlatformTeam || b == PlatformTeam
 }
 
 // losesTask returns the field by which a rewrite makes tasks indistinguishable, or "".

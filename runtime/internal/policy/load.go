@@ -117,7 +117,7 @@ func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bun
 		return nil, nil, err
 	}
 	found = append(found, wrong...)
-	found = append(found, check(teams, opt.Today)...)
+	found = append(found, check(teams, plugins.known, opt.Today)...)
 	if found = diag.Sort(found); diag.Refused(found) {
 		return nil, found, nil
 	}

@@ -130,6 +130,7 @@ func (r *resolver) transform(ctx context.Context, at *locator, name string, tr T
 		return tr, wrong(diag.PluginMissing, "write "+m.Name+"@"+info.Digest, fmt.Sprintf("the plugin with this digest is %s, not %s", m.Name, named), "plugin"), nil
 	}
 	tr.Plugin = m.Name + "@" + info.Digest
+	r.known[tr.Plugin] = info
 	var found []diag.Diagnostic
 	if tr.Scope != "" && tr.Scope != string(m.Scope) {
 		found = wrong(diag.PluginScope, "write scope: \""+string(m.Scope)+"\", or nothing", fmt.Sprintf("plugin %s is for scope %s, not %s", m.Name, m.Scope, tr.Scope), "scope")

@@ -7,6 +7,10 @@ type Set struct {
 	Teams []Team `json:"teams"`
 }
 
+// PlatformTeam is the team whose rules see all tasks, in a set of several teams; those
+// of another see the tasks of that team.
+const PlatformTeam = "platform"
+
 // Team is what one package of policies declares. Maps are keyed by the rule's name.
 type Team struct {
 	APIVersion  string               `json:"apiVersion"`

@@ -120,7 +120,7 @@ func (c *compiler) describe(team, section, name, description string) Rule {
 
 // scope is the team to whose tasks a team's rules are bound, "" for all tasks.
 func (c *compiler) scope(team string) string {
-	if len(c.set.Teams) < 2 || team == platformTeam {
+	if len(c.set.Teams) < 2 || team == policy.PlatformTeam {
 		return ""
 	}
 	return team

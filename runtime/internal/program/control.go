@@ -132,7 +132,7 @@ func (c *compiler) target(name, team string) (stream *policy.Stream, isSink bool
 		switch t.Name {
 		case team:
 			return 0
-		case platformTeam:
+		case policy.PlatformTeam:
 			return 1
 		}
 		return 2

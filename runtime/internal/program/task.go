@@ -8,9 +8,6 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
-// platformTeam is the team whose rules see all tasks in a set of several teams.
-const platformTeam = "platform"
-
 // teamTag is the tag that says whose task it is.
 const teamTag = "team"
 
@@ -149,7 +146,7 @@ func (c *compiler) tags(t *policy.Task, team, path string) metric.Labels {
 	if own := c.scope(team); own != "" {
 		if is := tags.Get(teamTag); is != "" && is != own {
 			c.fail(diag.WrongTeam, path+".tags."+teamTag, "an entry of team "+own+" cannot give tasks to team "+is,
-				"leave the tag out, or let team "+platformTeam+" write the entry")
+				"leave the tag out, or let team "+policy.PlatformTeam+" write the entry")
 		}
 		tags = tags.Set(teamTag, own)
 	}
