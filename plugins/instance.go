@@ -14,7 +14,8 @@ import (
 // state by contract, so nobody sees that.
 type Instance struct {
 	plugin   *Plugin
-	guest    *guest // nil: the last one failed, and none could be started
+	counts   *counters // what its calls are counted in
+	guest    *guest    // nil: the last one failed, and none could be started
 	exchange exchange
 	known    interned
 	busy     atomic.Bool
@@ -42,7 +43,7 @@ func (p *Plugin) instance(ctx context.Context) (*Instance, *Error) {
 		return nil, err
 	}
 	return &Instance{
-		plugin: p, guest: g, known: interned{window: p.made},
+		plugin: p, counts: p.counts, guest: g, known: interned{window: p.made},
 		exchange: exchange{grant: newGrant(p.manifest), limits: p.limits},
 	}, nil
 }
@@ -83,7 +84,7 @@ func (i *Instance) transform(ctx context.Context, b *Batch) *Error {
 	if i.guest == nil {
 		g, err := p.take(ctx)
 		if err != nil {
-			p.counts.wrong(err.Code, len(b.Records))
+			i.counts.wrong(err.Code, len(b.Records))
 			return err
 		}
 		i.guest = g
@@ -99,10 +100,10 @@ func (i *Instance) transform(ctx context.Context, b *Batch) *Error {
 	start := time.Now()
 	err := i.guest.run(ctx, x, &i.known)
 	i.fuel = i.guest.spent()
-	p.counts.done(len(x.sent.records), time.Since(start), i.fuel)
+	i.counts.done(len(x.sent.records), time.Since(start), i.fuel)
 	if err != nil {
 		b.forget(x.host)
-		p.counts.wrong(err.Code, len(x.sent.records))
+		i.counts.wrong(err.Code, len(x.sent.records))
 		i.replace()
 		return err
 	}
@@ -122,7 +123,7 @@ func (i *Instance) commit(b *Batch) {
 			b.Failed = append(b.Failed, c.failure(k, x.row(k)))
 		}
 	}
-	counts, m := i.plugin.counts, x.back.moved
+	counts, m := i.counts, x.back.moved
 	counts.out.Add(uint64(len(x.sent.records) - m.dropped - m.failed + m.made))
 	counts.dropped.Add(uint64(m.dropped))
 	counts.made.Add(uint64(m.made))
@@ -163,7 +164,7 @@ func (i *Instance) Memory() int64 {
 func (i *Instance) replace() {
 	p := i.plugin
 	i.guest.close()
-	p.counts.replacements.Add(1)
+	i.counts.replacements.Add(1)
 	i.guest = nil
 	select {
 	case i.guest = <-p.spare:

@@ -15,10 +15,16 @@ import (
 type Use struct {
 	plugin  *Plugin
 	breaker breaker
+	counts  *counters // what its calls are counted in
 }
 
 // NewUse makes a use of p.
-func NewUse(p *Plugin) *Use { return &Use{plugin: p} }
+func NewUse(p *Plugin) *Use { return &Use{plugin: p, counts: p.counts} }
+
+// NewQuestions makes a use of p for questions, such as tests and explanations: what
+// it is called with there, and how that ends, is not in the Counts of p, which but
+// for memory and instances tell of the other uses alone.
+func NewQuestions(p *Plugin) *Use { return &Use{plugin: p, counts: newCounters(p.manifest)} }
 
 // Plugin returns what is used.
 func (u *Use) Plugin() *Plugin { return u.plugin }
@@ -32,6 +38,7 @@ func (u *Use) Worker(ctx context.Context) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.counts = u.counts
 	return &Worker{use: u, instance: i}, nil
 }
 
@@ -113,7 +120,7 @@ func asError(err error) *Error {
 
 // refuse fails every record: the breaker is open.
 func (w *Worker) refuse(b *Batch) {
-	w.use.plugin.counts.wrong(abi.Broken, len(b.Records))
+	w.use.counts.wrong(abi.Broken, len(b.Records))
 	b.Failed = b.Failed[:0]
 	for i := range b.Records {
 		b.Failed = append(b.Failed, Failure{Record: i, Code: abi.Broken, Message: "the plugin failed too often and is not called for a while"})

@@ -31,6 +31,10 @@ func (b *broken) Series(name string, labels metric.Labels) (program.Transformed,
 	return program.Transformed{Name: name, Labels: labels}, nil
 }
 
+func (b *broken) Ask(name string, labels metric.Labels) (program.Transformed, error) {
+	return b.Series(name, labels)
+}
+
 func (b *broken) Samples([]program.Sample) ([]program.SampleOut, uint64, error) {
 	return nil, 0, errors.ErrUnsupported
 }

@@ -42,6 +42,10 @@ func (guestPlugin) Series(string, metric.Labels) (program.Transformed, error) {
 	return program.Transformed{}, errors.ErrUnsupported
 }
 
+func (guestPlugin) Ask(string, metric.Labels) (program.Transformed, error) {
+	return program.Transformed{}, errors.ErrUnsupported
+}
+
 func (guestPlugin) Samples([]program.Sample) ([]program.SampleOut, uint64, error) {
 	return nil, 0, errors.ErrUnsupported
 }

@@ -18,12 +18,12 @@ type Memo struct {
 	tally   *tally // what transforms do; nil: nobody counts
 }
 
-// Decide does what Program.Decide does. It is faster when in.Labels are the same
+// Decide does what Program.Decide does, for live traffic. It is faster when in.Labels are the same
 // slice as those of the call before. Whoever uses a Memo never changes labels
 // that it was given or that a verdict holds.
 func (m *Memo) Decide(p *Program, in Input, byName, bySource Filter) Verdict {
 	x, c := p.subject(in, byName, bySource)
-	x.memo = m
+	x.memo, x.live = m, true
 	return p.run(&x, c, nil)
 }
 

@@ -158,8 +158,8 @@ func (p *Program) about(f *Filter, in *Input) bool {
 }
 
 // Decide says what becomes of a series. byName must be of its name, kind and
-// origin, or zero; bySource of its task, or zero. It is called once per series,
-// not per sample.
+// origin, or zero; bySource of its task, or zero. It is for questions: live traffic is
+// decided about by a Memo.
 func (p *Program) Decide(in Input, byName, bySource Filter) Verdict {
 	x, c := p.subject(in, byName, bySource)
 	return p.run(&x, c, nil)
@@ -260,7 +260,7 @@ func (p *Program) rewriteFrom(first int, x *subject, c *candidates, d *draft, v 
 			r.rewrite(d)
 		case t.samples:
 			v.Transform = t
-		case !d.transform(t, v, x.memo.counts()):
+		case !d.transform(t, v, x):
 			rec.failed(int32(i))
 			return false
 		}

@@ -16,6 +16,7 @@ type subject struct {
 	job  string // label job_name
 	task *taskInfo
 	memo *Memo // nil: none
+	live bool  // it is of live traffic, and no question
 }
 
 // jobLabel is the label by which rules select tasks beside torrent_task_id.

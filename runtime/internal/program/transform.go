@@ -29,10 +29,14 @@ type Transformer interface {
 	// is asked once per series, not per sample, and for a plugin of scope series
 	// only. The labels are not to be changed; those returned are sorted and may be
 	// the same. An error is a *TransformError.
+	//
+	// Ask answers a question with the same: neither what it costs nor its failures
+	// count for live traffic, which a plugin that fails too often is kept from.
 	Series(name string, labels metric.Labels) (Transformed, error)
+	Ask(name string, labels metric.Labels) (Transformed, error)
 
 	// Samples gives what becomes of samples, for a plugin of scope sample. It is for
-	// tests, plans and explanations; the engine has a way of its own. fuel is what they
+	// questions, as Ask is; the engine has a way of its own. fuel is what they
 	// cost, alike on every machine. An error is a *TransformError and about all of them.
 	Samples(in []Sample) (out []SampleOut, fuel uint64, err error)
 }
@@ -147,9 +151,10 @@ func (p *Program) Transforms() (all []*Transform) {
 
 // transform applies a transform whose scope is series. False says that the series
 // ends, as v says.
-func (d *draft) transform(t *Transform, v *Verdict, counts *tally) bool {
+func (d *draft) transform(t *Transform, v *Verdict, x *subject) bool {
+	counts := x.memo.counts()
 	began := counts.began()
-	out, err := t.Plugin.Series(d.name, d.labels)
+	out, err := t.series(d, x.live)
 	counts.series(t.Rule, began, d, &out, err)
 	switch {
 	case err != nil:
@@ -160,6 +165,13 @@ func (d *draft) transform(t *Transform, v *Verdict, counts *tally) bool {
 	}
 	d.name, d.labels = out.Name, slices.Clone(out.Labels)
 	return true
+}
+
+func (t *Transform) series(d *draft, live bool) (Transformed, error) {
+	if live {
+		return t.Plugin.Series(d.name, d.labels)
+	}
+	return t.Plugin.Ask(d.name, d.labels)
 }
 
 // fail notes that a transform failed for the series; false says that it ends.
@@ -188,9 +200,10 @@ func (v *Verdict) fail(t *Transform, err error) bool {
 // left them; labels are not kept. Scale is that of the later rewrites alone: those
 // before the transform have been applied to what the plugin was given. The verdict
 // has no Step and is never shed, which comes before. It is asked once per series
-// that comes out, not per sample.
+// that comes out of live traffic, not per sample.
 func (p *Program) After(t *Transform, in Input, name string, labels metric.Labels, byName, bySource Filter) Verdict {
 	x, c := p.subject(in, byName, bySource)
+	x.live = true
 	return p.after(&x, &c, t, name, labels, nil)
 }
 

@@ -26,13 +26,19 @@ func (p plugins) Open(rule *policy.Transform) (Transformer, error) {
 type fakePlugin struct {
 	about  Plugin
 	series func(name string, labels metric.Labels) (Transformed, error)
-	calls  int
+	calls  int // for live traffic
+	asked  int
 }
 
 func (f *fakePlugin) Plugin() Plugin { return f.about }
 
 func (f *fakePlugin) Series(name string, labels metric.Labels) (Transformed, error) {
 	f.calls++
+	return f.series(name, labels)
+}
+
+func (f *fakePlugin) Ask(name string, labels metric.Labels) (Transformed, error) {
+	f.asked++
 	return f.series(name, labels)
 }
 
@@ -128,6 +134,21 @@ func TestMemoAsksPluginForEverySeries(t *testing.T) {
 	}
 	if up.calls != 2 {
 		t.Errorf("%d calls for two series", up.calls)
+	}
+}
+
+// Whoever asks is told apart from live traffic.
+func TestQuestionsAreNotLive(t *testing.T) {
+	up := upper()
+	p := compileWith(t, transforming("series", "quarantine"), plugins{"upper": up})
+	p.Explain(userSeries("ann"))
+	p.Rewrite(userSeries("ann"))
+	p.Decide(userSeries("ann"), Filter{}, Filter{})
+	p.TryTest(&policy.Test{Given: []policy.TestInput{{Metric: "m", Task: "t", Kind: "gauge", Labels: map[string]string{"u": "ann"}, Value: 1, At: "0s"}}}, "platform", classify)
+	d := NewDiffer(p, p, 60, nil)
+	d.Add(&Load{Input: userSeries("ann"), Samples: 60, Bytes: 60})
+	if up.calls != 0 || up.asked < 6 {
+		t.Errorf("%d calls for live traffic, %d for questions", up.calls, up.asked)
 	}
 }
 

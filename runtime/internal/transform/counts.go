@@ -56,7 +56,7 @@ func (p *Plugins) Counts() []Counted {
 		sums[of] = &Counted{Of: of, Counts: add(plugins.Counts{}, c.Counts), Tried: c.tried}
 	}
 	for _, e := range p.entries {
-		if e.use == nil {
+		if e.live.use == nil {
 			continue
 		}
 		of := e.of()
@@ -65,8 +65,8 @@ func (p *Plugins) Counts() []Counted {
 			sum = &Counted{Of: of}
 			sums[of] = sum
 		}
-		sum.Counts, sum.Tried = add(sum.Counts, e.use.Plugin().Counts()), sum.Tried.plus(e.tried.now())
-		sum.Breaker, sum.Running = max(sum.Breaker, e.use.Breaker()), true
+		sum.Counts, sum.Tried = add(sum.Counts, e.live.use.Plugin().Counts()), sum.Tried.plus(e.tried.now())
+		sum.Breaker, sum.Running = max(sum.Breaker, e.live.use.Breaker()), true
 	}
 	out := make([]Counted, 0, len(sums))
 	for _, c := range sums {
@@ -111,7 +111,7 @@ func (p *Plugins) retire(e *entry) {
 	if _, known := p.retired[of]; !known && len(p.retired) >= maxRetired {
 		return
 	}
-	c := e.use.Plugin().Counts()
+	c := e.live.use.Plugin().Counts()
 	c.Instances, c.Memory = 0, 0
 	was := p.retired[of]
 	p.retired[of] = past{add(was.Counts, c), was.tried.plus(e.tried.now())}

@@ -18,7 +18,7 @@ func (Workers) Open(t *program.Transform) (engine.Transformer, error) {
 	if !ok {
 		return nil, fmt.Errorf("the plugin of transform %s is not one of these", t.ID)
 	}
-	w, err := h.use.Worker(context.Background())
+	w, err := h.live.use.Worker(context.Background())
 	if err != nil {
 		return nil, failure(err)
 	}

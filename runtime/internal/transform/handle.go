@@ -27,13 +27,21 @@ type caller struct {
 	pairs  []abi.Pair
 }
 
+// pool is a use of a plugin with the ways to it that nobody is on.
+type pool struct {
+	use   *plugins.Use
+	spare chan *caller
+}
+
+func newPool(u *plugins.Use) pool { return pool{u, make(chan *caller, runtime.GOMAXPROCS(0))} }
+
 // borrow returns a way that nobody is on.
-func (e *entry) borrow() (*caller, error) {
+func (p *pool) borrow() (*caller, error) {
 	select {
-	case c := <-e.spare:
+	case c := <-p.spare:
 		return c, nil
 	default:
-		w, err := e.use.Worker(context.Background())
+		w, err := p.use.Worker(context.Background())
 		if err != nil {
 			return nil, failure(err)
 		}
@@ -41,22 +49,44 @@ func (e *entry) borrow() (*caller, error) {
 	}
 }
 
-func (e *entry) giveBack(c *caller) {
+func (p *pool) giveBack(c *caller) {
 	select {
-	case e.spare <- c:
+	case p.spare <- c:
 	default:
 		c.worker.Close()
 	}
 }
 
-// Series asks the plugin about one series.
+// drain closes the ways that nobody is on.
+func (p *pool) drain() {
+	for {
+		select {
+		case c := <-p.spare:
+			c.worker.Close()
+		default:
+			return
+		}
+	}
+}
+
+// Series asks the plugin about one series of live traffic.
 func (h *handle) Series(name string, labels metric.Labels) (program.Transformed, error) {
 	defer runtime.KeepAlive(h)
-	c, err := h.borrow()
+	return h.live.series(name, labels)
+}
+
+// Ask asks the plugin about one series of a question.
+func (h *handle) Ask(name string, labels metric.Labels) (program.Transformed, error) {
+	defer runtime.KeepAlive(h)
+	return h.asked.series(name, labels)
+}
+
+func (p *pool) series(name string, labels metric.Labels) (program.Transformed, error) {
+	c, err := p.borrow()
 	if err != nil {
 		return program.Transformed{}, err
 	}
-	defer h.giveBack(c)
+	defer p.giveBack(c)
 	b := &c.batch
 	b.Reset()
 	c.add(&abi.Record{Name: b.Intern(name)}, labels)
@@ -75,15 +105,15 @@ func (h *handle) Series(name string, labels metric.Labels) (program.Transformed,
 	return program.Transformed{Name: b.Strings[r.Name], Labels: c.labels(r), Fuel: fuel}, nil
 }
 
-// Samples asks the plugin about samples, in batches of the size that it takes.
+// Samples asks the plugin about samples of a question, in batches of the size that it takes.
 func (h *handle) Samples(in []program.Sample) (out []program.SampleOut, fuel uint64, err error) {
 	defer runtime.KeepAlive(h)
-	c, err := h.borrow()
+	c, err := h.asked.borrow()
 	if err != nil {
 		return nil, 0, err
 	}
-	defer h.giveBack(c)
-	most := h.use.Plugin().Limits().Records
+	defer h.asked.giveBack(c)
+	most := h.asked.use.Plugin().Limits().Records
 	for from := 0; from < len(in); from += most {
 		part := in[from:min(from+most, len(in))]
 		b := &c.batch

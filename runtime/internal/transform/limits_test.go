@@ -36,7 +36,7 @@ func TestLimitsOfARule(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got := x.(*handle).use.Plugin().Limits(); got.Pages != tt.want.Pages || got.Batch != tt.want.Batch {
+		if got := x.(*handle).live.use.Plugin().Limits(); got.Pages != tt.want.Pages || got.Batch != tt.want.Batch {
 			t.Errorf("%s: %d pages and %v, want %d and %v", name, got.Pages, got.Batch, tt.want.Pages, tt.want.Batch)
 		}
 		p.Close()

@@ -64,9 +64,9 @@ type entry struct {
 	key   key
 	ready chan struct{} // closed when it runs, or does not
 	err   error
-	use   *plugins.Use
+	live  pool
+	asked pool // for questions: apart from live traffic
 	about program.Plugin
-	spare chan *caller // ways to it that nobody is on
 	tried tried
 
 	users int         // guarded by Plugins.mu
@@ -143,7 +143,7 @@ func (p *Plugins) join(k key) (*entry, error) {
 	}
 	e, known := p.entries[k]
 	if !known {
-		e = &entry{key: k, ready: make(chan struct{}), spare: make(chan *caller, runtime.GOMAXPROCS(0))}
+		e = &entry{key: k, ready: make(chan struct{})}
 		p.entries[k] = e
 	}
 	p.wake(e)
@@ -202,7 +202,7 @@ func (p *Plugins) drop(e *entry) {
 	if e.end != nil {
 		e.end.Stop()
 	}
-	if e.use != nil {
+	if e.live.use != nil {
 		p.retire(e)
 		e.stop()
 	}
@@ -234,7 +234,8 @@ func (e *entry) start(p *Plugins) {
 		e.err = err
 		return
 	}
-	e.use, e.about = plugins.NewUse(loaded), describe(loaded)
+	e.live, e.asked = newPool(plugins.NewUse(loaded)), newPool(plugins.NewQuestions(loaded))
+	e.about = describe(loaded)
 }
 
 // limitsOf are the limits of a plugin in a rule: those that there are at most, and
@@ -282,13 +283,7 @@ func describe(loaded *plugins.Plugin) program.Plugin {
 
 // stop ends the plugin.
 func (e *entry) stop() {
-	for {
-		select {
-		case c := <-e.spare:
-			c.worker.Close()
-		default:
-			_ = e.use.Plugin().Close(context.Background()) // frees memory; nothing could be done about a failure
-			return
-		}
-	}
+	e.live.drain()
+	e.asked.drain()
+	_ = e.live.use.Plugin().Close(context.Background()) // frees memory; nothing could be done about a failure
 }
