@@ -69,7 +69,9 @@ policies in force.
 
 With --running: those that its policies run, or ran since it started, and what
 they did. IN and OUT are records, FAILED those that were not transformed; a
-BREAKER that is open says that it fails too often to be called.`,
+BREAKER that is open says that it fails too often to be called. TRIED are the
+samples that transforms with a shadow only tried it on, and how many of them it
+would have changed, dropped or failed for.`,
 		Example: `  sluice plugin list
   sluice plugin list --running
   sluice plugin list --format json`,
@@ -106,7 +108,7 @@ func listRunning(ctx context.Context, t terminal, at *client.Client, format stri
 	if format == "json" {
 		return printJSON(t.out, list)
 	}
-	head := "NAME\tVERSION\tDIGEST\tSTATE\tBATCHES\tIN\tOUT\tDROPPED\tFAILED\tNS/RECORD\tMEMORY\tBREAKER"
+	head := "NAME\tVERSION\tDIGEST\tSTATE\tBATCHES\tIN\tOUT\tDROPPED\tFAILED\tNS/RECORD\tMEMORY\tBREAKER\tTRIED"
 	return table(t.out, head, "no policies have run a plugin since the instance started", list, func(w io.Writer, p *runtime.RunningPlugin) {
 		state, failed, each := "ran", uint64(0), "-"
 		if p.Running {
@@ -118,10 +120,19 @@ func listRunning(ctx context.Context, t terminal, at *client.Client, format stri
 		if p.In > 0 {
 			each = fmt.Sprintf("%.0f", 1e9*p.Seconds/float64(p.In))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(p.Name), printable(p.Version), p.Digest[:min(len(p.Digest), shortDigest)], state,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(p.Name), printable(p.Version), p.Digest[:min(len(p.Digest), shortDigest)], state,
 			countText(float64(p.Calls)), countText(float64(p.In)), countText(float64(p.Out)), countText(float64(p.Dropped)), countText(float64(failed)), each,
-			bytesText(uint64(p.Memory)), p.Breaker)
+			bytesText(uint64(p.Memory)), p.Breaker, triedCell(p.Tried))
 	})
+}
+
+// triedCell is what a plugin was tried on, in brief.
+func triedCell(t *runtime.TriedPlugin) string {
+	if t == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%s: %s changed, %s dropped, %s failed", countText(float64(t.Samples)), countText(float64(t.Changed)),
+		countText(float64(t.Dropped)), countText(float64(t.Failed)))
 }
 
 // shortDigest is as much of a digest as tells plugins apart: sha256: and 12 digits.
