@@ -96,7 +96,7 @@ func TestManyInstances(t *testing.T) {
 }
 
 func TestCloseWaitsForCalls(t *testing.T) {
-	i := open(t, bitter(assemble.Loop+assemble.Br(0)+assemble.End), Options{})
+	i := open(t, bitter(assemble.Loop+assemble.Br(0)+assemble.End), Options{Limits: Limits{Batch: time.Second}})
 	done := make(chan error)
 	go func() { done <- i.Transform(t.Context(), batchOf(14)) }()
 	until(t, i.busy.Load)
@@ -110,7 +110,7 @@ func TestCloseWaitsForCalls(t *testing.T) {
 }
 
 func TestUnmeteredPluginsStopToo(t *testing.T) {
-	i := open(t, bitter(assemble.Loop+assemble.Br(0)+assemble.End), Options{Unmetered: true})
+	i := open(t, bitter(assemble.Loop+assemble.Br(0)+assemble.End), Options{Unmetered: true, Limits: Limits{Batch: 2 * time.Second}})
 	if err := i.Transform(t.Context(), batchOf(14)); codeOf(t, err) != abi.Deadline {
 		t.Errorf("a loop without end: %v", err)
 	}
