@@ -21,8 +21,8 @@ func (said) Series(name string, labels metric.Labels) (program.Transformed, erro
 	return program.Transformed{Name: name, Labels: labels}, nil
 }
 
-func (s said) Ask(name string, labels metric.Labels) (program.Transformed, error) {
-	return s.Series(name, labels)
+func (p said) Ask(name string, labels metric.Labels) (program.Transformed, error) {
+	return p.Series(name, labels)
 }
 
 func (said) Samples([]program.Sample) ([]program.SampleOut, uint64, error) { return nil, 0, nil }
