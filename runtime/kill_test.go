@@ -165,6 +165,21 @@ func startKilled(t *testing.T, cfg Config) (kill func()) {
 	return kill
 }
 
+// publishOverKills publishes while killThrice goes on, and returns what was published.
+func publishOverKills(t *testing.T, cfg Config, group string) *oracle {
+	t.Helper()
+	o := &oracle{base: time.Now().Add(-10 * time.Minute).UnixMilli(), published: map[string]string{}}
+	stop, published := make(chan struct{}), make(chan error, 1)
+	p := publisher(t, cfg.Brokers)
+	go func() { published <- o.run(p, stop) }()
+	killThrice(t, cfg, group, 1500)
+	close(stop)
+	if err := <-published; err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
 // killThrice kills an instance three times, each time when it has committed so many
 // more records of a group.
 func killThrice(t *testing.T, cfg Config, group string, records int64) {
@@ -211,15 +226,7 @@ func TestKillUnderLoad(t *testing.T) {
 	sink: archive: {type: "kafka", topic: "archive", default: true}`)
 	cfg.Brokers, cfg.DataDir, cfg.InstanceID = []string{b.Addr()}, t.TempDir(), "one"
 
-	o := &oracle{base: time.Now().Add(-10 * time.Minute).UnixMilli(), published: map[string]string{}}
-	stop, published := make(chan struct{}), make(chan error, 1)
-	p := publisher(t, cfg.Brokers)
-	go func() { published <- o.run(p, stop) }()
-	killThrice(t, cfg, "sluice.sink.archive", 1500)
-	close(stop)
-	if err := <-published; err != nil {
-		t.Fatal(err)
-	}
+	o := publishOverKills(t, cfg, "sluice.sink.archive")
 
 	began := time.Now()
 	r := startInstance(t, cfg)

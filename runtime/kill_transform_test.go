@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
@@ -24,15 +23,7 @@ func TestKillWithAPlugin(t *testing.T) {
 	plug(t, cfg.Policies, "double.wasm")
 	cfg.Brokers, cfg.DataDir, cfg.InstanceID = []string{b.Addr()}, t.TempDir(), "one"
 
-	o := &oracle{base: time.Now().Add(-10 * time.Minute).UnixMilli(), published: map[string]string{}}
-	stop, published := make(chan struct{}), make(chan error, 1)
-	p := publisher(t, cfg.Brokers)
-	go func() { published <- o.run(p, stop) }()
-	killThrice(t, cfg, "sluice.stream.native", 1500)
-	close(stop)
-	if err := <-published; err != nil {
-		t.Fatal(err)
-	}
+	o := publishOverKills(t, cfg, "sluice.stream.native")
 	for id, text := range o.published {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
