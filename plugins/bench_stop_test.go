@@ -115,22 +115,28 @@ func TestBombsOfLoading(t *testing.T) {
 	}
 }
 
-// BenchmarkStop: how long until a guest with 50 ms is stopped; the bar is 100.
+// BenchmarkStop: how long until a guest with 50 ms is stopped; the bar is 100. On a
+// machine that does other things only what it used of a processor says that.
 func BenchmarkStop(b *testing.B) {
 	for _, by := range means {
 		for _, bomb := range bombs() {
 			b.Run(fmt.Sprintf("by=%s/bomb=%s", by.name, bomb.name), func(b *testing.B) {
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
 				i := open(b, bomb.guest(), bomb.options(by.o))
-				var worst time.Duration
+				var worst, most time.Duration
 				stopped := 0
 				for b.Loop() {
 					at := time.Now()
+					clock, _ := threadTime()
 					if err := i.Transform(b.Context(), batchOf(2)); err != nil {
 						stopped++
 					}
-					worst = max(worst, time.Since(at))
+					now, _ := threadTime()
+					worst, most = max(worst, time.Since(at)), max(most, now-clock)
 				}
 				b.ReportMetric(float64(worst.Microseconds())/1000, "worst-ms")
+				b.ReportMetric(float64(most.Microseconds())/1000, "worst-processor-ms")
 				b.ReportMetric(float64(stopped)/float64(b.N), "stopped")
 			})
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -20,9 +21,12 @@ import (
 type call struct {
 	guest    *guest
 	outer    context.Context
-	deadline time.Time
-	last     time.Time     // that it was looked at
-	excuse   time.Duration // by which the deadline may yet be moved
+	within   time.Duration // what the guest may use of a processor
+	deadline time.Time     // when it has used that, if it had one all the time
+	latest   time.Time     // when it is stopped, whatever it had
+	locked   bool          // the call stays on its thread
+	clocked  bool          // that has a clock
+	began    time.Duration // which said this when the guest was looked at first
 	now      int64         // Unix ms
 	slept    uint64        // ns that the guest's clock was put forward
 	random   uint64
@@ -48,11 +52,11 @@ type callKey struct{}
 
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// begin resets the state for a call that may last so long.
+// begin resets the state for a call that may last so long; end must follow.
 func (c *call) begin(outer context.Context, within time.Duration, now int64, sequence uint64) {
-	p := c.guest.plugin
-	c.outer, c.last, c.excuse, c.now = outer, time.Now(), patience*within, now
-	c.deadline = c.last.Add(within)
+	p, start := c.guest.plugin, time.Now()
+	c.outer, c.within, c.now = outer, within, now
+	c.deadline, c.latest = start.Add(within), start.Add(within+patience(within))
 	c.random = p.seed ^ sequence
 	c.slept, c.granted, c.entered, c.said = 0, 0, 0, ""
 	if c.guest.fuel != nil {
@@ -73,30 +77,49 @@ type stopped struct {
 func (s *stopped) Error() string { return s.message }
 func (s *stopped) Unwrap() error { return s.err }
 
-// A guest comes here every few microseconds. When it did not for longer than stall,
-// the machine did something else: that time is not the guest's, up to so many times
-// what it has.
-const (
-	stall    = 2 * time.Millisecond
-	patience = 3
-)
+// patience is how much longer than its limit a guest may take on a machine that does
+// other things in between: those are not the guest's. It is stopped within twice the
+// limit all the same, if the machine does not keep it from being looked at.
+func patience(within time.Duration) time.Duration { return within * 3 / 4 }
 
 // hostFuel is what a call of the host costs.
 const hostFuel = 256
 
 // check stops the guest when its time is over or nobody waits any more.
 func (c *call) check() {
-	now := time.Now()
-	if gap := now.Sub(c.last); gap > stall && c.guest.fuel != nil {
-		gap = min(gap-stall, c.excuse)
-		c.deadline, c.excuse = c.deadline.Add(gap), c.excuse-gap
+	if !c.locked && c.guest.fuel != nil {
+		runtime.LockOSThread() // its clock is that of the guest
+		c.locked = true
+		c.began, c.clocked = threadTime()
 	}
-	c.last = now
-	if now.After(c.deadline) {
-		panic(&stopped{code: abi.Deadline, message: "its time was over"})
+	if now := time.Now(); now.After(c.deadline) {
+		c.extend(now)
 	}
 	if err := c.outer.Err(); err != nil {
 		panic(&stopped{code: abi.Deadline, message: "it was cancelled", err: err})
+	}
+}
+
+// extend moves the deadline by what the guest has not used of its time, or stops it.
+func (c *call) extend(now time.Time) {
+	used := c.within
+	if c.clocked {
+		clock, _ := threadTime()
+		used = clock - c.began
+	}
+	if used >= c.within || now.After(c.latest) {
+		panic(&stopped{code: abi.Deadline, message: "its time was over"})
+	}
+	if c.deadline = now.Add(c.within - used); c.deadline.After(c.latest) {
+		c.deadline = c.latest
+	}
+}
+
+// end lets the goroutine change threads again.
+func (c *call) end() {
+	if c.locked {
+		c.locked, c.clocked = false, false
+		runtime.UnlockOSThread()
 	}
 }
 

@@ -33,6 +33,7 @@ func newGuest(ctx context.Context, p *Plugin) (*guest, *Error) {
 	g.call.guest = g
 	g.ctx = context.WithValue(context.Background(), callKey{}, &g.call)
 	g.call.begin(ctx, p.limits.Init, 0, 0)
+	defer g.call.end()
 	within, stop := p.bounded(g.ctx, ctx, p.limits.Init)
 	defer stop()
 	m, err := p.runtime.InstantiateModule(within, p.compiled, p.config)
@@ -101,6 +102,7 @@ func (g *guest) place(ctx context.Context, step string, n int) (uint32, *Error) 
 func (g *guest) run(ctx context.Context, x *exchange, known *interned) *Error {
 	p, b := g.plugin, x.batch
 	g.call.begin(ctx, p.limits.Batch, b.Now, b.Sequence)
+	defer g.call.end()
 	within, stop := p.bounded(g.ctx, ctx, p.limits.Batch)
 	defer stop()
 	n := x.sent.size()
@@ -173,6 +175,7 @@ func (g *guest) close() {
 func (g *guest) farewell() {
 	if end := g.module.ExportedFunction(abi.Close); end != nil {
 		g.call.begin(context.Background(), g.plugin.limits.Batch, 0, 0)
+		defer g.call.end()
 		within, stop := g.plugin.bounded(g.ctx, g.ctx, g.plugin.limits.Batch)
 		defer stop()
 		if _, err := end.Call(within); err != nil {

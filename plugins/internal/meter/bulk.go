@@ -6,9 +6,6 @@ import "github.com/sluice-metrics/sluice/plugins/internal/module"
 // can be stopped. A large operation is otherwise one instruction of milliseconds.
 const chunk = 128 << 10
 
-// growth is the fuel that growing the memory costs: the host may have to copy it.
-const growth = 1_000
-
 // extra is a function that a rewritten module has in addition.
 type extra int
 
@@ -50,9 +47,9 @@ func (w *rewriter) extraBody(e extra) []byte {
 	case charge:
 		w.payBy(&out, 0, 3, 1)
 		out.at(module.OpLocalGet, 0)
-	case grow:
+	case grow: // a slice, for a tick before the next one: the host may have to copy the memory
 		out.at(module.OpGlobalGet, w.fuel)
-		out.i64(growth)
+		out.i64(w.o.Slice)
 		w.take(&out, 1)
 		out.at(module.OpLocalGet, 0)
 		out.memory(module.OpMemoryGrow, 1)

@@ -3,6 +3,8 @@ package meter
 import (
 	"bytes"
 	"context"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -63,4 +65,42 @@ func TestChunksAreTheWhole(t *testing.T) {
 			t.Fatalf("%s %v: the memory differs", f, args)
 		}
 	})
+}
+
+// However many growths there are, and whatever else a guest does between them, the
+// clock is looked at between any two.
+func TestEveryGrowthTicks(t *testing.T) {
+	one := as.I32(1) + as.MemoryGrow + as.Drop
+	for name, wasm := range map[string][]byte{
+		"in a row":      growing(as.Code(strings.Repeat(string(one), 60)), nil),
+		"in a loop":     growing(as.Loop+one+as.Br(0)+as.End, nil),
+		"in small ones": growing(as.Code(strings.Repeat(string(as.Call(0)), 60)), func(m *as.Module) { m.Func("", "", "", "", one) }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBox(t, wazero.NewRuntimeConfigCompiler())
+			b.ticks = 20
+			m, err := b.start(metered(t, wasm, Options{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.ExportedFunction("f").Call(t.Context()); !errors.Is(err, errStopped) {
+				t.Fatalf("%v, want it stopped", err)
+			}
+			if pages := m.Memory().Size() >> 16; pages < 20 || pages > 22 {
+				t.Errorf("%d pages at the tick after 20, want one for each, and the one it began with", pages)
+			}
+		})
+	}
+}
+
+// growing is a module of one page whose export f has code.
+func growing(code as.Code, set func(*as.Module)) []byte {
+	m := &as.Module{}
+	m.Memory(1, 64)
+	m.Export("memory", 2, 0)
+	if set != nil {
+		set(m)
+	}
+	m.Func("f", "", "", "", code)
+	return m.Bytes()
 }

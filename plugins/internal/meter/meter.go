@@ -5,7 +5,8 @@
 // as it was. The package knows the format, and nothing of time, runtimes or plugins.
 //
 // A rewritten module imports TickModule.Tick, () -> i64: called with fuel below zero, it
-// returns what is to be added. It exports Fuel, a mutable i64 that may be set between
+// returns what is to be added; where that is never more than Options.Slice, no memory
+// grows twice between two ticks. It exports Fuel, a mutable i64 that may be set between
 // calls, and DepthGlobal, a mutable i32 that is 0 between calls; above Options.Depth
 // after a trap it says why the trap. Fuel spent is all that was ever given less what is
 // left: the same for the same calls on a new instance, whatever the machine.
@@ -19,7 +20,7 @@ import (
 
 // Version changes when the same module is rewritten in another way; what was compiled
 // from an earlier one must not be used.
-const Version = 1
+const Version = 2
 
 // Names of what a rewritten module imports and exports.
 const (
@@ -37,7 +38,7 @@ const (
 
 // Options are how a module is metered.
 type Options struct {
-	Slice int64 // fuel at the start, spent before the first tick; a unit is some 16 instructions
+	Slice int64 // fuel at the start, and what growing the memory costs; a unit is some 16 instructions
 	Depth int   // calls in calls; one of a large function counts as several, by its size
 }
 
