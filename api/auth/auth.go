@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime"
@@ -139,7 +140,7 @@ func (f *File) Check() error {
 // may read, or others than its owner may write. An error wraps fs.ErrNotExist when
 // there is none.
 func Read(name string) (File, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO that nobody writes would hold it up
 	if err != nil {
 		return File{}, err
 	}
