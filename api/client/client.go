@@ -176,8 +176,10 @@ func (c *Client) Stream(ctx context.Context, r Request) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	late := time.AfterFunc(patience, cancel)
 	resp, err := c.send(ctx, r)
-	if !late.Stop() && err == nil {
-		resp.Body.Close()
+	if !late.Stop() {
+		if err == nil {
+			resp.Body.Close()
+		}
 		err = c.silent(context.DeadlineExceeded)
 	}
 	if err != nil {

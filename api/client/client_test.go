@@ -154,7 +154,7 @@ func TestNoAnswer(t *testing.T) {
 			return err
 		},
 	} {
-		if err := ask(); !errors.Is(err, runtime.ErrUnreachable) {
+		if err := ask(); !errors.Is(err, runtime.ErrUnreachable) || !strings.Contains(err.Error(), "did not answer in time") {
 			t.Errorf("%s, no answer in time: %v", name, err)
 		}
 	}
@@ -202,6 +202,40 @@ func TestLists(t *testing.T) {
 	pages["b"] = runtime.Page[int]{Items: []int{4}, Next: "b"}
 	if _, err := all[int](t.Context(), c, "/x", nil); !errors.Is(err, runtime.ErrUnreachable) {
 		t.Errorf("a list without end: %v", err)
+	}
+}
+
+func TestTap(t *testing.T) {
+	for name, c := range map[string]struct{ answer, want string }{
+		"whole lines":    {"{}\n[]\n", ""},
+		"nothing":        {"", ""},
+		"no JSON":        {"<html>\n", "something else than samples"},
+		"within a line":  {"{}\n{\"a\":", "ended the tap"},
+		"before its end": {"{}\n{}", "ended the tap"},
+	} {
+		at := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.answer) })
+		err := at.Tap(t.Context(), nil, func([]byte) error { return nil })
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, runtime.ErrUnreachable) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+	// Who stops asking within a line was not answered wrongly.
+	ctx, cancel := context.WithCancel(t.Context())
+	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "{}\n{\"a\":")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	if err := at.Tap(ctx, nil, func([]byte) error { cancel(); return nil }); err != nil {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
+func TestStreams(t *testing.T) {
+	pages := map[string]string{"": `{"items":[{"name":"a"}],"next":"x"}`, "x": `{"items":[{"name":"b"}]}`}
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, pages[r.URL.Query().Get("after")]) })
+	if list, err := c.Streams(t.Context()); err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

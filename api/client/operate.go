@@ -16,9 +16,7 @@ import (
 
 // Streams lists the streams that the instance reads.
 func (c *Client) Streams(ctx context.Context) ([]runtime.Stream, error) {
-	var page runtime.Page[runtime.Stream]
-	_, err := c.Do(ctx, Request{Path: "/streams", Query: url.Values{"limit": {"1000"}}}, &page)
-	return page.Items, err
+	return all[runtime.Stream](ctx, c, "/streams", nil)
 }
 
 // PauseStream stops reading a stream for a time as policies write it ("": until it
@@ -56,15 +54,13 @@ func (c *Client) DrainStream(ctx context.Context, name, within, reason string) (
 }
 
 // Top tells what weighs most, in one of runtime.TopOrders.
-func (c *Client) Top(ctx context.Context, by string, limit int) (t runtime.Top, err error) {
-	_, err = c.Do(ctx, Request{Path: "/top", Query: url.Values{"by": {by}, "limit": {strconv.Itoa(limit)}}}, &t)
-	return t, err
+func (c *Client) Top(ctx context.Context, by string, limit int) (runtime.Top, error) {
+	return get[runtime.Top](ctx, c, "/top", url.Values{"by": {by}, "limit": {strconv.Itoa(limit)}})
 }
 
 // Ledger returns what became of every sample.
-func (c *Client) Ledger(ctx context.Context) (l runtime.Ledger, err error) {
-	_, err = c.Do(ctx, Request{Path: "/ledger"}, &l)
-	return l, err
+func (c *Client) Ledger(ctx context.Context) (runtime.Ledger, error) {
+	return get[runtime.Ledger](ctx, c, "/ledger", nil)
 }
 
 // Tap hands on the lines of a tap, as they come, until it ends, which is no error,
@@ -78,33 +74,32 @@ func (c *Client) Tap(ctx context.Context, query url.Values, emit func(line []byt
 	lines := bufio.NewReader(in)
 	for {
 		text, err := lines.ReadBytes('\n')
-		if len(text) > 0 {
-			if !json.Valid(text) {
-				return fmt.Errorf("%w: the instance at %s sends something else than samples", runtime.ErrUnreachable, c.URL())
-			}
-			if err := emit(text); err != nil {
-				return err
-			}
-		}
 		switch {
-		case ctx.Err() != nil || errors.Is(err, io.EOF):
+		case ctx.Err() != nil || errors.Is(err, io.EOF) && len(text) == 0:
 			return nil
+		case errors.Is(err, io.EOF):
+			err = io.ErrUnexpectedEOF // within a line
+			fallthrough
 		case err != nil:
 			return fmt.Errorf("%w: the instance at %s ended the tap: %w", runtime.ErrUnreachable, c.URL(), err)
+		case !json.Valid(text):
+			return fmt.Errorf("%w: the instance at %s sends something else than samples", runtime.ErrUnreachable, c.URL())
+		}
+		if err := emit(text); err != nil {
+			return err
 		}
 	}
 }
 
 // Letters lists dead letters, the newest first, from a cursor on.
-func (c *Client) Letters(ctx context.Context, f runtime.LetterFilter, after string, limit int) (p runtime.Page[runtime.Letter], err error) {
+func (c *Client) Letters(ctx context.Context, f runtime.LetterFilter, after string, limit int) (runtime.Page[runtime.Letter], error) {
 	query := url.Values{"limit": {strconv.Itoa(limit)}}
 	for name, value := range map[string]string{"stream": f.Stream, "reason": f.Reason, "task": f.Task, "after": after} {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
-	_, err = c.Do(ctx, Request{Path: "/dead-letters", Query: query}, &p)
-	return p, err
+	return get[runtime.Page[runtime.Letter]](ctx, c, "/dead-letters", query)
 }
 
 // ReplayLetters sends dead letters again, or says which it would.

@@ -47,9 +47,8 @@ func (c *Client) History(ctx context.Context) ([]runtime.HistoryEntry, error) {
 
 // Diff says how two revisions differ; "" is the one in force.
 func (c *Client) Diff(ctx context.Context, from, to string) ([]runtime.RuleChange, error) {
-	var out struct{ Rules []runtime.RuleChange }
-	_, err := c.Do(ctx, Request{Path: "/policies/diff", Query: url.Values{"from": {from}, "to": {to}}}, &out)
-	return out.Rules, err
+	answer, err := get[struct{ Rules []runtime.RuleChange }](ctx, c, "/policies/diff", url.Values{"from": {from}, "to": {to}})
+	return answer.Rules, err
 }
 
 // Validate says whether a policy set could be put in force; see runtime.Runtime.Validate.
