@@ -49,7 +49,7 @@ type Embedded struct {
 	done sync.WaitGroup
 
 	trimming sync.Mutex
-	marks    map[topicPartition][]endMark
+	marks    map[logID][]endMark // of the last Trim
 	closed   bool
 }
 
@@ -65,7 +65,7 @@ const (
 // With a Dir that was used before, it goes on where that one ended, cleanly or
 // not.
 func OpenEmbedded(opts EmbeddedOptions) (*Embedded, error) {
-	e := &Embedded{opts: opts.withDefaults(), marks: map[topicPartition][]endMark{}, log: &brokerLog{}}
+	e := &Embedded{opts: opts.withDefaults(), log: &brokerLog{}}
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}

@@ -289,6 +289,31 @@ func TestEmbeddedKeepsUnreadTopicsLonger(t *testing.T) {
 	})
 }
 
+// What is known of a topic that was deleted says nothing of one that is made again
+// under its name.
+func TestEmbeddedTrimsATopicMadeAgainByItsOwnAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBenchWith(t, 1, EmbeddedOptions{Retention: time.Minute, Unread: time.Hour})
+		b.send(testTopic, 100)
+		time.Sleep(2 * time.Hour)
+		if _, err := b.admin.cl.DeleteTopics(t.Context(), testTopic); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.admin.EnsureTopics(t.Context(), Topic{Name: testTopic, Partitions: 1}); err != nil {
+			t.Fatal(err)
+		}
+		b.publisher()
+		b.send(testTopic, 50)
+		time.Sleep(5 * time.Minute)
+		if got := b.broker.starts(t)[0]; got != 0 {
+			t.Errorf("five minutes after it was made again, the log starts at %d", got)
+		}
+		if n := len(b.broker.marks); n != 1 {
+			t.Errorf("%d logs are remembered, want 1", n)
+		}
+	})
+}
+
 // A partition that was trimmed as far as it goes keeps its offsets over restarts,
 // so that what groups committed stays true.
 func TestEmbeddedOffsetsGoOnAfterTrimAndRestart(t *testing.T) {

@@ -80,8 +80,10 @@ func (a *Admin) between(ctx context.Context, since time.Time, topics []string) (
 		from[topic] = map[int32]kgo.Offset{}
 		for id, end := range partitions {
 			start, ok := starts.Lookup(topic, id)
-			if !ok || start.Err != nil {
+			if start.Err != nil {
 				return nil, nil, fmt.Errorf("start of %s/%d: %w", topic, id, start.Err)
+			} else if !ok {
+				return nil, nil, fmt.Errorf("start of %s/%d: the broker does not answer for this partition", topic, id)
 			}
 			if start.Offset >= 0 && start.Offset < end {
 				from[topic][id], to[topicPartition{topic, id}] = kgo.NewOffset().At(start.Offset), end

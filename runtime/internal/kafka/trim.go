@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
@@ -15,6 +16,13 @@ import (
 type endMark struct {
 	at  time.Time
 	end int64
+}
+
+// logID names a log for as long as there is one: a topic that is made again under the
+// same name has others.
+type logID struct {
+	topic     kadm.TopicID
+	partition int32
 }
 
 func (e *Embedded) trimForEver(ctx context.Context) {
@@ -54,14 +62,16 @@ func (e *Embedded) Trim(ctx context.Context) error {
 	}
 	now := time.Now()
 	var errs []error
-	for topic := range topics {
+	before := e.marks
+	e.marks = make(map[logID][]endMark, len(before))
+	for topic, about := range topics {
 		if e.compacted(topic) {
 			continue
 		}
 		for _, p := range e.cluster.PartitionInfos(topic) {
-			key := topicPartition{topic, p.Partition}
-			e.mark(key, now, p.HighWatermark)
-			to := min(e.deletable(key, now, groups), p.HighWatermark-1)
+			log := logID{about.ID, p.Partition}
+			e.marks[log] = e.mark(before[log], now, p.HighWatermark)
+			to := min(e.deletable(topicPartition{topic, p.Partition}, e.marks[log], now, groups), p.HighWatermark-1)
 			if to <= p.LogStartOffset {
 				continue
 			}
@@ -97,8 +107,8 @@ func (e *Embedded) groups(ctx context.Context) ([]*kfake.GroupInfo, error) {
 }
 
 // deletable returns the offset before which nobody needs the partition.
-func (e *Embedded) deletable(key topicPartition, now time.Time, groups []*kfake.GroupInfo) int64 {
-	read, forgotten := e.endAt(key, now.Add(-e.opts.Retention)), e.endAt(key, now.Add(-e.opts.Unread))
+func (e *Embedded) deletable(key topicPartition, marks []endMark, now time.Time, groups []*kfake.GroupInfo) int64 {
+	read, forgotten := endAt(marks, now.Add(-e.opts.Retention)), endAt(marks, now.Add(-e.opts.Unread))
 	to, held := read, false
 	for _, g := range groups {
 		if !consumes(g, key.topic) {
@@ -126,9 +136,8 @@ func consumes(g *kfake.GroupInfo, topic string) bool {
 	})
 }
 
-// mark remembers where a log ends and forgets what is older than anyone asks for.
-func (e *Embedded) mark(key topicPartition, now time.Time, end int64) {
-	marks := e.marks[key]
+// mark adds where a log ends to its marks, without those older than anyone asks for.
+func (e *Embedded) mark(marks []endMark, now time.Time, end int64) []endMark {
 	if n := len(marks); n == 0 || marks[n-1].end != end {
 		marks = append(marks, endMark{now, end})
 	}
@@ -136,13 +145,13 @@ func (e *Embedded) mark(key topicPartition, now time.Time, end int64) {
 	for len(marks) > 1 && !marks[1].at.After(oldest) {
 		marks = marks[1:]
 	}
-	e.marks[key] = marks
+	return marks
 }
 
-// endAt returns where the log ended at a time, 0 if that is not known.
-func (e *Embedded) endAt(key topicPartition, at time.Time) int64 {
+// endAt returns where a log with these marks ended at a time, 0 if that is not known.
+func endAt(marks []endMark, at time.Time) int64 {
 	var end int64
-	for _, m := range e.marks[key] {
+	for _, m := range marks {
 		if m.at.After(at) {
 			break
 		}
