@@ -13,6 +13,16 @@ type neckKey struct {
 	key  string // "" when a limit counts over tasks
 }
 
+// newIn returns what a map has under a key, a new one where it has nothing.
+func newIn[K comparable, V any](m map[K]*V, key K) *V {
+	v := m[key]
+	if v == nil {
+		v = new(V)
+		m[key] = v
+	}
+	return v
+}
+
 // neck is something that the samples of several series pass together.
 type neck struct{ samples, most float64 }
 
@@ -93,7 +103,7 @@ func (s *half) limit(j *judged, key neckKey, most, samples float64) {
 func (s *half) charge(c *compared, j *judged) {
 	for i := range j.Charges {
 		x := &j.Charges[i]
-		if a := s.account(x); a.Room(&x.Bound, 1, 0) {
+		if newIn(s.accounts, neckKey{x.Rule, x.Key}).Room(&x.Bound, 1, 0) {
 			continue
 		}
 		j.alone, j.by, j.merge = false, x.Rule, nil
@@ -106,21 +116,11 @@ func (s *half) charge(c *compared, j *judged) {
 	}
 	for i := range j.Charges {
 		x := &j.Charges[i]
-		s.account(x).Take(&x.Bound, 0)
+		newIn(s.accounts, neckKey{x.Rule, x.Key}).Take(&x.Bound, 0)
 		if x.Samples > 0 {
 			s.limit(j, neckKey{x.Rule, x.Key}, x.Samples, j.out.samples)
 		}
 	}
-}
-
-func (s *half) account(x *Charge) *Account {
-	key := neckKey{x.Rule, x.Key}
-	a := s.accounts[key]
-	if a == nil {
-		a = &Account{}
-		s.accounts[key] = a
-	}
-	return a
 }
 
 // enter lets the samples of a series go into its cell, which sends one a window.

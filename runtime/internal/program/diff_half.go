@@ -180,7 +180,7 @@ func (s *half) count(task string, j *judged) {
 	if j.merge != nil && s.isNew(j.cellID) {
 		v.Series++
 	}
-	for _, sum := range [...]*Volume{&s.total, volumeOf(s.teams, j.team), volumeOf(s.tasks, task)} {
+	for _, sum := range [...]*Volume{&s.total, newIn(s.teams, j.team), newIn(s.tasks, task)} {
 		sum.Series += v.Series
 		sum.Samples += v.Samples
 		sum.Bytes += v.Bytes
@@ -191,15 +191,6 @@ func (s *half) isNew(id uint64) bool {
 	n := len(s.out)
 	s.out[id] = struct{}{}
 	return len(s.out) > n
-}
-
-func volumeOf(m map[string]*Volume, name string) *Volume {
-	v := m[name]
-	if v == nil {
-		v = &Volume{}
-		m[name] = v
-	}
-	return v
 }
 
 // at names a rule of the side, nil for none.

@@ -185,11 +185,7 @@ func (d *Differ) fates(a, b *judged) {
 		if was.dropped == is.dropped && was.failed == is.failed && was.as == is.as {
 			continue
 		}
-		n := d.otherwise[ref]
-		if n == nil {
-			n = &TransformChange{}
-			d.otherwise[ref] = n
-		}
+		n := newIn(d.otherwise, ref)
 		n.Otherwise++
 		if is.dropped && !was.dropped {
 			n.NewlyDropped++

@@ -46,7 +46,7 @@ func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) m
 
 // TryTest runs one test of a team that the set need not have.
 func (p *Program) TryTest(test *policy.Test, team string, classify func(scope, metric string) metric.Origin) TestResult {
-	t := trial{program: p, team: team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[string]*Bucket{}, merging: newMerging(), products: map[string]*tried{}}
+	t := trial{program: p, team: team, covered: map[int32]bool{}, series: map[string]*tried{}, buckets: map[neckKey]*Bucket{}, merging: newMerging(), products: map[string]*tried{}}
 	r := TestResult{Samples: len(test.Given)}
 	step, ok := ladder.ParseStep(cmp.Or(test.Step, ladder.P0.String()))
 	if !ok {
@@ -74,7 +74,7 @@ type trial struct {
 	covered map[int32]bool
 	series  map[string]*tried // as reported
 	order   []*tried          // by first sample
-	buckets map[string]*Bucket
+	buckets map[neckKey]*Bucket
 	given   []*tried             // the series of each sample given
 	samples []ledger.Disposition // what became of each
 	merging merging
@@ -198,17 +198,14 @@ func (t *trial) step(e *tried, ts int64, value float64) {
 
 // bucket returns the bucket that a limit counts the series in.
 func (t *trial) bucket(e *tried) *Bucket {
-	key := fmt.Sprint(e.verdict.Rule)
+	key := neckKey{rule: e.verdict.Rule}
 	switch e.verdict.Step.Per {
 	case PerTask:
-		key += e.in.Task
+		key.key = e.in.Task
 	case PerSeries:
-		key += e.in.Task + "\x00" + e.in.Name + e.in.Labels.String()
+		key.key = e.in.Task + "\x00" + e.in.Name + e.in.Labels.String()
 	}
-	if t.buckets[key] == nil {
-		t.buckets[key] = &Bucket{}
-	}
-	return t.buckets[key]
+	return newIn(t.buckets, key)
 }
 
 // end lets what steps hold go on, and closes the windows of aggregates.

@@ -12,10 +12,10 @@ import (
 // that reads one partition from its first record on.
 type merging struct {
 	clock     int64
-	timelines map[string]*Timeline
+	timelines map[int32]*Timeline // by rule
 	cells     map[string]*triedCell
 	order     []*triedCell
-	accounts  map[string]*Account
+	accounts  map[neckKey]*Account
 }
 
 // triedCell is a cell and the value of its last window.
@@ -31,7 +31,7 @@ type triedCell struct {
 }
 
 func newMerging() merging {
-	return merging{timelines: map[string]*Timeline{}, cells: map[string]*triedCell{}, accounts: map[string]*Account{}}
+	return merging{timelines: map[int32]*Timeline{}, cells: map[string]*triedCell{}, accounts: map[neckKey]*Account{}}
 }
 
 // goOn is the way of sample n once the rules of control have let it through.
@@ -81,19 +81,14 @@ func (t *trial) merge(e *tried, ts int64, value float64) ledger.Disposition {
 func (t *trial) admit(e *tried, ts int64) (*Merge, *Charge) {
 	for i := range e.verdict.Charges {
 		c := &e.verdict.Charges[i]
-		key := string(c.ID) + " " + c.Key
-		if t.merging.accounts[key] == nil {
-			t.merging.accounts[key] = &Account{}
-		}
-		if !t.merging.accounts[key].Room(&c.Bound, 1, ts) {
+		if !newIn(t.merging.accounts, neckKey{c.Rule, c.Key}).Room(&c.Bound, 1, ts) {
 			t.covered[c.Rule] = true
-			over := c.Overflow(e.in.Task, &e.verdict)
-			return over, c
+			return c.Overflow(e.in.Task, &e.verdict), c
 		}
 	}
 	for i := range e.verdict.Charges {
 		c := &e.verdict.Charges[i]
-		t.merging.accounts[string(c.ID)+" "+c.Key].Take(&c.Bound, ts)
+		newIn(t.merging.accounts, neckKey{c.Rule, c.Key}).Take(&c.Bound, ts)
 	}
 	return nil, nil
 }
@@ -105,11 +100,7 @@ func (t *trial) spend(e *tried, ts int64) ledger.Disposition {
 		if c.Samples == 0 {
 			continue
 		}
-		key := string(c.ID) + " " + c.Key
-		if t.buckets[key] == nil {
-			t.buckets[key] = &Bucket{}
-		}
-		if !t.buckets[key].Take(&Step{Kind: LimitStep, Rate: c.Samples}, ts) {
+		if !newIn(t.buckets, neckKey{c.Rule, c.Key}).Take(&Step{Kind: LimitStep, Rate: c.Samples}, ts) {
 			t.covered[c.Rule] = true
 			e.rule = c.Rule
 			return ledger.OverBudget
@@ -122,7 +113,7 @@ func (t *trial) spend(e *tried, ts int64) ledger.Disposition {
 func (t *trial) gather(e *tried, m *Merge, ts int64, value float64) ledger.Disposition {
 	k := &t.merging
 	k.clock = max(k.clock, ts)
-	c := k.cell(t.program, e, m)
+	c := k.cell(e, m)
 	window, ok := c.timeline.Place(ts, k.clock, 0)
 	v := Value{Count: int64(value), Uncounted: e.in.Kind == metric.Meter, Number: value, Min: value, Max: value, Mean: value}
 	if e.in.Kind == metric.Histogram {
@@ -134,15 +125,14 @@ func (t *trial) gather(e *tried, m *Merge, ts int64, value float64) ledger.Dispo
 	return ledger.Aggregated
 }
 
-func (k *merging) cell(p *Program, e *tried, m *Merge) *triedCell {
-	rule := string(p.rules[m.Rule].ID)
-	key := fmt.Sprint(rule, " ", m.Name, m.Labels, e.in.Task, e.in.Kind)
+func (k *merging) cell(e *tried, m *Merge) *triedCell {
+	key := fmt.Sprint(m.Rule, " ", m.Name, m.Labels, e.in.Task, e.in.Kind)
 	c := k.cells[key]
 	if c == nil {
-		if k.timelines[rule] == nil {
-			k.timelines[rule] = NewTimeline(m.Window, m.Late, Always)
+		if k.timelines[m.Rule] == nil {
+			k.timelines[m.Rule] = NewTimeline(m.Window, m.Late, Always)
 		}
-		c = &triedCell{cell: NewCell(e.in.Kind, m.Aggregation, Totals{Always, Always}), merge: m, timeline: k.timelines[rule], first: e, kind: e.in.Kind, members: map[*tried]int32{}}
+		c = &triedCell{cell: NewCell(e.in.Kind, m.Aggregation, Totals{Always, Always}), merge: m, timeline: k.timelines[m.Rule], first: e, kind: e.in.Kind, members: map[*tried]int32{}}
 		k.cells[key], k.order = c, append(k.order, c)
 	}
 	if _, ok := c.members[e]; !ok {

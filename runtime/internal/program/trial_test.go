@@ -184,3 +184,42 @@ func TestATestSaysWhichStepIsInForce(t *testing.T) {
 		t.Errorf("a step that there is not: %v", r.Failures)
 	}
 }
+
+// What is counted together does not depend on how rules and tasks are called.
+func TestATestKeepsRulesApart(t *testing.T) {
+	limit := func(name string) policy.Control {
+		return policy.Control{Ordered: inForce(1, policy.Match{Metrics: []string{name}}), Tier: "tenant", Action: "limit", Rate: 1, Per: "task"}
+	}
+	rules := map[string]policy.Control{}
+	for i := range 12 { // the rules 1 and 11 of tasks "1x" and "x"
+		rules[string(rune('a'+i))] = limit("m" + string(rune('a'+i)))
+	}
+	for name, tt := range map[string]struct {
+		team   policy.Team
+		given  []policy.TestInput
+		expect policy.TestExpect
+	}{
+		"limits": {
+			team:   policy.Team{Control: rules},
+			given:  []policy.TestInput{gauge("1x", "mb", "0s", 1), gauge("x", "ml", "0s", 1)},
+			expect: policy.TestExpect{Samples: []string{"out", "out"}},
+		},
+		"an aggregate and a budget of one name": {
+			team: policy.Team{
+				Aggregate: map[string]policy.Aggregate{"same": {Ordered: inForce(1, policy.Match{Metrics: []string{"sum"}}), Keep: []string{metric.TaskLabel}, Gauge: "sum", Window: "10m", Late: "0s"}},
+				Budget:    map[string]policy.Budget{"same": {Ordered: inForce(1, policy.Match{Metrics: []string{"many"}}), Per: "task", Series: 1, Overflow: "merge"}},
+			},
+			given: []policy.TestInput{
+				gauge("t", "sum", "0s", 1), gauge("t", "many", "0s", 1, "s", "0"),
+				gauge("t", "many", "30s", 2, "s", "1"), gauge("t", "many", "90s", 3, "s", "1"),
+			},
+			expect: policy.TestExpect{Kept: []policy.TestSeries{comes("t", "sum", 1), comes("t", "many", 1, "s", "0"), comes("t", "many", 3, OverflowLabel, "x/same")}},
+		},
+	} {
+		tt.team.Name = "x"
+		p := mustCompile(t, &policy.Set{Teams: []policy.Team{tt.team}})
+		if r := p.TryTest(&policy.Test{Given: tt.given, Expect: tt.expect}, "x", classify); len(r.Failures) > 0 {
+			t.Errorf("%s: %v", name, r.Failures)
+		}
+	}
+}
