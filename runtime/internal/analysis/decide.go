@@ -27,7 +27,7 @@ func (a *analyser) neverDecide() {
 			earlier[r.scope] = append(earlier[r.scope], r)
 		}
 	}
-	for _, r := range slices.Concat(a.rewrites, a.others) {
+	for _, r := range slices.Concat(a.rewrites, a.transforms, a.others) {
 		_, ok, err := a.solve(question{in: []*rule{r}, any: true})
 		if !a.givenUp(r, err) && !ok {
 			a.matchesNothing(r)

@@ -71,3 +71,21 @@ func TestWhatPluginsReadAndWrite(t *testing.T) {
 		})
 	}
 }
+
+func TestATransformThatMatchesNothing(t *testing.T) {
+	match := policy.Match{Metrics: []string{"flink_*"}}
+	set := &policy.Set{Teams: []policy.Team{{
+		APIVersion: "v1", Name: "orders",
+		Transform: map[string]policy.Transform{"it": {
+			Ordered: policy.Ordered{Enabled: true, Match: match, Unless: &match}, Plugin: "p", Scope: "series", OnError: "pass",
+		}},
+	}}}
+	p, found := program.Compile(set, program.Options{Today: today, Plugins: said{}})
+	if p == nil {
+		t.Fatal(found)
+	}
+	found = Findings(set, Options{Today: today, Program: p, Catalogue: flink(t)})
+	if len(found) != 1 || found[0].Code != diag.NeverDecides || found[0].Message != "transform it never applies: unless excludes all that match selects" {
+		t.Errorf("found %v", found)
+	}
+}
