@@ -97,8 +97,10 @@ func (x *explainer) find(name string) (int32, error) {
 		return 0, &QuestionError{Field: "rule", Offset: -1, Message: fmt.Sprintf("%q means several rules", name), Hint: "write one of " + strings.Join(all, ", ")}
 	}
 	bad := &QuestionError{Field: "rule", Offset: -1, Message: fmt.Sprintf("the set has no rule %q", name)}
-	for _, r := range ids {
-		ids = append(ids, r[strings.IndexByte(r, '/')+1:])
+	if !strings.Contains(id, "/") { // the team was left out; else a name without one is no answer
+		for i, r := range ids {
+			ids[i] = r[strings.IndexByte(r, '/')+1:]
+		}
 	}
 	if near := spell.Nearest(id, ids); near != "" {
 		bad.Hint = "did you mean " + near + "?"

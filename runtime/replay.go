@@ -28,7 +28,8 @@ type ReplayOptions struct {
 	Speed float64
 
 	// Now moves every report_timestamp by the same time, so that the latest one is
-	// the present. The input is read twice and must be an io.Seeker.
+	// the present when it is sent, and none is ahead of it. The input is read twice
+	// and must be an io.Seeker.
 	Now bool
 }
 
@@ -64,7 +65,7 @@ func Replay(ctx context.Context, cfg Config, in io.Reader, opts ReplayOptions) (
 	shift := int64(0)
 	if opts.Now {
 		var err error
-		if shift, err = shiftToNow(in, began); err != nil {
+		if shift, err = shiftToNow(in, began, opts.Speed); err != nil {
 			return Replayed{}, err
 		}
 	}
@@ -201,15 +202,19 @@ func timestamp(line []byte) (from, to int, ms int64, ok bool) {
 	return at[2], at[3], ms, err == nil
 }
 
-// shiftToNow reads in once and works out by how much its latest timestamp is past.
-func shiftToNow(in io.Reader, now time.Time) (int64, error) {
+// shiftToNow reads in once and works out by how much its latest timestamp will be
+// past when a replay of that speed, which begins now, comes to it.
+func shiftToNow(in io.Reader, now time.Time, speed float64) (int64, error) {
 	seeker, ok := in.(io.Seeker)
 	if !ok {
 		return 0, fmt.Errorf("%w: moving timestamps to the present needs a file, which can be read twice", ErrConfig)
 	}
-	latest := int64(0)
+	first, latest := int64(-1), int64(0)
 	err := eachLine(in, func(_ int, line []byte) error {
 		if _, _, ms, ok := timestamp(line); ok {
+			if first < 0 {
+				first = ms
+			}
 			latest = max(latest, ms)
 		}
 		return nil
@@ -220,7 +225,12 @@ func shiftToNow(in io.Reader, now time.Time) (int64, error) {
 	if _, err := seeker.Seek(0, io.SeekStart); err != nil {
 		return 0, fmt.Errorf("%w: reading a second time: %w", ErrConfig, err)
 	}
-	return now.UnixMilli() - latest, nil
+	shift := now.UnixMilli() - latest
+	if speed > 0 && latest > first {
+		// Slower than it was recorded, the records would run ahead of their time.
+		shift += int64(float64(latest-first) / max(speed, 1))
+	}
+	return shift, nil
 }
 
 // moved returns the line with its timestamp moved by shift milliseconds.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sluice-metrics/sluice/runtime"
 )
@@ -84,10 +85,19 @@ func exitCode(err error, errOut io.Writer) int {
 	case errors.Is(err, runtime.ErrRejected):
 		code = exitRejected
 	}
-	if text := err.Error(); text != "" {
+	if text := told(err); text != "" {
 		fmt.Fprintln(errOut, "sluice:", text)
 	}
 	return code
+}
+
+// told is an error in the words for the user: what kind it is, the exit code says.
+func told(err error) string {
+	text := err.Error()
+	for _, kind := range []error{runtime.ErrConfig, runtime.ErrUnreachable, runtime.ErrRejected} {
+		text = strings.TrimPrefix(text, kind.Error()+": ")
+	}
+	return text
 }
 
 func newRoot(t terminal) *cobra.Command {
@@ -106,10 +116,11 @@ Start here:
 
 Exit codes: 0 fine, 1 fault, 2 policy or input rejected, 3 something around
 Sluice: a flag, a file, an address, a broker.`,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
@@ -119,21 +130,47 @@ Sluice: a flag, a file, an address, a broker.`,
 	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	root.SuggestionsMinimumDistance = 2
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", flagColumns)))
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
-	})
-	root.AddCommand(newDemo(t), newRun(t), newCheck(t), newTest(t), newExplain(t), newFmt(t), newPlan(t), newRecord(t), newReplay(t), newCollect(t), newDegrade(t), newRollout(t), newToken(t), newSchema(t), newInit(t), newImport(t), newVersion(t))
-	root.AddCommand(newStatus(t), newPlugin(t))
-	root.AddCommand(newTap(t), newTop(t), newStream(t), newDrain(t), newLedger(t), newDeadLetters(t), newDoctor(t))
-	root.AddCommand(newFleet(t), newTask(t), newOverride(t), newAudit(t))
-	root.AddCommand(newApply(t), newRollback(t), newReloadCommand(t), newHistory(t))
+	root.SetFlagErrorFunc(wrongFlag)
+	addCommands(root, t)
 	root.SetHelpCommand(newHelp(t, root))
 	return root
+}
+
+// addCommands adds all commands, in the groups in which the help lists them.
+func addCommands(root *cobra.Command, t terminal) {
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Write policies", []*cobra.Command{newInit(t), newCheck(t), newTest(t), newExplain(t), newPlan(t), newFmt(t), newImport(t), newSchema(t), newPlugin(t)}},
+		{"Run", []*cobra.Command{newDemo(t), newRun(t), newCollect(t), newReplay(t), newRecord(t), newDoctor(t), newToken(t)}},
+		{"See what runs", []*cobra.Command{newStatus(t), newFleet(t), newTop(t), newTap(t), newLedger(t), newDeadLetters(t), newAudit(t)}},
+		{"Change what runs", []*cobra.Command{newApply(t), newReloadCommand(t), newHistory(t), newRollback(t), newRollout(t), newOverride(t), newTask(t), newDegrade(t), newStream(t), newDrain(t)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title + ":"})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(newVersion(t))
 }
 
 // flagColumns bounds the lines of flags in a help text; the last word of a line
 // may go up to 5 columns beyond.
 const flagColumns = 75
+
+// wrongFlag says how a flag that there is none of may have been meant.
+func wrongFlag(c *cobra.Command, err error) error {
+	if none := (*pflag.NotExistError)(nil); errors.As(err, &none) {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := runtime.Nearest(none.GetSpecifiedName(), names); near != "" {
+			return environment(fmt.Errorf("%w; did you mean --%s?", err, near))
+		}
+	}
+	return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
+}
 
 func unknownCommand(root *cobra.Command, name string) error {
 	if near := root.SuggestionsFor(name); len(near) > 0 {

@@ -27,9 +27,8 @@ func newCollect(t terminal) *cobra.Command {
 		Args: noArgs,
 	}
 	s := newSettings(c.Flags(), defaultConfigFile)
-	s.listen("address of the instance to ask for its brokers (default \"127.0.0.1:7070\")",
-		"reference to the bearer token of that instance, such as env://SLUICE_TOKEN")
-	s.kafka("Kafka brokers to write to, host:port; without any, those of the instance at --listen")
+	s.kafka("Kafka brokers to write to, host:port; without any, those of the instance at --url")
+	from := instanceFlags(c.Flags())
 	s.list("egress-allow", "networks where JobManagers may be, besides public addresses, such as 10.0.0.0/8", func(c *runtime.Config) *[]string { return &c.EgressAllow })
 	collectFlags(c.Flags(), &opts)
 	c.Flags().BoolVar(&once, "once", false, "print one round as JSON lines and exit")
@@ -48,6 +47,11 @@ func newCollect(t terminal) *cobra.Command {
 		}
 		opts.Host = opts.Host && !noHost
 		opts.Log = newLogger(cfg.Log, t.err)
+		if len(cfg.Brokers) == 0 && !once {
+			if cfg.Brokers, err = from.brokers(c.Context(), cfg); err != nil {
+				return err
+			}
+		}
 		return collect(c.Context(), cfg, opts, once, t)
 	}
 	return c
@@ -80,7 +84,7 @@ no job has the task --cluster-id.
 
 An address that you write as a number, and localhost, may be called. A name that
 leads to a private address needs --egress-allow: it is checked when it is
-called. Without --brokers, the instance at --listen is asked for its own.`
+called. Without --brokers, the instance at --url is asked for its own.`
 
 func collectFlags(f *pflag.FlagSet, o *runtime.CollectorOptions) {
 	f.StringSliceVar(&o.Flink, "flink", nil, "address of a JobManager's REST API, such as http://jobmanager:8081; repeat it for more")
@@ -99,12 +103,7 @@ func collectFlags(f *pflag.FlagSet, o *runtime.CollectorOptions) {
 	f.StringSliceVar(&o.Dirs, "dir", nil, "directory whose file system is measured; repeat it for more")
 }
 
-func collect(ctx context.Context, cfg runtime.Config, opts runtime.CollectorOptions, once bool, t terminal) (err error) {
-	if len(cfg.Brokers) == 0 && !once {
-		if cfg.Brokers, err = brokersOf(ctx, cfg); err != nil {
-			return err
-		}
-	}
+func collect(ctx context.Context, cfg runtime.Config, opts runtime.CollectorOptions, once bool, t terminal) error {
 	c, err := runtime.NewCollector(cfg, opts)
 	if err != nil {
 		return err

@@ -196,13 +196,14 @@ func (s *settings) load(c *cobra.Command, t terminal) (runtime.Config, error) {
 }
 
 // fromEnvironment gives each flag that was not set the value of its variable:
-// --data-dir has SLUICE_DATA_DIR.
+// --data-dir has SLUICE_DATA_DIR. That of the token has the token itself, and its
+// flag a reference.
 func (s *settings) fromEnvironment() error {
 	var err error
 	s.flags.VisitAll(func(f *pflag.Flag) {
 		name := "SLUICE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		v, ok := os.LookupEnv(name)
-		if !ok || f.Changed || err != nil {
+		if !ok || f.Changed || err != nil || name == tokenVariable {
 			return
 		}
 		if e := s.flags.Set(f.Name, v); e != nil {

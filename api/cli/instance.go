@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"cmp"
+	"context"
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sluice-metrics/sluice/api/client"
+	"github.com/sluice-metrics/sluice/runtime"
 )
 
 // tokenVariable holds the token itself.
@@ -51,4 +56,33 @@ func (a *asking) at(url string) (*client.Client, error) {
 		o.CA = os.Getenv("SLUICE_CA")
 	}
 	return client.New(o)
+}
+
+// brokers asks the instance for its brokers, so that one with a broker of its own
+// can be fed without knowing its port. Without flags and variables it is the one
+// that would listen where the configuration says.
+func (a *asking) brokers(ctx context.Context, cfg runtime.Config) ([]string, error) {
+	own := *a
+	if own.url == "" && os.Getenv("SLUICE_URL") == "" {
+		scheme := "http://"
+		if cfg.ListenTLS != nil && cfg.ListenTLS.Cert != "" {
+			scheme = "https://"
+		}
+		own.url, own.options.Token = scheme+cfg.Listen, cmp.Or(own.options.Token, cfg.ListenToken)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	at, err := own.client()
+	if err != nil {
+		return nil, err
+	}
+	defer at.Close()
+	s, err := at.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("without --brokers an instance is asked for its own: %w", err)
+	}
+	if len(s.Brokers) == 0 {
+		return nil, environment(fmt.Errorf("the instance at %s is still starting: %s", at.URL(), s.Waiting))
+	}
+	return s.Brokers, nil
 }

@@ -74,7 +74,7 @@ func printLedger(out io.Writer, l *runtime.Ledger, partitions bool) error {
 		}
 	}
 	if b.Len() == 0 {
-		return errors.New("the instance has neither streams nor sinks yet")
+		return environment(errors.New("the instance has neither streams nor sinks yet; 'sluice status' says what it waits for"))
 	}
 	_, err := io.WriteString(out, strings.TrimSuffix(b.String(), "\n"))
 	return err

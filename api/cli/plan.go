@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -141,8 +140,8 @@ func tellPlan(t terminal, p *runtime.Plan, f planFlags, write func(io.Writer, *r
 		}
 	}
 	if f.out != "" {
-		if err := writePlanFile(f.out, p); err != nil {
-			return environment(err)
+		if err := writeFile(f.out, func(w io.Writer) error { return writePlanJSON(w, p) }); err != nil {
+			return err
 		}
 	}
 	if err := write(t.out, p); err != nil {
@@ -155,14 +154,6 @@ func tellPlan(t terminal, p *runtime.Plan, f planFlags, write func(io.Writer, *r
 		return &exitError{code: exitChanges}
 	}
 	return nil
-}
-
-func writePlanFile(name string, p *runtime.Plan) error {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(writePlanJSON(file, p), file.Close())
 }
 
 func writePlanJSON(w io.Writer, p *runtime.Plan) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -104,25 +103,23 @@ func recordInstances(ctx context.Context, w io.Writer, urls []string, asking *as
 	return runtime.Record(w, from, opts)
 }
 
-// record writes a file, or nothing when that fails.
-func record(t terminal, out string, from func(io.Writer) (runtime.Recorded, error)) (err error) {
-	w := t.out
-	if out != "-" {
-		f, err := os.Create(out)
-		if err != nil {
-			return environment(err)
-		}
-		done, err := compressed(f, strings.HasSuffix(out, ".gz"), from)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return errors.Join(err, os.Remove(out))
-		}
-		return tellRecorded(t, done, out)
-	}
-	done, err := from(w)
-	if err != nil {
+// record writes a file, or leaves it as it was when that fails.
+func record(t terminal, out string, from func(io.Writer) (runtime.Recorded, error)) error {
+	var done runtime.Recorded
+	write := func(w io.Writer) (err error) {
+		done, err = compressed(w, strings.HasSuffix(out, ".gz"), from)
 		return err
 	}
-	return tellRecorded(t, done, "standard output")
+	if out == "-" {
+		if err := write(t.out); err != nil {
+			return err
+		}
+		return tellRecorded(t, done, "standard output")
+	}
+	if err := writeFile(out, write); err != nil {
+		return err
+	}
+	return tellRecorded(t, done, out)
 }
 
 func compressed(w io.Writer, gz bool, from func(io.Writer) (runtime.Recorded, error)) (runtime.Recorded, error) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -27,11 +26,11 @@ on the dead-letter topic, with the reason. Here they are counted, and the first
 one is shown. Exit code 2: no record could be read.
 
 --speed paces the records by their report_timestamp. --now moves the timestamps
-so that the newest one of the file is the present; it needs a file that can be
-read twice. The store takes only samples at most 30 minutes older than its
-newest, so older records are of little use there without --now.
+so that the newest one of the file is the present when it is sent; it needs a
+file that can be read twice. The store takes only samples at most 30 minutes
+older than its newest, so older records are of little use there without --now.
 
-Without --brokers, the instance at --listen is asked for its own.`,
+Without --brokers, the instance at --url is asked for its own.`,
 		Example: `  sluice replay records.jsonl --now
   sluice replay records.jsonl.zst --brokers kafka-1:9092 --speed 10
   kcat -C -t old -e | sluice replay - --brokers kafka-1:9092 --topic flink.mine`,
@@ -43,9 +42,8 @@ Without --brokers, the instance at --listen is asked for its own.`,
 		},
 	}
 	s := newSettings(c.Flags(), defaultConfigFile)
-	s.listen("address of the instance to ask for its brokers (default \"127.0.0.1:7070\")",
-		"reference to the bearer token of that instance, such as env://SLUICE_TOKEN")
-	s.kafka("Kafka brokers, host:port; without any, those of the instance at --listen")
+	s.kafka("Kafka brokers, host:port; without any, those of the instance at --url")
+	from := instanceFlags(c.Flags())
 	c.Flags().StringVar(&opts.Topic, "topic", "flink.native", "topic to write to")
 	c.Flags().Float64Var(&opts.Speed, "speed", 0, "pace: 1 as recorded, 10 ten times as fast, 0 without pause")
 	c.Flags().BoolVar(&opts.Now, "now", false, "move timestamps so that the newest record is from now")
@@ -54,12 +52,12 @@ Without --brokers, the instance at --listen is asked for its own.`,
 		if err != nil {
 			return err
 		}
-		return replay(c.Context(), cfg, args[0], opts, t)
+		return replay(c.Context(), cfg, from, args[0], opts, t)
 	}
 	return c
 }
 
-func replay(ctx context.Context, cfg runtime.Config, file string, opts runtime.ReplayOptions, t terminal) (err error) {
+func replay(ctx context.Context, cfg runtime.Config, from *asking, file string, opts runtime.ReplayOptions, t terminal) (err error) {
 	in := t.in
 	if file != "-" {
 		f, err := os.Open(file)
@@ -70,7 +68,7 @@ func replay(ctx context.Context, cfg runtime.Config, file string, opts runtime.R
 		in = f
 	}
 	if len(cfg.Brokers) == 0 {
-		if cfg.Brokers, err = brokersOf(ctx, cfg); err != nil {
+		if cfg.Brokers, err = from.brokers(ctx, cfg); err != nil {
 			return err
 		}
 	}
@@ -107,24 +105,4 @@ func tellReplayed(t terminal, sent runtime.Replayed, file string, opts runtime.R
 		return err
 	}
 	return nil
-}
-
-// brokersOf asks a running instance for its brokers, so that one with a broker
-// of its own can be fed without knowing its port.
-func brokersOf(ctx context.Context, cfg runtime.Config) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	at, err := client.New(client.Options{URL: "http://" + cfg.Listen, Token: cfg.ListenToken})
-	if err != nil {
-		return nil, err
-	}
-	defer at.Close()
-	s, err := at.Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("without --brokers an instance is asked for its own: %w", err)
-	}
-	if len(s.Brokers) == 0 {
-		return nil, environment(fmt.Errorf("the instance at %s is still starting: %s", cfg.Listen, s.Waiting))
-	}
-	return s.Brokers, nil
 }

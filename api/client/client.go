@@ -276,18 +276,28 @@ type silence struct {
 }
 
 func (s *silence) Error() string {
-	return fmt.Sprintf("no instance answers at %s: %s; start one, or say where it is with --url", s.url, s.err)
+	do := "start one, or say where it is with --url"
+	switch {
+	case errors.As(s.err, new(*tls.CertificateVerificationError)):
+		do = "if it is the right one, give the certificates to trust with --ca"
+	case errors.Is(s.err, http.ErrSchemeMismatch):
+		do = "if it has no certificate, ask it by http://"
+	}
+	return fmt.Sprintf("no instance answers at %s: %s; %s", s.url, s.err, do)
 }
 
 func (s *silence) Unwrap() []error { return []error{runtime.ErrUnreachable, s.err} }
 
 // problem reads why a request was refused.
 func (c *Client) problem(resp *http.Response, r Request) error {
-	p := &Problem{url: c.URL(), path: prefix + r.Path}
+	p := &Problem{url: c.URL()}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil || media != "application/problem+json" || json.Unmarshal(text, p) != nil {
-		*p = Problem{url: p.url, path: p.path, Title: http.StatusText(resp.StatusCode), Detail: "it does not answer as an instance does"}
+		*p = Problem{url: p.url, stranger: fmt.Sprintf("to %s it says %q", prefix+r.Path, resp.Status)}
+		if bytes.Contains(text, []byte("to an HTTPS server")) { // package http's own words
+			p.stranger = "it wants https://"
+		}
 	}
 	p.Status = resp.StatusCode
 	return p

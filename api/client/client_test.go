@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -106,10 +107,13 @@ func TestProblems(t *testing.T) {
 		{412, "application/problem+json; charset=utf-8", `{"detail":"another revision"}`, runtime.ErrRejected, "refuses: another revision"},
 		{422, "application/problem+json", `{"detail":"wrong","diagnostics":[{"code":"P101","severity":"error","message":"m"}]}`, runtime.ErrRejected, "refuses: wrong"},
 		{401, "application/problem+json", `{"detail":"a bearer token is needed"}`, runtime.ErrUnreachable, "give --token env://NAME"},
-		{404, "text/html", "<html>", runtime.ErrUnreachable, "does not give api/v1/status: it does not answer as an instance does"},
-		{301, "", "", runtime.ErrUnreachable, "does not answer as an instance does"},
-		{502, "application/problem+json", "{", runtime.ErrUnreachable, "does not answer as an instance does"},
-		{503, "application/problem+json", `{"detail":"` + long + `"}`, runtime.ErrUnreachable, "does not answer as an instance does"},
+		{403, "application/problem+json", `{"detail":"ann is a viewer"}`, runtime.ErrUnreachable, "refuses: ann is a viewer"},
+		{404, "application/problem+json", `{"detail":"no such stream"}`, runtime.ErrUnreachable, ": no such stream"},
+		{400, "text/plain", "Client sent an HTTP request to an HTTPS server.", runtime.ErrUnreachable, "is no instance of Sluice, or another version: it wants https://"},
+		{404, "text/html", "<html>", runtime.ErrUnreachable, `is no instance of Sluice, or another version: to /api/v1/status it says "404 Not Found"`},
+		{301, "", "", runtime.ErrUnreachable, "is no instance of Sluice"},
+		{502, "application/problem+json", "{", runtime.ErrUnreachable, "is no instance of Sluice"},
+		{503, "application/problem+json", `{"detail":"` + long + `"}`, runtime.ErrUnreachable, "is no instance of Sluice"},
 		{500, "application/problem+json", `{"title":"Internal Server Error"}`, runtime.ErrUnreachable, "Internal Server Error"},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -142,6 +146,26 @@ func TestNoAnswer(t *testing.T) {
 	}
 	if _, err := c.Status(t.Context()); !errors.Is(err, runtime.ErrUnreachable) || !strings.Contains(err.Error(), "no instance answers at http://127.0.0.1:1: ") {
 		t.Errorf("nobody there: %v", err)
+	}
+	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.StartTLS()
+	defer secured.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	for address, want := range map[string]string{
+		secured.URL: "if it is the right one, give the certificates to trust with --ca",
+		strings.Replace(plain.URL, "http", "https", 1):   "if it has no certificate, ask it by http://",
+		strings.Replace(secured.URL, "https", "http", 1): "it wants https://",
+	} {
+		c, err := New(Options{URL: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Status(t.Context()); !errors.Is(err, runtime.ErrUnreachable) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", address, err)
+		}
+		c.Close()
 	}
 	held := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for name, ask := range map[string]func() error{

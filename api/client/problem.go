@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime"
 	"github.com/sluice-metrics/sluice/runtime/diag"
@@ -29,23 +28,26 @@ type Problem struct {
 	Offset *int   `json:"offset"`
 	Hint   string `json:"hint"`
 
-	url, path string
+	url      string
+	stranger string // what was answered instead of a problem, "" when one was
 }
 
 func (p *Problem) Error() string {
 	detail := cmp.Or(p.Detail, p.Title, fmt.Sprintf("HTTP status %d", p.Status))
 	switch {
-	case p.rejects():
+	case p.stranger != "":
+		return fmt.Sprintf("what answers at %s is no instance of Sluice, or another version: %s", p.url, p.stranger)
+	case p.rejects(), p.Status == http.StatusForbidden:
 		return fmt.Sprintf("the instance at %s refuses: %s", p.url, detail)
 	case p.Status == http.StatusUnauthorized:
 		detail += "; give --token env://NAME"
 	}
-	return fmt.Sprintf("the instance at %s does not give %s: %s", p.url, strings.TrimPrefix(p.path, "/"), detail)
+	return fmt.Sprintf("the instance at %s: %s", p.url, detail)
 }
 
 // rejects reports whether what was asked is what is wrong.
 func (p *Problem) rejects() bool {
-	return slices.Contains([]int{
+	return p.stranger == "" && slices.Contains([]int{
 		http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed,
 		http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
 	}, p.Status)
