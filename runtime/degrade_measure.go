@@ -94,18 +94,13 @@ func cgroupLimit(root fs.FS) (limit float64, ok bool) {
 	}
 }
 
-// worstLag is the lag of the stream that is furthest behind, in seconds; NaN
-// without any.
-func (r *Runtime) worstLag() float64 {
+// worstLag is the lag of the stream that is furthest behind, of those that began
+// before a time, in seconds; NaN without any.
+func (r *Runtime) worstLag(before time.Time) float64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return worstLag(r.streams, time.Now())
-}
-
-// worstLag is that of the hops that began before a time. Runtime.mu is held.
-func worstLag(hops []*hop, before time.Time) float64 {
 	worst := math.NaN()
-	for _, h := range hops {
+	for _, h := range r.streams {
 		if !h.began.Before(before) {
 			continue
 		}

@@ -121,11 +121,9 @@ func degradeMeasure(m ladder.Measure, value float64, plan *ladder.Plan) DegradeM
 // shedSamples counts what each rule gave up, over all streams.
 func (r *Runtime) shedSamples() map[string]uint64 {
 	out := map[string]uint64{}
-	for _, h := range r.hops(&r.streams) {
-		for rule, n := range h.book.Sum().Rules {
-			if rule.Disposition == ledger.Shed {
-				out[rule.ID] += n
-			}
+	for rule, n := range r.ruleSamples() {
+		if rule.Disposition == ledger.Shed {
+			out[rule.ID] = n
 		}
 	}
 	return out

@@ -143,17 +143,14 @@ func (r *Runtime) explainBy(rev *revision, q *Question) (Answer, error) {
 	return a, err
 }
 
-// ruleCounts sums what each rule did to samples, over all streams.
+// ruleCounts is what each rule did to samples, by its label and the disposition.
 func (r *Runtime) ruleCounts() map[string]map[string]uint64 {
 	counts := map[string]map[string]uint64{}
-	for _, h := range r.hops(&r.streams) {
-		sum := h.book.Sum()
-		for rule, n := range sum.Rules {
-			if counts[rule.ID] == nil {
-				counts[rule.ID] = map[string]uint64{}
-			}
-			counts[rule.ID][rule.Disposition.String()] += n
+	for rule, n := range r.ruleSamples() {
+		if counts[rule.ID] == nil {
+			counts[rule.ID] = map[string]uint64{}
 		}
+		counts[rule.ID][rule.Disposition.String()] = n
 	}
 	return counts
 }

@@ -36,7 +36,7 @@ func (x *explainer) view(i int32, fields bool) RuleView {
 	r := x.rules[i]
 	v := RuleView{
 		ID: string(r.ID), Section: r.Section, Action: r.Action, Description: r.Description, Pos: x.at(r.Pos),
-		Samples: x.counts[string(r.ID)],
+		Samples: x.counts[string(r.Label)],
 	}
 	all := x.fields(&r)
 	for _, f := range all {

@@ -31,28 +31,28 @@ func (r *Runtime) instrument() {
 		})
 	})
 	m.RuleSamples.Collect(func(emit func(uint64, ...string)) {
-		r.eachHop(func(_ string, h Hop) {
-			for _, c := range h.Rules {
-				emit(c.Samples, c.Rule, c.Disposition)
+		r.eachGroup(func(_ string, sum *ledger.Entry) {
+			for rule, n := range sum.Rules {
+				emit(n, rule.ID, rule.Disposition.String())
 			}
 		})
 	})
 	m.DeadLetters.Collect(func(emit func(uint64, ...string)) {
-		r.eachHop(func(_ string, h Hop) {
-			for reason, n := range h.DeadLetters {
+		r.eachGroup(func(_ string, sum *ledger.Entry) {
+			for reason, n := range sum.DeadLetters {
 				emit(n, reason)
 			}
 		})
 	})
 	m.Scans.Collect(func(emit func(uint64, ...string)) {
-		r.eachHop(func(_ string, h Hop) {
-			emit(h.FastScans, "fast")
-			emit(h.SlowScans, "slow")
+		r.eachGroup(func(_ string, sum *ledger.Entry) {
+			emit(sum.FastScans, "fast")
+			emit(sum.SlowScans, "slow")
 		})
 	})
 	m.CacheEvictions.Collect(func(emit func(uint64, ...string)) {
-		r.eachHop(func(_ string, h Hop) {
-			for reason, n := range h.Evicted {
+		r.eachGroup(func(_ string, sum *ledger.Entry) {
+			for reason, n := range sum.Evicted {
 				emit(n, reason)
 			}
 		})

@@ -2,7 +2,9 @@ package runtime
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 )
@@ -70,6 +72,38 @@ func (r *Runtime) Ledger() Ledger {
 		}
 	}
 	return l
+}
+
+// eachGroup visits the account of every consumer group since this instance was
+// started, also of those of streams and sinks that are gone: what they count only grows.
+func (r *Runtime) eachGroup(visit func(group string, sum *ledger.Entry)) {
+	r.mu.RLock()
+	books := maps.Clone(r.books)
+	r.mu.RUnlock()
+	for group, b := range books {
+		sum := b.Sum()
+		visit(group, &sum)
+	}
+}
+
+// eachStream visits those of streams.
+func (r *Runtime) eachStream(visit func(sum *ledger.Entry)) {
+	r.eachGroup(func(group string, sum *ledger.Entry) {
+		if strings.HasPrefix(group, streamGroup("")) {
+			visit(sum)
+		}
+	})
+}
+
+// ruleSamples counts what each rule did to samples, in all streams.
+func (r *Runtime) ruleSamples() map[ledger.Rule]uint64 {
+	out := map[ledger.Rule]uint64{}
+	r.eachStream(func(sum *ledger.Entry) {
+		for rule, n := range sum.Rules {
+			out[rule] += n
+		}
+	})
+	return out
 }
 
 func account(h *hop) LedgerBook {

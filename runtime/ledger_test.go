@@ -81,6 +81,8 @@ func TestRulesOfOneNameAreToldApart(t *testing.T) {
 		}
 		if a, err := r.Explain(Question{Rule: c.Rule}); err != nil || a.Rule == nil {
 			t.Errorf("explain does not take %s: %v", c.Rule, err)
+		} else if n := a.Rule.Samples[c.Disposition]; n != c.Samples || len(a.Rule.Samples) != 1 {
+			t.Errorf("explain has %v for %s, want %d %s", a.Rule.Samples, c.Rule, c.Samples, c.Disposition)
 		}
 		o, err := r.SetOverride(t.Context(), pusher, OverrideRequest{Kind: OverrideRule, Target: c.Rule, For: time.Minute, Reason: "for the test"})
 		if err != nil || o.Kind == "" {

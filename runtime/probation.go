@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -60,22 +59,16 @@ func (m measures) share(now measures) float64 {
 // measures takes them. Streams that began after a time have their backlog to read: how
 // late they are says nothing of the policies.
 func (r *Runtime) measures(before time.Time) measures {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	m := measures{lag: worstLag(r.streams, before)}
-	for group, book := range r.books { // of streams that are gone, too: sums only grow
-		if !strings.HasPrefix(group, streamGroup("")) {
-			continue
-		}
-		sum := book.Sum()
+	m := measures{lag: r.worstLag(before)}
+	r.eachStream(func(sum *ledger.Entry) {
 		m.records += sum.Records
 		m.in += sum.In - sum.By[ledger.InFlight] - sum.By[ledger.Held]
 		m.on += sum.By[ledger.Out] + sum.By[ledger.Aggregated] + sum.By[ledger.Merged]
 		for _, n := range sum.DeadLetters {
 			m.letters += n
 		}
-	}
-	for _, h := range r.streams {
+	})
+	for _, h := range r.hops(&r.streams) {
 		for _, p := range h.source.Status().Partitions {
 			m.partitions++
 			if p.State == kafka.StateFailed {

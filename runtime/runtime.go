@@ -122,7 +122,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		}
 	}
 	r.rollouts = newRollouts()
-	r.degradation = newDegradation(newGauge(r.worstLag).read)
+	r.degradation = newDegradation(newGauge(func() float64 { return r.worstLag(time.Now()) }).read)
 	rev := newRevision(r.opened())
 	r.rev.Store(rev)
 	r.policies.begin(r.opened(), rev, measures{lag: math.NaN()})

@@ -281,7 +281,7 @@ func TestProbationOfANewStream(t *testing.T) {
 	p := r.awaitPolicies(t, "the new stream", func(p *PolicyStatus) bool { return p.Revision != good.Revision && p.State == PolicyProbation })
 	old.sendTo(t, "flink.more", "a", 50)
 	r.settled(t, false, "more", 50)
-	if lag := r.worstLag(); lag < 3000 {
+	if lag := r.worstLag(time.Now()); lag < 3000 {
 		t.Fatalf("the new stream is %v s late", lag)
 	}
 	r.probe(t.Context())

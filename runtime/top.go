@@ -157,7 +157,7 @@ func (r *Runtime) look(ctx context.Context) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.rules = r.topRules(streams, byRule, l.at)
+	l.rules = r.topRules(byRule, l.at)
 	t.last = l
 	return l, nil
 }
@@ -199,39 +199,35 @@ func weigh(ctx context.Context, streams []*hop) (*look, map[string]heavy.Counts,
 func listed(s *heavy.Sketch) list { return list{s.Rows(), s.Full()} }
 
 // topRules joins what the books say of rules with what the caches do.
-func (r *Runtime) topRules(streams []*hop, byRule map[string]heavy.Counts, now time.Time) []TopRule {
-	t := &r.tops
-	sum := map[ledger.Rule]uint64{}
-	for _, h := range streams {
-		for rule, n := range h.book.Sum().Rules {
-			sum[rule] += n
-		}
-	}
+func (r *Runtime) topRules(byRule map[string]heavy.Counts, now time.Time) []TopRule {
+	t, sum := &r.tops, r.ruleSamples()
 	since := t.at
 	if since.IsZero() {
 		since = r.started
 	}
 	out := []TopRule{}
-	seen := map[string]bool{}
+	counted := map[string]bool{}
 	for rule, n := range sum {
 		row := TopRule{Rule: rule.ID, Disposition: rule.Disposition.String(), Total: n}
 		if s := now.Sub(since).Seconds(); s > 0 {
 			row.Samples = float64(n-t.rules[rule]) / s
 		}
-		if c := byRule[rule.ID]; !seen[rule.ID] {
-			row.Series, row.Bytes = int64(c.Others[topSeries]), c.Others[topBytes]
-		}
-		seen[rule.ID] = true
+		counted[rule.ID] = true
 		out = append(out, row)
 	}
-	for id, c := range byRule { // those that let their series go on
-		if !seen[id] {
-			out = append(out, TopRule{Rule: id, Disposition: ledger.Out.String(), Series: int64(c.Others[topSeries]), Bytes: c.Others[topBytes]})
+	for id := range byRule { // those that let their series go on
+		if !counted[id] {
+			out = append(out, TopRule{Rule: id, Disposition: ledger.Out.String()})
 		}
 	}
 	slices.SortFunc(out, func(a, b TopRule) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Disposition, b.Disposition))
 	})
+	for i := range out {
+		if row := &out[i]; i == 0 || row.Rule != out[i-1].Rule { // a rule has its series once
+			row.Series, row.Bytes = int64(byRule[row.Rule].Others[topSeries]), byRule[row.Rule].Others[topBytes]
+		}
+	}
 	t.rules, t.at = sum, now
 	return out
 }
