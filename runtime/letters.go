@@ -71,13 +71,10 @@ func (r *Runtime) Letters(ctx context.Context, f LetterFilter, after string, lim
 	if err := cutAt(ranges, after); err != nil {
 		return page, err
 	}
-	for looked := 0; looked < maxLetterScan && len(page.Items) < limit; {
+	for looked := 0; looked < maxLetterScan && len(page.Items) < limit && anyLeft(ranges); {
 		list, err := r.newest(ctx, topic, ranges)
 		if err != nil {
 			return page, err
-		}
-		if len(list) == 0 {
-			return page, nil
 		}
 		for i := range list {
 			ranges[list[i].Partition] = kafka.Range{From: ranges[list[i].Partition].From, To: list[i].Offset}
@@ -97,32 +94,53 @@ func (f *LetterFilter) picks(l *Letter) bool {
 	return (f.Reason == "" || f.Reason == l.Reason) && (f.Task == "" || f.Task == l.Task) && (f.Stream == "" || f.Stream == l.Stage)
 }
 
-// newest reads the last letters of each partition, the newest first. Only those
-// are in it that are newer than what another partition has left to read.
+// newest reads the last letters of each partition, the newest first, see inTurn. What
+// holds no letter is cut from the ranges.
 func (r *Runtime) newest(ctx context.Context, topic string, ranges map[int32]kafka.Range) ([]Letter, error) {
-	tail := map[int32]kafka.Range{}
+	tail, letters := map[int32]kafka.Range{}, map[int32][]Letter{}
 	for id, of := range ranges {
-		tail[id] = kafka.Range{From: max(of.From, of.To-lettersAtATime), To: of.To}
+		tail[id], letters[id] = kafka.Range{From: max(of.From, of.To-lettersAtATime), To: of.To}, nil
 	}
-	var list []Letter
-	oldest := map[int32]time.Time{}
 	err := kafka.ReadRanges(ctx, r.kafka, topic, tail, func(s *kafka.Stored) error {
-		if _, ok := oldest[s.Partition]; !ok && tail[s.Partition].From > ranges[s.Partition].From {
-			oldest[s.Partition] = s.Time
-		}
-		list = append(list, letterOf(topic, s))
+		letters[s.Partition] = append(letters[s.Partition], letterOf(topic, s))
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	slices.SortFunc(list, func(a, b Letter) int {
-		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Partition, b.Partition), cmp.Compare(b.Offset, a.Offset))
-	})
-	for _, t := range oldest {
-		list = slices.DeleteFunc(list, func(l Letter) bool { return l.At.Before(t) })
+	for id, part := range tail {
+		if len(letters[id]) == 0 { // but marks of transactions
+			ranges[id] = kafka.Range{From: ranges[id].From, To: part.From}
+		}
 	}
-	return list, nil
+	return inTurn(letters, func(id int32) bool { return tail[id].From > ranges[id].From }), nil
+}
+
+// inTurn puts the letters of partitions in one list, the newest first. Those of a
+// partition stay in the order of their offsets, which a cursor counts by, whatever the
+// clocks of their writers said. The list ends where one partition is through and has
+// more to read: that may be newer than what is left of the others.
+func inTurn(letters map[int32][]Letter, more func(partition int32) bool) (list []Letter) {
+	for {
+		var newest *Letter
+		for id, left := range letters {
+			if len(left) == 0 {
+				if more(id) {
+					return list
+				}
+				continue
+			}
+			last := &left[len(left)-1]
+			if newest == nil || cmp.Or(newest.At.Compare(last.At), cmp.Compare(last.Partition, newest.Partition)) < 0 {
+				newest = last
+			}
+		}
+		if newest == nil {
+			return list
+		}
+		list = append(list, *newest)
+		letters[newest.Partition] = letters[newest.Partition][:len(letters[newest.Partition])-1]
+	}
 }
 
 func letterOf(topic string, s *kafka.Stored) Letter {
@@ -157,15 +175,23 @@ func (r *Runtime) letterTopicOf(stream string) (string, error) {
 	return r.opened().letterTopic(), nil
 }
 
+func anyLeft(ranges map[int32]kafka.Range) bool {
+	for _, of := range ranges {
+		if of.From < of.To {
+			return true
+		}
+	}
+	return false
+}
+
 // cursorOf says how far each partition has been read, "" when nothing is left.
 func cursorOf(ranges map[int32]kafka.Range) string {
-	at, left := map[int32]int64{}, false
+	if !anyLeft(ranges) {
+		return ""
+	}
+	at := map[int32]int64{}
 	for id, of := range ranges {
 		at[id] = of.To
-		left = left || of.From < of.To
-	}
-	if !left {
-		return ""
 	}
 	text, _ := json.Marshal(at) // numbers only
 	return base64.RawURLEncoding.EncodeToString(text)
@@ -303,8 +329,12 @@ func (r *Runtime) pick(ctx context.Context, topic string, q *ReplayLettersReques
 		}
 	}
 	err = kafka.ReadRanges(ctx, r.kafka, topic, parts, func(s *kafka.Stored) error {
-		if slices.Contains(wanted[s.Partition], s.Offset) && len(list) < q.Limit {
+		switch {
+		case !slices.Contains(wanted[s.Partition], s.Offset):
+		case len(list) < q.Limit:
 			list = append(list, s)
+		default:
+			more = true
 		}
 		return nil
 	})
