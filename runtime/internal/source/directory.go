@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -19,9 +20,10 @@ import (
 // that is pointed elsewhere, or hold a link ..data to the real one as volumes of
 // Kubernetes do: the files are then those behind the link.
 type Directory struct {
-	path string
-	log  *slog.Logger
-	wait waits
+	path   string
+	log    *slog.Logger
+	wait   waits
+	loaded atomic.Pointer[uint64] // fingerprint at the last Load
 
 	began func() // is told when Watch watches; nil but in tests
 }
@@ -65,6 +67,8 @@ func isLink(name string) bool {
 
 // Load implements Source. The error is about the directory.
 func (d *Directory) Load(context.Context) (Files, error) {
+	now := d.fingerprint() // before anybody reads
+	d.loaded.Store(&now)
 	root := d.root()
 	if err := IsDirectory(root); err != nil {
 		return Files{}, err
@@ -89,11 +93,18 @@ func IsDirectory(path string) error {
 // Watch implements Source.
 func (d *Directory) Watch(ctx context.Context, changed func()) {
 	w := &watching{Directory: d, seen: d.fingerprint()}
+	if loaded := d.loaded.Load(); loaded != nil {
+		w.seen = *loaded
+	}
 	defer w.close()
 	w.renew()
 	if d.began != nil {
 		d.began()
 	}
+	if d.fingerprint() != w.seen {
+		w.settle(ctx)
+	}
+	w.look(changed)
 	for {
 		timeout := d.wait.look
 		if w.blind {
@@ -115,16 +126,12 @@ func (d *Directory) Watch(ctx context.Context, changed func()) {
 			w.fail(err)
 		}
 		timer.Stop()
-		if now := d.fingerprint(); now != w.seen {
-			w.seen = now
-			w.renew()
-			changed()
-		}
+		w.look(changed)
 	}
 }
 
-// fingerprint changes when the policy files and plugins do. It looks at names, sizes, times and
-// inodes, not into files.
+// fingerprint changes when the policy files and plugins do. It looks at names, sizes,
+// times and inodes, not into files.
 func (d *Directory) fingerprint() uint64 {
 	h := fnv.New64a()
 	root := d.root()
@@ -164,6 +171,15 @@ type watching struct {
 	blind   bool              // not all of them are
 	told    bool
 	seen    uint64
+}
+
+// look tells of a change that was not told before.
+func (w *watching) look(changed func()) {
+	if now := w.fingerprint(); now != w.seen {
+		w.seen = now
+		w.renew()
+		changed()
+	}
 }
 
 func (w *watching) events() <-chan fsnotify.Event {

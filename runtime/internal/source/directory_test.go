@@ -147,6 +147,18 @@ func TestDirectoryTellsOfChanges(t *testing.T) {
 	}
 }
 
+// What changes between the first Load and Watch is told, too.
+func TestDirectoryTellsOfChangesBeforeItIsWatched(t *testing.T) {
+	root := t.TempDir()
+	write(t, "old", root, "a.cue")
+	d := NewDirectory(root, slog.New(slog.DiscardHandler))
+	if _, err := d.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "newer", root, "a.cue")
+	holds(t, d, watched(t, d), "a.cue", "newer")
+}
+
 // Many files that change together, and files that are none of policies, do not make
 // for as many loads.
 func TestDirectoryWaitsUntilItIsQuiet(t *testing.T) {
