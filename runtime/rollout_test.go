@@ -262,6 +262,43 @@ func TestAShadowSendsNothing(t *testing.T) {
 	balanced(t, r.Runtime)
 }
 
+// A shadow is compared with the set in force as it is written, whatever is overridden,
+// and ends with it, also where there is little to compare.
+func TestAShadowEndsWithTheSetInForce(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, dropping("a"))
+	r := startInstance(t, cfg)
+	now := time.Now().UnixMilli()
+	r.publish(t, "flink.native", flat("t-1", "a", "gauge", now, "1"), flat("t-1", "b", "gauge", now, "2"))
+	r.settled(t, false, "native", 2)
+	o := OverrideRequest{Kind: OverrideTask, Target: "t-1", For: time.Hour, Reason: "for the test"}
+	eventually(t, func() string {
+		if _, err := r.SetOverride(t.Context(), pusher, o); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if _, report, err := r.Shadow(t.Context(), pusher, ShadowRequest{Candidate: candidate("b"), For: MaxShadowTime}); err != nil || report.Refused() {
+		t.Fatal(err, report.Findings)
+	}
+	eventually(t, func() string {
+		if s := r.Rollout().Shadow; s.Passes == 0 || len(s.Impact.Moves) != 2 {
+			return fmt.Sprintf("two series that fare otherwise: %+v", s.Impact)
+		}
+		return ""
+	})
+	rewriteSet(t, cfg, policySet(dropping("c")))
+	if report, err := r.Reload(t.Context()); err != nil || report.Refused() {
+		t.Fatal(err, report.Findings)
+	}
+	eventually(t, func() string {
+		if s := r.Rollout().Shadow; s.Ended != "another set was put in force" {
+			return fmt.Sprintf("the end of the shadow: %q", s.Ended)
+		}
+		return ""
+	})
+}
+
 func TestRolloutsRefuse(t *testing.T) {
 	t.Parallel()
 	r := startInstance(t, testConfig(t, dropping("a")))

@@ -153,6 +153,9 @@ func (r *Runtime) runShadows(ctx context.Context) {
 		r.rollouts.mu.Lock()
 		s := r.rollouts.shadow
 		r.rollouts.mu.Unlock()
+		if s.status().Ended != "" { // it was ended before it began, or has been run
+			continue
+		}
 		stop := context.AfterFunc(ctx, func() { s.end("the instance ends") })
 		why := r.compareLive(s)
 		stop()
@@ -169,6 +172,7 @@ func (r *Runtime) compareLive(s *shadow) string {
 	}
 	defer cancel()
 	for {
+		replaced := r.rev.Load().replaced
 		err := r.shadowPass(ctx, s)
 		switch {
 		case errors.Is(err, errReplaced):
@@ -184,6 +188,7 @@ func (r *Runtime) compareLive(s *shadow) string {
 		}
 		select {
 		case <-ctx.Done():
+		case <-replaced:
 		case <-time.After(shadowPause):
 		}
 	}
@@ -192,8 +197,12 @@ func (r *Runtime) compareLive(s *shadow) string {
 // errReplaced says that there is nothing to compare with any more.
 var errReplaced = errors.New("another set was put in force")
 
-// shadowPass compares all live series once.
+// shadowPass compares all live series once, by the sets as they are written: what is
+// overridden would be under either.
 func (r *Runtime) shadowPass(ctx context.Context, s *shadow) error {
+	if r.rev.Load().digest != s.base.digest {
+		return errReplaced
+	}
 	total := 0
 	for _, h := range r.hops(&r.streams) {
 		total += int(h.book.Sum().SeriesIn)
@@ -201,7 +210,7 @@ func (r *Runtime) shadowPass(ctx context.Context, s *shadow) error {
 	s.mu.Lock()
 	s.said.Compared, s.said.Total = 0, total
 	s.mu.Unlock()
-	d := program.NewDiffer(s.base.program, s.rev.program, shadowReport, s.changes)
+	d := program.NewDiffer(s.base.plain, s.rev.plain, shadowReport, s.changes)
 	n, worked := 0, time.Now()
 	for _, h := range r.hops(&r.streams) {
 		err := h.engine.Live(ctx, shadowWithin, func(l *engine.Live) error {

@@ -19,7 +19,7 @@ const sourceTopic = "topic"
 func (o topicOrigin) load(ctx context.Context, how Loading) (loadedSet, error) {
 	log := o.r.control.Load()
 	if log == nil || !log.Loaded() {
-		if good := o.r.policies.good; good != nil { // until the topic is read
+		if good := o.r.policies.lastGood(); good != nil { // until the topic is read
 			return *good, nil
 		}
 		return builtIn{}.load(ctx, how)
@@ -74,7 +74,7 @@ func (r *Runtime) takeNewest(ctx context.Context) bool {
 	defer r.reloading.Unlock()
 	log := r.control.Load()
 	if _, pushed := control.NewRevisions(log).Current(); !pushed {
-		return r.policies.good != nil
+		return r.policies.lastGood() != nil
 	}
 	set, err := r.loadSource(ctx)
 	if err == nil {
@@ -84,7 +84,7 @@ func (r *Runtime) takeNewest(ctx context.Context) bool {
 		if r.policies.refuse(refusal(&set, err)) {
 			r.log.Error("the policies that were pushed last do not run", "error", err)
 		}
-		return r.policies.good != nil
+		return r.policies.lastGood() != nil
 	}
 	r.topology.Store(&set)
 	if !r.rev.Load().same(&set) {
