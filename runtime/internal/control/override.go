@@ -112,6 +112,9 @@ func (s *Overrides) Sweep(ctx context.Context) error {
 		if o, ok := readOverride(e); ok && o.Until.After(now) {
 			continue
 		}
+		if is, there := s.log.Get(e.Key); !there || is.Offset != e.Offset {
+			continue // deleted by another instance, or set anew
+		}
 		if err := s.log.Delete(ctx, e.Key); err != nil {
 			return fmt.Errorf("override: %w", err)
 		}
