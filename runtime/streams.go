@@ -193,8 +193,10 @@ func (r *Runtime) PauseStream(_ context.Context, by Actor, name string, req Halt
 		why.Until = why.Since.Add(req.For)
 	}
 	h, err := r.halt(name, why, func() {
-		r.resume(name)
-		r.log.Info("stream goes on, the time of its pause is over", "stream", name)
+		if h, err := r.streamHopOf(name); err == nil {
+			r.resume(h)
+			r.log.Info("stream goes on, the time of its pause is over", "stream", name)
+		}
 	})
 	if err != nil {
 		return Stream{}, err
@@ -215,9 +217,11 @@ func (r *Runtime) halt(name string, why Halt, ended func()) (*hop, error) {
 	return h, err
 }
 
-func (r *Runtime) resume(name string) {
-	if h, err := r.streamHopOf(name); err == nil {
-		h.source.Resume()
+// resume has a stream go on whose halt is over, unless somebody has halted it again.
+func (r *Runtime) resume(h *hop) {
+	h.source.Resume()
+	if r.halts.get(h.name) != nil {
+		h.source.Pause()
 	}
 }
 
@@ -228,7 +232,7 @@ func (r *Runtime) ResumeStream(_ context.Context, by Actor, name string) (Stream
 	if err != nil {
 		return Stream{}, err
 	}
-	h.source.Resume()
+	r.resume(h)
 	r.log.Info("stream goes on", "stream", name, "by", by.Name)
 	return r.stream(h), nil
 }

@@ -79,6 +79,23 @@ func TestPauseEndsByItself(t *testing.T) {
 	}
 }
 
+// A pause that is asked for while one before it ends holds.
+func TestAPauseOutlivesTheEndOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	r := startInstance(t, testConfig(t, simpleSet))
+	if _, err := r.PauseStream(t.Context(), operator, "native", HaltRequest{Reason: "the second pause"}); err != nil {
+		t.Fatal(err)
+	}
+	h, err := r.streamHopOf("native")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.resume(h) // the first one is over
+	if s, err := r.Stream("native"); err != nil || s.State != StreamPaused || s.Halt == nil {
+		t.Errorf("%v: %+v", err, s)
+	}
+}
+
 func TestDrainedStreamHasCommittedEverything(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, simpleSet)
