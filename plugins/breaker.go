@@ -31,6 +31,7 @@ const (
 // breaker keeps a plugin that goes on failing from being called. Records that the
 // plugin itself refuses are no failures: it works.
 type breaker struct {
+	never  bool // it does not open
 	mu     sync.Mutex
 	state  BreakerState
 	until  time.Time // open until
@@ -48,7 +49,7 @@ func (b *breaker) allow(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.state == BreakerClosed:
+	case b.never || b.state == BreakerClosed:
 		return true
 	case b.state == BreakerOpen && !now.Before(b.until):
 		b.state = BreakerHalfOpen
@@ -61,6 +62,9 @@ func (b *breaker) allow(now time.Time) bool {
 func (b *breaker) report(now time.Time, records, lost int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.never {
+		return
+	}
 	if b.state == BreakerHalfOpen {
 		if lost > 0 {
 			b.open(now)

@@ -145,7 +145,7 @@ func (p *Plugin) compileCached(ctx context.Context, wasm []byte) error {
 	if err == nil {
 		if err = p.compileIn(ctx, wasm, half); err == nil {
 			if err := half.put(s); err != nil {
-				p.note("what was compiled is not kept: %v", errors.Join(err, os.RemoveAll(half.dir)))
+				p.trouble("a compiled plugin is not kept in the cache", errors.Join(err, os.RemoveAll(half.dir)))
 			}
 			return nil
 		}
@@ -156,7 +156,7 @@ func (p *Plugin) compileCached(ctx context.Context, wasm []byte) error {
 	}
 	plain := p.compileWith(ctx, wasm, nil)
 	if plain == nil {
-		p.note("the cache of compiled modules is not used: %v", err)
+		p.trouble("the cache of compiled plugins is not used", err)
 	}
 	return plain
 }

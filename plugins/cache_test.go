@@ -26,6 +26,8 @@ func (l *lines) log(_ slog.Level, line string) {
 	l.all = append(l.all, line)
 }
 
+func (l *lines) trouble(what string, err error) { l.log(slog.LevelWarn, what+": "+err.Error()) }
+
 func (l *lines) has(part string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,8 +135,8 @@ func TestCacheThatCannotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said lines
-	loaded(t, assemble.Rename("task_name", "task", 2), Options{CacheDir: filepath.Join(file, "cache"), Log: said.log})
-	if !said.has("the cache of compiled modules is not used") {
+	loaded(t, assemble.Rename("task_name", "task", 2), Options{CacheDir: filepath.Join(file, "cache"), Trouble: said.trouble})
+	if !said.has("the cache of compiled plugins is not used: mkdir") {
 		t.Errorf("nothing is said about it: %q", said.all)
 	}
 }

@@ -47,7 +47,7 @@ func TestCacheOfAProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	var said lines
-	hit := loaded(t, assemble.Rename("task_name", "task", 2), Options{CacheDir: dir, Log: said.log})
+	hit := loaded(t, assemble.Rename("task_name", "task", 2), Options{CacheDir: dir, Trouble: said.trouble})
 	t.Logf("hit: %t", hit)
 	for _, line := range said.all {
 		t.Logf("said: %s", line)
@@ -89,7 +89,7 @@ func TestCacheThatCannotBeWritten(t *testing.T) {
 	for by, dir := range map[string]string{"files of 100 bytes": full, "the user": locked} {
 		for range 2 {
 			hit, said := inProcess(t, dir, by)
-			if hit || len(said) != 1 || !strings.Contains(said[0], "the cache of compiled modules is not used") {
+			if hit || len(said) != 1 || !strings.Contains(said[0], "the cache of compiled plugins is not used") {
 				t.Errorf("%s: hit %t, said %q; it is to be said once", by, hit, said)
 			}
 		}

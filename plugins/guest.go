@@ -179,7 +179,7 @@ func (g *guest) farewell() {
 		within, stop := g.plugin.bounded(g.ctx, g.ctx, g.plugin.limits.Batch)
 		defer stop()
 		if _, err := end.Call(within); err != nil {
-			g.plugin.note("%s: %v", abi.Close, g.failed(abi.Close, err))
+			g.plugin.trouble("an instance of a plugin could not clean up", g.failed(abi.Close, err))
 		}
 	}
 	g.close()

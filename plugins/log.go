@@ -53,9 +53,9 @@ func (p *Plugin) say(level slog.Level, line string) {
 	p.options.Log(level, line)
 }
 
-// note says something of the host's own about the plugin.
-func (p *Plugin) note(format string, args ...any) {
-	if p.options.Log != nil {
-		p.options.Log(slog.LevelWarn, fmt.Sprintf(format, args...))
+// trouble passes on what goes wrong around the plugin.
+func (p *Plugin) trouble(what string, err error) {
+	if p.options.Trouble != nil {
+		p.options.Trouble(what, err)
 	}
 }

@@ -39,6 +39,11 @@ type Options struct {
 	Log      func(level slog.Level, line string) // what the plugin says; called from any goroutine, must not block; nil: nobody listens
 	Engine   Engine
 
+	// Trouble is told what goes wrong around the plugin and does not keep it from
+	// working, such as a cache that cannot be written. It is called from any goroutine
+	// and must not block; nil: nobody listens.
+	Trouble func(what string, err error)
+
 	// Unmetered stops a plugin by the runtime's own means in place of the metering
 	// that is added to it: slower, and some loops evade it. It is there in case
 	// metering should turn out to change what a module does.
@@ -206,7 +211,7 @@ func (p *Plugin) refill() {
 		defer p.filling.Unlock()
 		g, err := newGuest(context.Background(), p)
 		if err != nil {
-			p.note("a spare instance could not be started: %v", err)
+			p.trouble("a spare instance of a plugin could not be started", err)
 			return
 		}
 		select {

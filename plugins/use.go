@@ -21,10 +21,13 @@ type Use struct {
 // NewUse makes a use of p.
 func NewUse(p *Plugin) *Use { return &Use{plugin: p, counts: p.counts} }
 
-// NewQuestions makes a use of p for questions, such as tests and explanations: what
-// it is called with there, and how that ends, is not in the Counts of p, which but
-// for memory and instances tell of the other uses alone.
-func NewQuestions(p *Plugin) *Use { return &Use{plugin: p, counts: newCounters(p.manifest)} }
+// NewQuestions makes a use of p for questions, such as tests and explanations. Who asks
+// is answered: however often p fails, it is called again. What it is called with there,
+// and how that ends, is not in the Counts of p, which but for memory and instances tell
+// of the other uses alone.
+func NewQuestions(p *Plugin) *Use {
+	return &Use{plugin: p, breaker: breaker{never: true}, counts: newCounters(p.manifest)}
+}
 
 // Plugin returns what is used.
 func (u *Use) Plugin() *Plugin { return u.plugin }

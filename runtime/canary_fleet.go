@@ -23,6 +23,11 @@ func (r *Runtime) canaries() *control.Canaries {
 // control topic is alone. The error wraps ErrConflict when another instance changed
 // the fleet's canary first. The caller holds r.reloading.
 func (r *Runtime) share(ctx context.Context, c *canary) error {
+	if r.canaries() != nil {
+		if err := r.stores(ctx, c.by, &c.set); err != nil {
+			return err
+		}
+	}
 	text, err := json.Marshal(c.set.bundle)
 	if err != nil {
 		return fmt.Errorf("bundle: %w", err)

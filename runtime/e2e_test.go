@@ -76,6 +76,7 @@ func testConfig(t testing.TB, body string) Config {
 		t.Fatal(err, found)
 	}
 	cfg.Policies, cfg.Partitions = writeSet(t, policySet(body)), 2
+	cfg.Plugins.Batch = "10s" // which a machine under load keeps, too
 	return cfg
 }
 

@@ -201,13 +201,24 @@ func (p *Plan) notes(hashed []string, unreadable, leftOut uint64) {
 		p.Notes = append(p.Notes, count(int(leftOut), "sample")+" of series that found no room are not in this traffic")
 	}
 	for i := range p.Transforms {
-		if t := &p.Transforms[i]; t.After != nil && t.After.Scope == "sample" && t.After.Calls > 0 {
+		t := &p.Transforms[i]
+		if n := notAsked(t.Before) + notAsked(t.After); n > 0 {
+			p.Notes = append(p.Notes, fmt.Sprintf("the plugin of transform %s fails for so much of this traffic that %s were not given to it: its calls that failed took %v by then", t.Rule, count(n, "record"), program.Patience))
+		}
+		if t.After != nil && t.After.Scope == "sample" && t.After.Calls > 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("transform %s looks at samples: what it does is told by one of value 1 per series, each a batch of its own; batches of many cost less per record", t.Rule))
 		}
 	}
 	if p.Traffic.Seconds == 0 {
 		p.Notes = append(p.Notes, "this traffic is of one moment: samples and bytes are totals, not per second")
 	}
+}
+
+func notAsked(u *TransformUse) int {
+	if u == nil {
+		return 0
+	}
+	return u.Failed[program.NotAsked]
 }
 
 // note says how the sets themselves make the comparison less sure.

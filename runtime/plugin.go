@@ -215,15 +215,22 @@ func (r *Runtime) PushPlugin(ctx context.Context, by Actor, wasm []byte) (Stored
 	} else if err != nil {
 		return StoredPlugin{}, err
 	}
-	about, err := json.Marshal(aboutOf(&info))
-	if err != nil {
-		return StoredPlugin{}, fmt.Errorf("plugin %s: %w", info.Digest, err)
-	}
-	_, err = r.depot.Put(ctx, wasm, depot.Entry{About: about, By: by.Name, From: by.Address})
-	if err != nil {
-		return StoredPlugin{}, depotProblem(err)
+	if err := r.keepForFleet(ctx, by, wasm, &info); err != nil {
+		return StoredPlugin{}, err
 	}
 	return r.findPlugin(info.Digest)
+}
+
+// keepForFleet stores a plugin for the whole fleet.
+func (r *Runtime) keepForFleet(ctx context.Context, by Actor, wasm []byte, info *plugins.Info) error {
+	about, err := json.Marshal(aboutOf(info))
+	if err != nil {
+		return fmt.Errorf("plugin %s: %w", info.Digest, err)
+	}
+	if _, err := r.depot.Put(ctx, wasm, depot.Entry{About: about, By: by.Name, From: by.Address}); err != nil {
+		return depotProblem(err)
+	}
+	return nil
 }
 
 // depotProblem gives an error of the depot its kind.

@@ -14,6 +14,8 @@ import (
 	"github.com/sluice-metrics/sluice/plugins"
 	"github.com/sluice-metrics/sluice/plugins/abi"
 	"github.com/sluice-metrics/sluice/runtime/internal/confine"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/transform"
 )
 
 // pluginArgument makes a child process try a plugin: who pushes one may be no
@@ -31,9 +33,10 @@ const (
 
 // pluginRequest is what such a process reads.
 type pluginRequest struct {
-	Wasm   []byte         `json:"wasm"`
-	Cache  string         `json:"cache"` // directory of compiled modules; "": none
-	Limits confine.Limits `json:"limits"`
+	Wasm    []byte         `json:"wasm"`
+	Cache   string         `json:"cache"`   // directory of compiled modules; "": none
+	Plugins PluginBounds   `json:"plugins"` // what it may use itself
+	Limits  confine.Limits `json:"limits"`
 }
 
 // pluginAnswer is what it writes.
@@ -56,9 +59,9 @@ func (r *Runtime) pluginCache() string {
 // that was given no program to start tries it here.
 func (r *Runtime) tryPlugin(ctx context.Context, wasm []byte) error {
 	if len(r.opts.Child) == 0 {
-		return loadable(ctx, wasm, r.pluginCache())
+		return loadable(ctx, wasm, r.pluginCache(), r.cfg.Plugins)
 	}
-	request, err := json.Marshal(pluginRequest{wasm, r.pluginCache(), pluginLimits})
+	request, err := json.Marshal(pluginRequest{wasm, r.pluginCache(), r.cfg.Plugins, pluginLimits})
 	if err != nil {
 		return fmt.Errorf("try plugin: %w", err)
 	}
@@ -80,10 +83,16 @@ func (r *Runtime) tryPlugin(ctx context.Context, wasm []byte) error {
 	return nil
 }
 
-// loadable says why a plugin cannot be loaded. One that wants another config than
-// none may still be: what config it gets, policies say.
-func loadable(ctx context.Context, wasm []byte, cache string) error {
-	p, err := plugins.Load(ctx, wasm, plugins.Options{CacheDir: cache})
+// loadable says why a plugin cannot be loaded within the bounds that plugins have
+// here. One that wants another config than none may still be: what config it gets,
+// policies say.
+func loadable(ctx context.Context, wasm []byte, cache string, most PluginBounds) error {
+	info, err := plugins.Inspect(wasm)
+	if err != nil {
+		return err
+	}
+	limits := transform.LimitsOf(&policy.TransformLimits{}, &info.Manifest, limitsOf(most))
+	p, err := plugins.Load(ctx, wasm, plugins.Options{CacheDir: cache, Limits: limits})
 	if err != nil {
 		if fault := (*plugins.Error)(nil); errors.As(err, &fault) && fault.Step == plugins.StepInit && fault.Code == abi.BadConfig {
 			return nil
@@ -105,7 +114,7 @@ func tryPluginHere(in io.Reader, out io.Writer) error {
 	}
 	defer stop()
 	var a pluginAnswer
-	err = loadable(context.Background(), q.Wasm, q.Cache)
+	err = loadable(context.Background(), q.Wasm, q.Cache, q.Plugins)
 	if fault := (*plugins.Error)(nil); errors.As(err, &fault) {
 		a = pluginAnswer{fault.Code, fault.Step, fault.Message}
 	} else if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -93,6 +94,65 @@ func TestPluginReachesTheFleet(t *testing.T) {
 	}
 }
 
+// A plugin that lies in the directory of one instance alone is given to the fleet by who
+// puts a set in force there that names it, be it as a canary.
+func TestApplyGivesAPluginToTheFleet(t *testing.T) {
+	t.Parallel()
+	cfg := topicConfig(t)
+	cfg.Brokers = roomyBroker(t)
+	second := startFollowing(t, cfg)
+	cfg.DataDir = t.TempDir()
+	first := startInstance(t, cfg)
+	named := func(module string) (p StoredPlugin, set string) {
+		t.Helper()
+		wasm := moduleOfTests(t, module)
+		info, err := plugins.Inspect(wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := keepFile(filepath.Join(pluginDir(cfg.DataDir), strings.TrimPrefix(info.Digest, "sha256:")+".wasm"), wasm); err != nil {
+			t.Fatal(err)
+		}
+		if p, err = first.findPlugin(info.Digest); err != nil || p.Fleet {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		return p, strings.Replace(plugged("quarantine"), "./plugins/it.wasm", info.Manifest.Name+"@"+info.Digest, 1)
+	}
+	inFleet := func(p StoredPlugin) {
+		t.Helper()
+		eventually(t, func() string {
+			got, err := second.findPlugin(p.Digest)
+			if err != nil || !got.Fleet || got.By != pusher.Name || got.Name != p.Name {
+				return fmt.Sprintf("the second instance has %+v, %v", got, err)
+			}
+			return ""
+		})
+	}
+	one, set := named("rename.wasm")
+	out, err := first.Apply(t.Context(), pusher, pushing(set))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inFleet(one)
+	for _, r := range []instance{first, second} {
+		r.awaitPolicies(t, "the fleet", func(p *PolicyStatus) bool { return p.Revision == out.Revision && p.State != PolicyApplying })
+	}
+	two, set := named("rename2.wasm")
+	_, report, err := first.Canary(t.Context(), pusher, CanaryRequest{
+		Candidate: Candidate{Files: map[string]string{"policy.cue": policySet(set)}, Reason: "for the test"}, Share: 0.5,
+	})
+	if err != nil {
+		t.Fatal(err, report.Findings)
+	}
+	inFleet(two)
+	eventually(t, func() string {
+		if c := second.rollouts.canary.Load(); c == nil {
+			return "the canary does not run in the second instance"
+		}
+		return ""
+	})
+}
+
 // What is wrong with a plugin is the same, be it tried here or in a process of its own.
 func TestPluginsAreTriedApart(t *testing.T) {
 	t.Parallel()
@@ -108,6 +168,11 @@ func TestPluginsAreTriedApart(t *testing.T) {
 		if err := r.tryPlugin(t.Context(), wasm[:len(wasm)-30]); !errors.As(err, &fault) || fault.Code != abi.BadModule && fault.Code != abi.BadManifest {
 			t.Errorf("%s: half a module: %v", name, err)
 		}
+		r.cfg.Plugins.Pages = 1 // as the operator of the instance has it
+		if err := r.tryPlugin(t.Context(), wasm); !errors.As(err, &fault) || fault.Code != abi.OutOfMemory {
+			t.Errorf("%s: more memory than plugins may have: %v", name, err)
+		}
+		r.cfg.Plugins.Pages = 0
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := r.tryPlugin(ended, wasm); err == nil && name == "apart" {

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sluice-metrics/sluice/plugins"
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 )
@@ -140,13 +143,13 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 	if err := r.takes(by, was, set); err != nil {
 		return ApplyResult{}, err
 	}
-	if err := r.stores(set); err != nil {
-		return ApplyResult{}, err
-	}
 	revisions := control.NewRevisions(r.control.Load())
 	current, pushed := revisions.Current()
 	if bound && pushed && r.behind(current) {
 		return ApplyResult{}, fmt.Errorf("%w: %s has pushed %.12s, which is not in force here yet", ErrConflict, current.By, current.Digest)
+	}
+	if err := r.stores(ctx, by, set); err != nil {
+		return ApplyResult{}, err
 	}
 	if was.same(set) && pushed && current.Digest == set.bundle.Digest {
 		out.Number = current.N
@@ -179,12 +182,26 @@ func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool
 }
 
 // stores refuses a set with a plugin that is not stored: one that was deleted may still
-// run here, and would not after a restart, or elsewhere.
-func (r *Runtime) stores(set *loadedSet) error {
-	for digest, by := range transformsBy(&set.bundle.Set) {
-		if _, err := r.depot.Get(digest); err != nil && set.bundle.Modules[digest] == nil {
-			return fmt.Errorf("%w: the plugin of %s: %w; push it first", ErrRejected, strings.Join(by, ", "), err)
+// run here, and would not after a restart, or elsewhere. One that is in the directory of
+// this instance alone is given to the fleet by who puts the set in force.
+func (r *Runtime) stores(ctx context.Context, by Actor, set *loadedSet) error {
+	used := transformsBy(&set.bundle.Set)
+	for _, digest := range slices.Sorted(maps.Keys(used)) {
+		wasm, err := r.depot.Get(digest)
+		if err != nil {
+			return fmt.Errorf("%w: the plugin of %s: %w; push it first", ErrRejected, strings.Join(used[digest], ", "), err)
 		}
+		if r.depot.Shared(digest) {
+			continue
+		}
+		info, err := plugins.Inspect(wasm)
+		if err == nil {
+			err = r.keepForFleet(ctx, by, wasm, &info)
+		}
+		if err != nil {
+			return fmt.Errorf("the plugin of %s is in the directory of this instance alone, and cannot be given to the fleet: %w", strings.Join(used[digest], ", "), err)
+		}
+		r.log.Info("a plugin of this instance is given to the fleet", "plugin", info.Manifest.Name, "version", info.Manifest.Version, "digest", digest, "by", by.Name)
 	}
 	return nil
 }

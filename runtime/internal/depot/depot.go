@@ -116,6 +116,16 @@ func (d *Depot) loaded() (control.Log, error) {
 	return nil, ErrNotLoaded
 }
 
+// Shared reports whether the control topic has a file, and so every instance.
+func (d *Depot) Shared(digest string) bool {
+	log, err := d.loaded()
+	if err != nil {
+		return false
+	}
+	h, stored := readHead(log, strings.TrimPrefix(digest, prefix))
+	return stored && !h.Deleted
+}
+
 // Get returns a file. What the directory lacks or has damaged is taken from the
 // topic and put there. Errors: ErrDigest, ErrUnknown, ErrDeleted, ErrIncomplete,
 // ErrDamaged, ErrNotLoaded when only the topic could have it.

@@ -3,6 +3,7 @@ package program
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"maps"
 	"math"
@@ -25,7 +26,7 @@ type TransformUse struct {
 	Changed     int            `json:"changed"`          // records that came back with another name, other labels or another value
 	Dropped     int            `json:"dropped"`          // records that did not come back
 	Made        int            `json:"made"`             // records beside those
-	Failed      map[string]int `json:"failed,omitempty"` // records that were not transformed, by code
+	Failed      map[string]int `json:"failed,omitempty"` // records that were not transformed, by code; NotAsked: it was not called for them
 	Fuel        uint64         `json:"fuel"`             // of all calls: the same on every machine
 	Nanoseconds int64          `json:"nanoseconds"`      // of all calls: a hint, another on every machine and at every time
 }
@@ -43,6 +44,14 @@ type TransformChange struct {
 	NewlyFailed  int           `json:"newlyFailed"`  // of these, those that it fails for now
 }
 
+// NotAsked is the code of records that a plugin was not called for any more, since it
+// had failed for so long before.
+const NotAsked = "not-asked"
+
+// Patience is how long the calls of one transform that fail may take in all, in one
+// comparison: a plugin that never ends would hold one up for hours.
+const Patience = 10 * time.Second
+
 // fate is what became of a series in a transform.
 type fate struct {
 	rule            int32
@@ -55,10 +64,13 @@ type tally struct {
 	seed  maphash.Seed
 	uses  map[int32]*TransformUse
 	fates []fate // of the series that is decided about
+
+	patience time.Duration
+	failing  map[int32]time.Duration // what calls that failed took, by rule
 }
 
 func newTally(p *Program, seed maphash.Seed) *tally {
-	t := &tally{seed: seed, uses: map[int32]*TransformUse{}}
+	t := &tally{seed: seed, uses: map[int32]*TransformUse{}, patience: Patience, failing: map[int32]time.Duration{}}
 	for _, x := range p.Transforms() {
 		about := x.Plugin.Plugin()
 		u := &TransformUse{Name: about.Name, Version: about.Version, Digest: about.Digest, Scope: "series", Failed: map[string]int{}}
@@ -78,18 +90,30 @@ func (t *tally) began() (now time.Time) {
 	return now
 }
 
+// spent says why a plugin is not called any more, nil as long as it is.
+func (t *tally) spent(rule int32) error {
+	if t == nil || t.failing[rule] <= t.patience {
+		return nil
+	}
+	return &TransformError{Code: NotAsked, Message: fmt.Sprintf("its calls that failed took %v in all", t.patience), Transient: true}
+}
+
 // called counts a call that began at a time, and begins the fate of its series.
 func (t *tally) called(rule int32, began time.Time, fuel uint64, err error) *fate {
 	u := t.uses[rule]
-	u.Calls++
-	u.Fuel += fuel
-	u.Nanoseconds += time.Since(began).Nanoseconds()
 	t.fates = append(t.fates, fate{rule: rule})
 	f := &t.fates[len(t.fates)-1]
 	if err != nil {
 		f.failed = true
 		u.Failed[codeOf(err)]++
+		if codeOf(err) == NotAsked {
+			return f
+		}
+		t.failing[rule] += time.Since(began)
 	}
+	u.Calls++
+	u.Fuel += fuel
+	u.Nanoseconds += time.Since(began).Nanoseconds()
 	return f
 }
 
@@ -148,7 +172,10 @@ func (s *half) transit(x *subject, c *candidates, v *Verdict) {
 		t, was := v.Transform, *v
 		in := Sample{Name: v.Name, Labels: v.Labels, Kind: x.Kind, Value: v.Scale}
 		began := s.tally.began()
-		out, fuel, err := t.Plugin.Samples([]Sample{in})
+		out, fuel, err := []SampleOut(nil), uint64(0), s.tally.spent(t.Rule)
+		if err == nil {
+			out, fuel, err = t.Plugin.Samples([]Sample{in})
+		}
 		if err == nil && len(out) > 0 && out[0].Failed != nil {
 			err = out[0].Failed
 		}

@@ -1,7 +1,9 @@
 package program
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -88,5 +90,45 @@ func TestDiffOfTransforms(t *testing.T) {
 	tried.Teams[0].Transform["users"] = r
 	if i, list := diff(&policy.Set{}, tried); i.Unchanged != 5 || list[0].After.Dropped != 1 {
 		t.Errorf("only tried: %+v %+v", i, list)
+	}
+}
+
+// A plugin that fails is called until that has taken long in all; what it was not called
+// for is told apart, and counts as failed.
+func TestDiffGivesUpAskingAPluginThatFails(t *testing.T) {
+	failing := upper()
+	calls := 0
+	failing.series = func(string, metric.Labels) (Transformed, error) {
+		calls++
+		return Transformed{}, &TransformError{Code: "deadline", Message: "its time was over"}
+	}
+	for _, scope := range []string{"series", "sample"} {
+		p, found := Compile(&policy.Set{Teams: []policy.Team{{APIVersion: "v1", Name: "t", Transform: map[string]policy.Transform{"users": {
+			Ordered: policy.Ordered{Enabled: true}, Plugin: "it", Scope: scope, OnError: "quarantine",
+		}}}}}, Options{Plugins: plugins{"it": failing}})
+		if p == nil {
+			t.Fatal(found)
+		}
+		diff := func(patience time.Duration) *TransformUse {
+			d := NewDiffer(p, p, 60, nil)
+			d.before.tally.patience, d.after.tally.patience = patience, patience
+			for i := range 20 {
+				d.Add(&Load{Input: Input{Task: "t-1", Name: fmt.Sprint("m", i), Kind: metric.Gauge}, Samples: 60})
+			}
+			if got := d.Impact().After.Series; got != 0 {
+				t.Errorf("%s: %d series go on", scope, got)
+			}
+			return d.Transforms()[0].After
+		}
+		if u := diff(time.Hour); u.Calls != 20 || u.Failed["deadline"] != 20 || u.Failed[NotAsked] != 0 {
+			t.Errorf("%s: a plugin that was asked about all: %+v", scope, u)
+		}
+		if u := diff(0); u.Calls != 1 || u.Failed["deadline"] != 1 || u.Failed[NotAsked] != 19 {
+			t.Errorf("%s: with no patience: %+v", scope, u)
+		}
+		if calls != 2*20+2 {
+			t.Errorf("%s: %d calls", scope, calls)
+		}
+		calls = 0
 	}
 }

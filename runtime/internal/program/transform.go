@@ -154,7 +154,10 @@ func (p *Program) Transforms() (all []*Transform) {
 func (d *draft) transform(t *Transform, v *Verdict, x *subject) bool {
 	counts := x.memo.counts()
 	began := counts.began()
-	out, err := t.series(d, x.live)
+	out, err := Transformed{}, counts.spent(t.Rule)
+	if err == nil {
+		out, err = t.series(d, x.live)
+	}
 	counts.series(t.Rule, began, d, &out, err)
 	switch {
 	case err != nil:

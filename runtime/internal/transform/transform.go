@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/plugins"
+	"github.com/sluice-metrics/sluice/plugins/abi"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
@@ -226,10 +227,16 @@ func (e *entry) start(p *Plugins) {
 		e.err = err
 		return
 	}
-	limits := limitsOf(&e.key.limits, module, p.opts.Limits)
-	loaded, err := plugins.Load(context.Background(), module, plugins.Options{
-		Limits: limits, CacheDir: p.opts.CacheDir, Config: []byte(e.key.config), Log: p.log(module),
-	})
+	info, err := plugins.Inspect(module)
+	if err != nil {
+		e.err = err
+		return
+	}
+	o := plugins.Options{
+		Limits: LimitsOf(&e.key.limits, &info.Manifest, p.opts.Limits), CacheDir: p.opts.CacheDir, Config: []byte(e.key.config),
+	}
+	p.listen(&o, &info.Manifest)
+	loaded, err := plugins.Load(context.Background(), module, o)
 	if err != nil {
 		e.err = err
 		return
@@ -238,14 +245,10 @@ func (e *entry) start(p *Plugins) {
 	e.about = describe(loaded)
 }
 
-// limitsOf are the limits of a plugin in a rule: those that there are at most, and
+// LimitsOf are the limits of a plugin in a rule: those that there are at most, and
 // what the rule lowers.
-func limitsOf(rule *policy.TransformLimits, module []byte, most plugins.Limits) plugins.Limits {
-	asked := 0
-	if info, err := plugins.Inspect(module); err == nil { // else it will not be loaded
-		asked = info.Manifest.Limits.Pages
-	}
-	most.Pages = pages(rule.Pages, asked, most.Pages)
+func LimitsOf(rule *policy.TransformLimits, m *abi.Manifest, most plugins.Limits) plugins.Limits {
+	most.Pages = pages(rule.Pages, m.Limits.Pages, most.Pages)
 	if d, err := policy.ParseDuration(rule.Batch); err == nil && d > 0 {
 		most.Batch = min(d, cmp.Or(most.Batch, plugins.DefaultLimits().Batch))
 	}
@@ -259,18 +262,16 @@ func pages(rule, asked, most int) int {
 	return min(cmp.Or(rule, asked, d), cmp.Or(most, d))
 }
 
-// log says what a plugin says.
-func (p *Plugins) log(module []byte) func(slog.Level, string) {
+// listen has the log told what a plugin says, and what goes wrong around it.
+func (p *Plugins) listen(o *plugins.Options, m *abi.Manifest) {
 	if p.opts.Log == nil {
-		return nil
+		return
 	}
-	info, err := plugins.Inspect(module)
-	if err != nil {
-		return nil // it will not be loaded
+	log := p.opts.Log.With("plugin", m.Name, "version", m.Version)
+	o.Log = func(level slog.Level, line string) {
+		log.Log(context.Background(), level, "a plugin says", "line", line)
 	}
-	return func(level slog.Level, line string) {
-		p.opts.Log.Log(context.Background(), level, "a plugin says", "plugin", info.Manifest.Name, "version", info.Manifest.Version, "line", line)
-	}
+	o.Trouble = func(what string, err error) { log.Warn(what, "error", err) }
 }
 
 func describe(loaded *plugins.Plugin) program.Plugin {

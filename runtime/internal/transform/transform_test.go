@@ -23,6 +23,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patient are limits that a machine under load keeps, too.
+var patient = plugins.Limits{Batch: time.Minute, Init: time.Minute, Compile: time.Minute}
+
 // stored returns plugins that can be had by digest, and how a rule names each.
 func stored(t *testing.T) (*Plugins, map[string]string) {
 	t.Helper()
@@ -43,12 +46,14 @@ func stored(t *testing.T) (*Plugins, map[string]string) {
 		byDigest[info.Digest] = module
 		refs[filepath.Base(file)] = info.Manifest.Name + "@" + info.Digest
 	}
-	p := New(Options{Log: slog.New(slog.DiscardHandler), Get: func(digest string) ([]byte, error) {
-		if m := byDigest[digest]; m != nil {
-			return m, nil
-		}
-		return nil, errors.New("nobody pushed it")
-	}})
+	p := New(Options{
+		Log: slog.New(slog.DiscardHandler), Limits: patient, Get: func(digest string) ([]byte, error) {
+			if m := byDigest[digest]; m != nil {
+				return m, nil
+			}
+			return nil, errors.New("nobody pushed it")
+		},
+	})
 	t.Cleanup(p.Close)
 	return p, refs
 }
@@ -247,4 +252,22 @@ func TestOfferedModules(t *testing.T) {
 		t.Error("what is no module is let in")
 	}
 	runtime.KeepAlive(x)
+}
+
+// Trouble around a plugin is told as what it is, not as what the plugin says.
+func TestTroubleOfTheCache(t *testing.T) {
+	module, err := os.ReadFile("testdata/rename.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	p := New(Options{
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Limits: patient, CacheDir: filepath.Join("testdata", "rename.wasm", "cache"),
+		Get: func(string) ([]byte, error) { return module, nil },
+	})
+	t.Cleanup(p.Close)
+	open(t, p, "rename@sha256:1")
+	if said := log.String(); !strings.Contains(said, `msg="the cache of compiled plugins is not used" plugin=rename version=1.0.0 error="mkdir `) || strings.Contains(said, "a plugin says") {
+		t.Errorf("the log: %s", said)
+	}
 }
