@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
@@ -23,9 +24,10 @@ type hop struct {
 	book    *ledger.Book
 
 	// See hopRuns.
-	began    time.Time       // to run; zero: it never did
-	inherits []inherited     // topics that another one has read until now
-	after    []chan struct{} // closed when those before it have ended: in its group, or with its topics
+	began    time.Time              // to run; zero: it never did
+	inherits []inherited            // topics that another one has read until now
+	after    []chan struct{}        // closed when those before it have ended: in its group, or with its topics
+	awaits   atomic.Pointer[string] // what other instances have to do before it joins its group; nil: nothing
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when it has ended; nil: it never ran
 }
@@ -82,6 +84,8 @@ const sparePatience = 10 * time.Second
 func (h *hop) waiting() string {
 	s := h.source.Status()
 	switch {
+	case h.awaits.Load() != nil: // whose topics others read meanwhile
+		return ""
 	case s.Err != nil:
 		return h.name + ": " + s.Err.Error()
 	case s.Joined.IsZero():
@@ -97,7 +101,13 @@ func (h *hop) waiting() string {
 	return ""
 }
 
-func (h *hop) status() Hop { return hopStatus(h.book, h.source.Status()) }
+func (h *hop) status() Hop {
+	s := hopStatus(h.book, h.source.Status())
+	if why := h.awaits.Load(); why != nil {
+		s.Error = *why
+	}
+	return s
+}
 
 // consumer adds where the partitions of the input stand.
 func (h *Hop) consumer(s kafka.Status) {

@@ -97,6 +97,7 @@ func (r *Runtime) exchange(runs *hopRuns, now, opens []*hop, stays func(name str
 		case stays(h.name):
 			next = append(next, h)
 		default:
+			h.source.Quit()
 			r.retire(runs, h, ends)
 		}
 	}

@@ -29,6 +29,7 @@ var ErrNotDrained = errors.New("not drained")
 // The states of a stream.
 const (
 	StreamRunning  = "running"
+	StreamWaiting  = "waiting"  // not read here yet: other instances still read its topics for the stream before it
 	StreamPaused   = "paused"   // not read; the group goes on and the partitions stay
 	StreamDraining = "draining" // not read; what was fetched is on its way
 	StreamDrained  = "drained"  // not read; everything that was fetched is acknowledged and committed
@@ -39,7 +40,7 @@ type Stream struct {
 	Name       string      `json:"name"`            // in the policy set
 	Topics     []string    `json:"topics"`          // that it reads
 	Level      string      `json:"level"`           // of quality: none, no-loss, no-duplicate or exactly-once
-	State      string      `json:"state"`           // running, paused, draining or drained
+	State      string      `json:"state"`           // running, waiting, paused, draining or drained
 	Halt       *Halt       `json:"halt,omitempty"`  // why it is not read; none: it is
 	Lag        int64       `json:"lag"`             // records behind, in all partitions
 	Partitions []Partition `json:"partitions"`      // that this instance has
@@ -158,6 +159,9 @@ func (r *Runtime) stream(h *hop) Stream {
 	}
 	if src.Err != nil {
 		s.Error = src.Err.Error()
+	}
+	if why := h.awaits.Load(); why != nil {
+		s.State, s.Error = StreamWaiting, *why
 	}
 	for _, p := range s.Partitions {
 		s.Lag += p.Lag

@@ -2,7 +2,11 @@ package runtime
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -33,34 +37,79 @@ func (l *loadedSet) inheritedBy(name string, next *loadedSet) (out []inherited) 
 	return out
 }
 
-// moveAgain is how often the place of a group is asked for that still has members:
-// other instances, which have the same change before them.
-const moveAgain = 200 * time.Millisecond
+// askAgain is how often the groups of streams are asked for who is still in them.
+const askAgain = 200 * time.Millisecond
 
 // takeOver gives the group of a stream its place in topics that another stream has
-// read, so that nothing is read twice. Both have ended here. When that fails for too
-// long they are read from their start: twice rather than never.
+// read, so that nothing is read twice: one that this set has taken them from, which has
+// ended here, or one that the groups tell of, to an instance that starts with this set.
+// As long as other instances read them for that stream it waits: they are being read.
+// Where the brokers do not answer for too long it goes on: twice rather than never.
 func (r *Runtime) takeOver(ctx context.Context, h *hop) {
-	ctx, cancel := context.WithTimeout(ctx, catchUp)
-	defer cancel()
-	for _, m := range h.inherits {
-		if err := r.move(ctx, h.name, m); err != nil {
-			r.log.Error("a stream reads topics from their start that another has read before", "stream", h.name,
-				"topics", m.topics, "before", m.stream, "error", err)
-		}
+	if !h.governs {
+		return
+	}
+	if err := r.succeed(ctx, h); err != nil && ctx.Err() == nil {
+		r.log.Error("a stream may read again what another stream has read before", "stream", h.name, "error", err)
 	}
 }
 
-func (r *Runtime) move(ctx context.Context, to string, m inherited) error {
+func (r *Runtime) succeed(ctx context.Context, h *hop) error {
 	admin, err := kafka.NewAdmin(r.kafka)
 	if err != nil {
 		return err
 	}
 	defer admin.Close()
-	tick := time.NewTicker(moveAgain)
+	to := r.cfg.Group + "." + streamGroup(h.name)
+	before := map[string][]string{} // by group
+	err = patiently(ctx, func(ctx context.Context) error {
+		found, err := admin.ReadBefore(ctx, r.cfg.Group+"."+streamGroup(""), to, h.source.Topics()...)
+		maps.Copy(before, found)
+		return err
+	})
+	for _, m := range h.inherits {
+		before[r.cfg.Group+"."+streamGroup(m.stream)] = m.topics
+	}
+	for from, topics := range before {
+		move := func(ctx context.Context) error { return admin.MovePlace(ctx, from, to, topics...) }
+		_ = move(ctx) // near there, for an instance that starts while this one waits; done well below
+		err = errors.Join(err, r.awaitReleased(ctx, admin, h, from, topics), patiently(ctx, move))
+	}
+	return err
+}
+
+// awaitReleased waits until no instance reads topics in a group any more.
+func (r *Runtime) awaitReleased(ctx context.Context, admin *kafka.Admin, h *hop, group string, topics []string) error {
+	defer h.awaits.Store(nil)
+	for {
+		reads := false
+		err := patiently(ctx, func(ctx context.Context) (err error) {
+			reads, err = admin.Reads(ctx, group, topics...)
+			return err
+		})
+		if err != nil || !reads {
+			return err
+		}
+		why := fmt.Sprintf("waits until other instances give up %s: group %s still reads there", strings.Join(topics, ", "), group)
+		if h.awaits.Swap(&why) == nil {
+			r.log.Info("a stream "+why, "stream", h.name)
+		}
+		select {
+		case <-time.After(askAgain):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// patiently asks the brokers until they answer, for catchUp at most.
+func patiently(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	tick := time.NewTicker(askAgain)
 	defer tick.Stop()
 	for {
-		err := admin.MovePlace(ctx, r.cfg.Group+"."+streamGroup(m.stream), r.cfg.Group+"."+streamGroup(to), m.topics...)
+		err := ask(ctx)
 		if err == nil {
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -58,6 +59,57 @@ func (a *Admin) MovePlace(ctx context.Context, from, to string, topics ...string
 		return nil
 	}
 	return fmt.Errorf("consumer group %s: commit: %w", to, denied(err))
+}
+
+// ReadBefore returns, by group, the topics that other consumer groups read, or have read
+// where this one has no place. It asks for those whose name begins as prefix says.
+func (a *Admin) ReadBefore(ctx context.Context, prefix, group string, topics ...string) (map[string][]string, error) {
+	listed, err := a.cl.ListGroups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("consumer groups: %w", a.config.unreachable(err))
+	}
+	others := slices.DeleteFunc(listed.Groups(), func(name string) bool { return name == group || !strings.HasPrefix(name, prefix) })
+	if len(others) == 0 {
+		return nil, nil
+	}
+	own, err := a.places(ctx, group, topics)
+	if err != nil {
+		return nil, err
+	}
+	described, err := a.cl.DescribeGroups(ctx, others...)
+	if err != nil {
+		return nil, fmt.Errorf("consumer groups: %w", a.config.unreachable(err))
+	}
+	before := map[string][]string{}
+	for _, name := range others {
+		at, err := a.places(ctx, name, topics)
+		if err != nil {
+			return nil, err
+		}
+		for _, topic := range topics {
+			stood, reads := len(at[topic]) > 0, slices.Contains(described[name].JoinTopics(), topic)
+			if reads || stood && (len(own[topic]) == 0 || rebalances(described[name])) {
+				before[name] = append(before[name], topic)
+			}
+		}
+	}
+	return before, nil
+}
+
+// rebalances says that brokers do not tell now what the members of a group consume.
+func rebalances(d kadm.DescribedGroup) bool { return len(d.Members) > 0 && d.State != "Stable" }
+
+// Reads reports whether a member of a consumer group consumes one of topics, or may,
+// while the group rebalances.
+func (a *Admin) Reads(ctx context.Context, group string, topics ...string) (bool, error) {
+	described, err := a.cl.DescribeGroups(ctx, group)
+	d := described[group]
+	if err := errors.Join(err, d.Err); errors.Is(err, kerr.GroupIDNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, fmt.Errorf("consumer group %s: %w", group, denied(a.config.unreachable(err)))
+	}
+	return rebalances(d) || slices.ContainsFunc(d.JoinTopics(), func(topic string) bool { return slices.Contains(topics, topic) }), nil
 }
 
 func (a *Admin) hasPlace(ctx context.Context, group string, topics []string) (bool, error) {

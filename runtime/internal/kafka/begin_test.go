@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
@@ -92,5 +94,58 @@ func TestMovePlace(t *testing.T) {
 		if err := move("old", "busy", testTopic); err != nil || b.committed("busy") != 100 {
 			t.Errorf("a group whose members have left: %d, %v", b.committed("busy"), err)
 		}
+	})
+}
+
+// Who reads a topic, and who has read it, is known by the groups.
+func TestWhoReadsATopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2)
+		reads := func(group string, want bool, topics ...string) {
+			t.Helper()
+			if got, err := b.admin.Reads(t.Context(), group, topics...); err != nil || got != want {
+				t.Errorf("group %s reads %v: %v, %v", group, topics, got, err)
+			}
+		}
+		before := func(group string, want map[string][]string) {
+			t.Helper()
+			got, err := b.admin.ReadBefore(t.Context(), "s.", group, testTopic, "other")
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+				t.Errorf("before %s: %v\n%s", group, err, diff)
+			}
+		}
+		reads("s.one", false, testTopic)
+		before("s.two", nil)
+
+		config := b.broker.Config()
+		config.InstanceID = "static"
+		b.send(testTopic, 100)
+		out := newSink()
+		static := b.join(config, SourceOptions{Group: "s.one"}, out.open)
+		dynamic := b.join(b.broker.Config(), SourceOptions{Group: "s.one"}, out.open)
+		until(t, 30*time.Second, "two members", func() bool {
+			return len(static.src.Status().Partitions) == 1 && len(dynamic.src.Status().Partitions) == 1
+		})
+		until(t, 20*time.Second, "records", func() bool { return out.total() == 100 })
+		until(t, 20*time.Second, "a group at rest", func() bool {
+			reads, err := b.admin.Reads(t.Context(), "s.one", "other")
+			return err == nil && !reads
+		})
+		reads("s.one", true, "other", testTopic)
+		b.commit("s.late", 10, 0)
+		before("s.late", map[string][]string{"s.one": {testTopic}})
+
+		dynamic.leave(t)
+		reads("s.one", true, testTopic)
+		static.src.Quit()
+		static.leave(t)
+		reads("s.one", false, testTopic) // at once, though it was static
+		before("s.two", map[string][]string{"s.one": {testTopic}, "s.late": {testTopic}})
+		before("s.one", nil)
+		before("s.late", nil)
+		b.commit("s.two", 10, 0)
+		b.commit("elsewhere", 10, 0)
+		before("s.two", nil)
+		before("s.three", map[string][]string{"s.one": {testTopic}, "s.two": {testTopic}, "s.late": {testTopic}})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -132,7 +133,9 @@ func (p *partition) recreated() error {
 	topic := p.id.Topic
 	p.src.post(func() {
 		p.src.cl.PurgeTopicsFromConsuming(topic)
-		p.src.cl.AddConsumeTopics(topic)
+		if slices.Contains(p.src.Topics(), topic) {
+			p.src.cl.AddConsumeTopics(topic)
+		}
 	})
 	return nil
 }

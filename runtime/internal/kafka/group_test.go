@@ -182,6 +182,16 @@ func (s *sink) total() int {
 	return len(s.values)
 }
 
+// read counts the records of all topics, each as often as it was acknowledged.
+func (s *sink) read() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, offsets := range s.flushed {
+		n += len(offsets)
+	}
+	return n
+}
+
 func (s *sink) closes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

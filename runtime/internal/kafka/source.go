@@ -104,6 +104,7 @@ type Source struct {
 	failed    error     // of the group, until it works again
 	commitErr error
 	halt      State // StatePaused, StateDraining or StateDrained: nothing is fetched; "": it is
+	quits     bool  // see Quit
 }
 
 type topicPartition struct {
@@ -258,6 +259,24 @@ func (s *Source) Add(topics ...string) {
 	}
 }
 
+// Remove has the group consume topics no longer, also while it runs. Their partitions
+// are given up with the next rebalance, as when another member takes them.
+func (s *Source) Remove(topics ...string) {
+	s.mu.Lock()
+	s.opts.Topics = slices.DeleteFunc(slices.Clone(s.opts.Topics), func(topic string) bool { return slices.Contains(topics, topic) })
+	cl := s.cl
+	s.mu.Unlock()
+	if cl == nil {
+		return
+	}
+	s.post(func() {
+		now := s.Topics()
+		gone := slices.DeleteFunc(slices.Clone(topics), func(topic string) bool { return slices.Contains(now, topic) })
+		cl.ResumeFetchTopics(gone...) // the client would remember that they are paused
+		cl.PurgeTopicsFromConsuming(gone...)
+	})
+}
+
 // Topics returns what it consumes.
 func (s *Source) Topics() []string {
 	s.mu.Lock()
@@ -281,6 +300,14 @@ func (s *Source) connect() error {
 	return nil
 }
 
+// Quit has Run leave the group for good when it ends. Without it a static member keeps
+// its partitions for sessionTimeout, so that a restart costs the group nothing.
+func (s *Source) Quit() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quits = true
+}
+
 // leave gives up every partition through the revoke callback and closes the
 // client, in bounded time also when no broker answers.
 func (s *Source) leave(ctx context.Context) {
@@ -290,8 +317,27 @@ func (s *Source) leave(ctx context.Context) {
 	if err := s.cl.LeaveGroupContext(ctx); err != nil {
 		s.config.logger().Info("leaving the consumer group", "group", s.opts.Group, "error", err)
 	}
+	s.quit(ctx)
 	s.cl.Close()
 	s.cl.AllowRebalance() // Close polls, which would hold up for ever what the leaving above still does
+}
+
+// quit has the group forget this member at once, where it is a static one that does not
+// come back.
+func (s *Source) quit(ctx context.Context) {
+	s.mu.Lock()
+	quits := s.quits && s.config.InstanceID != ""
+	s.mu.Unlock()
+	if !quits {
+		return
+	}
+	left, err := s.adm.LeaveGroup(ctx, kadm.LeaveGroup(s.opts.Group).InstanceIDs(s.config.InstanceID))
+	if err == nil {
+		err = left.Error()
+	}
+	if err != nil && !errors.Is(err, kerr.UnknownMemberID) {
+		s.config.logger().Info("leaving the consumer group for good", "group", s.opts.Group, "error", err)
+	}
 }
 
 // fatal reports whether the client would go on for ever without a chance.
