@@ -92,11 +92,25 @@ not every worker or instance runs it in time.`,
 
 // apply puts the set in dir in force.
 func (f *applyFlags) apply(ctx context.Context, t terminal, dir string) error {
-	set, err := readPolicies(dir)
+	plan, err := f.agreed()
 	if err != nil {
 		return environment(err)
 	}
-	req, err := f.request(set)
+	return f.send(ctx, t, dir, func(at *client.Client, set *policyFiles) error {
+		out, err := at.Apply(ctx, runtime.ApplyRequest{
+			Files: set.texts, Plugins: set.plugins, Reason: f.reason, Base: f.base, Fleet: f.fleet, Plan: plan,
+		})
+		if err != nil {
+			return refusedPolicies(t, err, dir)
+		}
+		return f.done(ctx, t, at, &out)
+	})
+}
+
+// send reads the set in dir, gives the fleet the plugins of it that it lacks, and has
+// the rest done with both.
+func (f *applyFlags) send(ctx context.Context, t terminal, dir string, do func(*client.Client, *policyFiles) error) error {
+	set, err := readPolicies(dir)
 	if err != nil {
 		return environment(err)
 	}
@@ -108,11 +122,7 @@ func (f *applyFlags) apply(ctx context.Context, t terminal, dir string) error {
 	if err := set.pushPlugins(ctx, t, at, f.reason); err != nil {
 		return err
 	}
-	out, err := at.Apply(ctx, req)
-	if err != nil {
-		return refusedPolicies(t, err, dir)
-	}
-	return f.done(ctx, t, at, &out)
+	return do(at, set)
 }
 
 func oneDir(_ *cobra.Command, args []string) error {
@@ -122,22 +132,20 @@ func oneDir(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// request reads what is to be applied.
-func (f *applyFlags) request(set *policyFiles) (runtime.ApplyRequest, error) {
-	req := runtime.ApplyRequest{Files: set.texts, Plugins: set.plugins, Reason: f.reason, Base: f.base, Fleet: f.fleet}
+// agreed reads the plan that the change is bound to; nil: none.
+func (f *applyFlags) agreed() (*runtime.PlanBinding, error) {
 	if f.plan == "" {
-		return req, nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(f.plan)
 	if err != nil {
-		return req, fmt.Errorf("--plan: %w", err)
+		return nil, fmt.Errorf("--plan: %w", err)
 	}
 	var plan runtime.Plan
 	if err := json.Unmarshal(text, &plan); err != nil || plan.Format != runtime.PlanFormat || plan.Digest == "" {
-		return req, fmt.Errorf("--plan: %s is no plan; write one with: sluice plan --base deployed --format json", f.plan)
+		return nil, fmt.Errorf("--plan: %s is no plan; write one with: sluice plan --base deployed --format json", f.plan)
 	}
-	req.Plan = &runtime.PlanBinding{Digest: plan.Digest, Base: plan.Base.Revision, Revision: plan.New.Revision}
-	return req, nil
+	return &runtime.PlanBinding{Digest: plan.Digest, Base: plan.Base.Revision, Revision: plan.New.Revision}, nil
 }
 
 // refusedPolicies shows what an instance found wrong with the set in dir.

@@ -18,33 +18,23 @@ func (f *applyFlags) try(ctx context.Context, t terminal, dir string) error {
 	if err != nil {
 		return environment(err)
 	}
-	set, err := readPolicies(dir)
-	if err != nil {
-		return environment(err)
-	}
-	at, err := f.asking.client()
-	if err != nil {
-		return err
-	}
-	defer at.Close()
-	if err := set.pushPlugins(ctx, t, at, f.reason); err != nil {
-		return err
-	}
-	what := runtime.Candidate{Files: set.texts, Plugins: set.plugins, Reason: f.reason}
-	if f.shadow {
-		_, err = at.Shadow(ctx, runtime.ShadowRequest{Candidate: what})
-	} else {
-		canary.Candidate = what
-		_, err = at.Canary(ctx, canary)
-	}
-	if err != nil {
-		return refusedPolicies(t, err, dir)
-	}
-	status, err := f.rollout(ctx, at)
-	if err != nil {
-		return err
-	}
-	return showRollout(t.out, &status, f.json)
+	return f.send(ctx, t, dir, func(at *client.Client, set *policyFiles) error {
+		what := runtime.Candidate{Files: set.texts, Plugins: set.plugins, Reason: f.reason}
+		if f.shadow {
+			_, err = at.Shadow(ctx, runtime.ShadowRequest{Candidate: what})
+		} else {
+			canary.Candidate = what
+			_, err = at.Canary(ctx, canary)
+		}
+		if err != nil {
+			return refusedPolicies(t, err, dir)
+		}
+		status, err := f.rollout(ctx, at)
+		if err != nil {
+			return err
+		}
+		return showRollout(t.out, &status, f.json)
+	})
 }
 
 func (f *applyFlags) rollout(ctx context.Context, at *client.Client) (runtime.RolloutStatus, error) {
