@@ -31,6 +31,8 @@ var may = map[string]string{
 	"api/rest":   "api/auth runtime runtime/metric runtime/diag",
 	"api/auth":   "runtime",
 
+	"api/cli/script": "", // for tests that run an instance
+
 	"schema":   "",
 	"policies": "",
 	"examples": "",
@@ -132,7 +134,7 @@ var owners = map[string]string{
 	"github.com/google/go-cmp":            "tests",
 	"pgregory.net/rapid":                  "tests",
 	"go.uber.org/goleak":                  "tests",
-	"github.com/rogpeppe/go-internal":     "runtime tests", // its diff
+	"github.com/rogpeppe/go-internal":     "runtime api/cli/script tests", // its diff, its scripts
 }
 
 // topLevel is what the root may hold, besides dotfiles.

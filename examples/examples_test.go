@@ -9,19 +9,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sluice-metrics/sluice/api/cli"
+	"github.com/sluice-metrics/sluice/api/cli/script"
 )
 
 func TestMain(m *testing.M) {
@@ -58,23 +56,9 @@ func setup(env *testscript.Env) error {
 	if err := copyFolders(env.WorkDir); err != nil {
 		return err
 	}
-	address, err := unused()
+	address, err := script.Address()
 	env.Setenv("ADDR", address)
 	return err
-}
-
-// unused finds an address where nothing listens. Its port is below those that systems
-// give to whoever asks for any, so that none of them takes it meanwhile.
-func unused() (string, error) {
-	for tries := 0; ; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-		if tries == 100 {
-			return "", err
-		}
-	}
 }
 
 func copyFolders(to string) error {
@@ -93,28 +77,6 @@ func copyFolders(to string) error {
 	})
 }
 
-// patience bounds every wait; what is waited for comes in a second or two.
-const patience = 3 * time.Minute
-
-// await repeats try until it succeeds.
-func await(ts *testscript.TestScript, try func() error) {
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			ts.Fatalf("after %s: %v", patience, err)
-		}
-	}
-}
-
 func get(ts *testscript.TestScript, path string) ([]byte, error) {
 	resp, err := http.Get("http://" + ts.Getenv("ADDR") + path)
 	if err != nil {
@@ -129,10 +91,7 @@ func get(ts *testscript.TestScript, path string) ([]byte, error) {
 }
 
 func awaitReady(ts *testscript.TestScript, _ bool, _ []string) {
-	await(ts, func() error {
-		_, err := get(ts, "/readyz")
-		return err
-	})
+	script.Await(ts, func() error { return script.Answers("http://" + ts.Getenv("ADDR") + "/readyz") })
 }
 
 // promql EXPR VALUE waits until the expression has one result with the value.
@@ -140,7 +99,7 @@ func promql(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: promql EXPR VALUE")
 	}
-	await(ts, func() error {
+	script.Await(ts, func() error {
 		body, err := get(ts, "/prometheus/api/v1/query?query="+url.QueryEscape(args[0]))
 		if err != nil {
 			return err
@@ -163,7 +122,7 @@ func promql(ts *testscript.TestScript, _ bool, args []string) {
 // status REGEXP waits until the status of the instance matches.
 func status(ts *testscript.TestScript, _ bool, args []string) {
 	want := regexp.MustCompile(args[0])
-	await(ts, func() error {
+	script.Await(ts, func() error {
 		body, err := get(ts, "/api/v1/status")
 		if err == nil && !want.Match(body) {
 			err = errors.New(string(body) + "\ndoes not match " + args[0])
@@ -174,7 +133,7 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 
 // await-rule TEAM/NAME waits until the instance runs a rule.
 func awaitRule(ts *testscript.TestScript, _ bool, args []string) {
-	await(ts, func() error {
+	script.Await(ts, func() error {
 		_, err := get(ts, "/api/v1/explain?rule="+url.QueryEscape(args[0]))
 		return err
 	})

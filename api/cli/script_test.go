@@ -5,17 +5,15 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-metrics/sluice/api/cli/script"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
@@ -60,23 +58,9 @@ func freeAddress(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("RENAME", fmt.Sprintf("sha256:%x", sha256.Sum256(rename)))
-	address, err := unused()
+	address, err := script.Address()
 	env.Setenv("ADDRESS", address)
 	return err
-}
-
-// unused finds an address where nothing listens. Its port is below those that systems
-// give to whoever asks for any, so that none of them takes it meanwhile.
-func unused() (string, error) {
-	for tries := 0; ; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-		if tries == 100 {
-			return "", err
-		}
-	}
 }
 
 // ready waits until the instance at an address is ready.
@@ -86,23 +70,7 @@ func ready(ts *testscript.TestScript, not bool, args []string) {
 
 // answers waits until there is a good answer at a URL.
 func answers(ts *testscript.TestScript, _ bool, args []string) {
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	deadline := time.After(3 * time.Minute)
-	for {
-		resp, err := http.Get(args[0])
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case <-again.C:
-		case <-deadline:
-			ts.Fatalf("no answer at %s: %v", args[0], err)
-		}
-	}
+	script.Await(ts, func() error { return script.Answers(args[0]) })
 }
 
 // TestHelpFits draws the help of every command for a terminal of 80 columns.
