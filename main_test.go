@@ -47,9 +47,10 @@ var may = map[string]string{
 	"examples/plugins/quickstart-go": "plugins/sdk/go",
 	"examples/plugins/tables":        "plugins/sdk/go",
 
-	"runtime":        "schema policies examples/data runtime/metric runtime/diag internal/* plugins plugins/abi",
-	"runtime/metric": "",
-	"runtime/diag":   "",
+	"runtime":          "schema policies examples/data runtime/metric runtime/diag runtime/scaffold internal/* plugins plugins/abi",
+	"runtime/metric":   "",
+	"runtime/scaffold": "",
+	"runtime/diag":     "",
 
 	"runtime/internal/policy":      "plugins/abi internal/confine internal/spell runtime/diag schema",
 	"runtime/internal/catalogue":   "runtime/metric internal/policy",
@@ -75,7 +76,7 @@ var may = map[string]string{
 	"runtime/internal/fleet":       "internal/record",
 	"runtime/internal/testkit":     "internal/policy internal/control",
 	"runtime/internal/traffic":     "runtime/metric internal/record internal/program",
-	"runtime/internal/scaffold":    "",
+	"runtime/internal/starter":     "runtime/scaffold",
 	"runtime/internal/source":      "",
 	"runtime/internal/relabel":     "schema internal/policy",
 	"runtime/internal/depot":       "internal/control",
@@ -87,7 +88,7 @@ var may = map[string]string{
 	"plugins/internal/assemble": "plugins/abi",
 	"plugins/internal/meter":    "plugins/internal/module",
 	"plugins/internal/module":   "plugins/abi",
-	"plugins/project":           "plugins plugins/abi plugins/sdk plugins/internal/module",
+	"plugins/project":           "plugins plugins/abi plugins/sdk plugins/internal/module runtime/scaffold",
 	"plugins/verify":            "plugins plugins/abi plugins/internal/assemble",
 
 	// The collector.

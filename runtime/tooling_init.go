@@ -1,16 +1,13 @@
 package runtime
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
-	"github.com/sluice-metrics/sluice/runtime/internal/scaffold"
+	"github.com/sluice-metrics/sluice/runtime/internal/starter"
+	"github.com/sluice-metrics/sluice/runtime/scaffold"
 )
 
 // teamName is a name that can be a team, a directory, and part of a package of CUE,
@@ -34,7 +31,7 @@ func Init(dir, team, version string) ([]string, error) {
 	if !releaseVersion.MatchString(version) {
 		version = "latest"
 	}
-	files, err := scaffold.Files(scaffold.Values{Team: team, Release: version, Copy: policy.VendoredAt})
+	files, err := starter.Files(starter.Values{Team: team, Release: version, Copy: policy.VendoredAt})
 	if err != nil {
 		return nil, err
 	}
@@ -62,39 +59,9 @@ func Init(dir, team, version string) ([]string, error) {
 	for _, f := range module.Definitions() {
 		files = append(files, scaffold.File{Name: path.Join(policy.VendoredAt, f.Name), Text: f.Text})
 	}
-	return writeNew(dir, files)
-}
-
-// writeNew writes files that are not there yet.
-func writeNew(dir string, files []scaffold.File) ([]string, error) {
-	for _, f := range files {
-		switch _, err := os.Lstat(filepath.Join(dir, f.Name)); {
-		case err == nil:
-			return nil, fmt.Errorf("%w: %s is there already; nothing is written", ErrConfig, filepath.Join(dir, f.Name))
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, fmt.Errorf("%w: %w; nothing is written", ErrConfig, err)
-		}
-	}
-	var names []string
-	for _, f := range files {
-		name := filepath.Join(dir, f.Name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return names, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		if err := create(name, f.Text); err != nil {
-			return names, fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		names = append(names, f.Name)
+	names, err := scaffold.Write(dir, files)
+	if err != nil {
+		return names, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return names, nil
-}
-
-// create writes a file that must not be there.
-func create(name string, text []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
 }

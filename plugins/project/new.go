@@ -1,26 +1,21 @@
 package project
 
 import (
-	"bytes"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"text/template"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
 	"github.com/sluice-metrics/sluice/plugins/sdk"
+	"github.com/sluice-metrics/sluice/runtime/scaffold"
 )
 
-// templates are the files of a new project, those of all languages and of each, with
-// [[ and ]] for what is filled in. An element of a path that begins with "dot-" begins
-// with a dot in the project.
+// templates are the files of a new project, those of all languages and of each, as
+// scaffold.Fill has them. The ending .tmpl keeps a file from being what it is for.
 //
 //go:embed template
 var templates embed.FS
@@ -30,15 +25,10 @@ const Copy = ".sluice"
 
 var projectName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 
-// file is one of a project; its name is slash-separated.
-type file struct {
-	name string
-	text []byte
-}
-
 // New writes a project into a directory, which is made when it is not there, and
 // returns the names of its files. Nothing is overwritten: when any of the files is
-// there, none is written. Errors: ErrInput for a name or a language that is none.
+// there, none is written. Errors: ErrInput for a name or a language that is none, and for a
+// directory that cannot be written.
 func New(dir, name string, l Language) ([]string, error) {
 	t, known := toolchainOf(l)
 	switch {
@@ -48,56 +38,38 @@ func New(dir, name string, l Language) ([]string, error) {
 		return nil, fmt.Errorf("%w: language %q is none of %v", ErrInput, l, Languages())
 	}
 	values := map[string]string{"Name": name, "Language": string(l), "Source": source[t.language], "Setup": t.setup, "Native": t.native, "Crate": strings.ReplaceAll(name, "-", "_")}
-	var files []file
+	var files []scaffold.File
 	for _, folder := range []string{"all", string(l)} {
-		some, err := filled(folder, values)
+		some, err := scaffold.Fill(templates, path.Join("template", folder), values)
 		if err != nil {
 			return nil, fmt.Errorf("files of a project: %w", err)
 		}
-		files = append(files, some...)
+		for _, f := range some {
+			f.Name = strings.TrimSuffix(f.Name, ".tmpl")
+			files = append(files, f)
+		}
 	}
 	own, err := copied(l)
 	if err != nil {
 		return nil, fmt.Errorf("copy of the SDK: %w", err)
 	}
-	return writeNew(dir, append(files, own...))
+	names, err := scaffold.Write(dir, append(files, own...))
+	if err != nil {
+		return names, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	return names, nil
 }
 
 // source is where the transform of a new project is.
 var source = map[Language]string{Go: "main.go", Rust: "src/lib.rs", AssemblyScript: "assembly/index.ts", C: "plugin.c"}
 
-func filled(folder string, values map[string]string) (out []file, err error) {
-	root := path.Join("template", folder)
-	err = fs.WalkDir(templates, root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(templates, name)
-		if err != nil {
-			return err
-		}
-		t, err := template.New(name).Delims("[[", "]]").Option("missingkey=error").Parse(string(text))
-		if err != nil {
-			return err
-		}
-		var b bytes.Buffer
-		if err := t.Execute(&b, values); err != nil {
-			return err
-		}
-		target := strings.TrimSuffix(strings.TrimPrefix(name, root+"/"), ".tmpl")
-		out = append(out, file{strings.ReplaceAll(target, "dot-", "."), b.Bytes()})
-		return nil
-	})
-	return out, err
-}
-
 // copied is the copy of the SDK. In Go it is a module of its own, in place of this
 // one, with the packages that a guest imports.
-func copied(l Language) (out []file, err error) {
+func copied(l Language) (out []scaffold.File, err error) {
 	if l != Go {
 		return tree(sdk.Source, string(l), Copy)
 	}
-	out = append(out, file{path.Join(Copy, "go.mod"), []byte("module github.com/sluice-metrics/sluice\n\ngo 1.24\n")})
+	out = append(out, scaffold.File{Name: path.Join(Copy, "go.mod"), Text: []byte("module github.com/sluice-metrics/sluice\n\ngo 1.24\n")})
 	shared, err := tree(abi.Source, ".", path.Join(Copy, "plugins/abi"))
 	if err != nil {
 		return nil, err
@@ -108,7 +80,7 @@ func copied(l Language) (out []file, err error) {
 
 // tree returns the files below a folder, without tests of Go packages, as they are
 // named below another one.
-func tree(from fs.FS, folder, to string) (out []file, err error) {
+func tree(from fs.FS, folder, to string) (out []scaffold.File, err error) {
 	err = fs.WalkDir(from, folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.go") {
 			return err
@@ -117,31 +89,8 @@ func tree(from fs.FS, folder, to string) (out []file, err error) {
 		if folder != "." {
 			name = strings.TrimPrefix(name, folder+"/")
 		}
-		out = append(out, file{path.Join(to, name), text})
+		out = append(out, scaffold.File{Name: path.Join(to, name), Text: text})
 		return err
 	})
 	return out, err
-}
-
-// writeNew writes files that are not there yet.
-func writeNew(dir string, files []file) (names []string, err error) {
-	for _, f := range files {
-		switch _, err := os.Lstat(filepath.Join(dir, f.name)); {
-		case err == nil:
-			return nil, fmt.Errorf("%w: %s is there already; nothing is written", ErrInput, filepath.Join(dir, f.name))
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, err
-		}
-	}
-	for _, f := range files {
-		name := filepath.Join(dir, f.name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return names, err
-		}
-		if err := os.WriteFile(name, f.text, 0o644); err != nil {
-			return names, err
-		}
-		names = append(names, f.name)
-	}
-	return names, nil
 }

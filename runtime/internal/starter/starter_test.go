@@ -1,4 +1,4 @@
-package scaffold
+package starter
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sluice-metrics/sluice/runtime/scaffold"
 )
 
 func files(t *testing.T, v Values) map[string]string {
@@ -66,7 +68,7 @@ func TestFilesAreTheSameAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := Files(Values{Team: "a1"})
-	if err != nil || !slices.EqualFunc(a, b, func(x, y File) bool { return x.Name == y.Name && bytes.Equal(x.Text, y.Text) }) {
+	if err != nil || !slices.EqualFunc(a, b, func(x, y scaffold.File) bool { return x.Name == y.Name && bytes.Equal(x.Text, y.Text) }) {
 		t.Error("the files differ", err)
 	}
 }
