@@ -21,9 +21,10 @@ import (
 type call struct {
 	guest    *guest
 	outer    context.Context
+	start    time.Time
 	within   time.Duration // what the guest may use of a processor
-	deadline time.Time     // when it has used that, if it had one all the time
-	latest   time.Time     // when it is stopped, whatever it had
+	deadline time.Duration // from start: when it has used that, if it had one all the time
+	latest   time.Duration // when it is stopped, whatever it had
 	locked   bool          // the call stays on its thread
 	clocked  bool          // that has a clock
 	began    time.Duration // which said this when the guest was looked at first
@@ -54,9 +55,9 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
 // begin resets the state for a call that may last so long; end must follow.
 func (c *call) begin(outer context.Context, within time.Duration, now int64, sequence uint64) {
-	p, start := c.guest.plugin, time.Now()
-	c.outer, c.within, c.now = outer, within, now
-	c.deadline, c.latest = start.Add(within), start.Add(within+patience(within))
+	p := c.guest.plugin
+	c.outer, c.now, c.start = outer, now, time.Now()
+	c.within, c.deadline, c.latest = within, within, within+patience(within)
 	c.random = p.seed ^ sequence
 	c.slept, c.granted, c.entered, c.said = 0, 0, 0, ""
 	if c.guest.fuel != nil {
@@ -92,8 +93,8 @@ func (c *call) check() {
 		c.locked = true
 		c.began, c.clocked = threadTime()
 	}
-	if now := time.Now(); now.After(c.deadline) {
-		c.extend(now)
+	if passed := time.Since(c.start); passed > c.deadline {
+		c.extend(passed)
 	}
 	if err := c.outer.Err(); err != nil {
 		panic(&stopped{code: abi.Deadline, message: "it was cancelled", err: err})
@@ -101,18 +102,16 @@ func (c *call) check() {
 }
 
 // extend moves the deadline by what the guest has not used of its time, or stops it.
-func (c *call) extend(now time.Time) {
+func (c *call) extend(passed time.Duration) {
 	used := c.within
 	if c.clocked {
 		clock, _ := threadTime()
 		used = clock - c.began
 	}
-	if used >= c.within || now.After(c.latest) {
+	if used >= c.within || passed > c.latest {
 		panic(&stopped{code: abi.Deadline, message: "its time was over"})
 	}
-	if c.deadline = now.Add(c.within - used); c.deadline.After(c.latest) {
-		c.deadline = c.latest
-	}
+	c.deadline = min(passed+c.within-used, c.latest)
 }
 
 // end lets the goroutine change threads again.

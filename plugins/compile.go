@@ -18,8 +18,9 @@ import (
 // does not look at its deadline.
 const compileWorkers = 2
 
-// fuelSlice is what a guest may spend before it is looked at: ten to a hundred µs of work.
-const fuelSlice = 40_000
+// fuelSlice is what a guest may spend before it is looked at: some 30 µs of work, 250 when
+// it does nothing but what takes longest. A look takes 0.1.
+const fuelSlice = 20_000
 
 // compile makes the plugin's module ready to be instantiated. What it leaves on an
 // error, release frees.

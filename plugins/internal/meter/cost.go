@@ -13,6 +13,8 @@ const free = 12
 // that take many have more, so that a slice of the slowest is not a long time.
 func weight(op module.Op) int {
 	switch {
+	case op <= module.OpLoop || op == opElse || op == module.OpEnd: // none that is run
+		return 0
 	case op == module.OpCall || op == module.OpCallIndirect:
 		return 8
 	case op >= 0x28 && op <= 0x3e: // loads and stores, which may miss every cache
@@ -32,27 +34,6 @@ func weight(op module.Op) int {
 		return 8
 	}
 	return 1
-}
-
-// regions returns the weight of what a function does outside its loops, then of what
-// each loop does outside the loops in it, in the order in which they begin.
-func regions(b module.Body) []int {
-	weights := []int{0}
-	within := []int{0} // the region of each open block
-	for in := range b.Instructions() {
-		now := within[len(within)-1]
-		weights[now] += weight(in.Op)
-		switch in.Op {
-		case module.OpLoop:
-			weights = append(weights, 0)
-			within = append(within, len(weights)-1)
-		case module.OpBlock, module.OpIf:
-			within = append(within, now)
-		case module.OpEnd:
-			within = within[:len(within)-1]
-		}
-	}
-	return weights
 }
 
 // frame is what a call of a function adds to the depth: more for one whose frame may

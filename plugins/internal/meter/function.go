@@ -23,7 +23,7 @@ const (
 // is short stays as it is, but for the indices in it.
 func (w *rewriter) function(i int) []byte {
 	b := w.m.Bodies[i]
-	weights := regions(b)
+	weights := tolls(b)
 	pays := weights[0] > free || b.Shape.Loops > 0 || b.Shape.Calls
 	left := uint32(b.Shape.Variables) // a local of its own: fuel
 	deep := left + 1                  // another: depth

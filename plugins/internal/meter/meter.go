@@ -20,7 +20,7 @@ import (
 
 // Version changes when the same module is rewritten in another way; what was compiled
 // from an earlier one must not be used.
-const Version = 2
+const Version = 3
 
 // Names of what a rewritten module imports and exports.
 const (

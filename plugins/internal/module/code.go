@@ -84,7 +84,7 @@ func (m *Module) readInstructions(r *reader, s *Shape) {
 		case OpEnd:
 			in.labels--
 		case OpBrTable:
-			s.Branches += int(i.Index) + 1
+			s.Branches += int(i.Count) + 1
 		case OpCall, OpCallIndirect:
 			s.Calls = true
 		case OpTableGrow:

@@ -58,7 +58,8 @@ const (
 // Instruction is one in the code of a function.
 type Instruction struct {
 	Op    Op
-	Index uint32 // its first immediate that is an index or a label; the length of OpBrTable
+	Index uint32 // its first immediate that is an index or a label; the furthest label of OpBrTable
+	Count uint32 // the labels of OpBrTable but for the last
 	Raw   []byte // as encoded
 }
 
@@ -132,11 +133,10 @@ func readImmediates(r *reader, start int, in *Instruction, b *bounds) {
 	case op == OpBr || op == OpBrIf:
 		in.Index = r.index("label", b.labels)
 	case op == OpBrTable:
-		in.Index = r.u32()
-		for i := uint32(0); i < in.Index && r.err == nil; i++ {
-			r.index("label", b.labels)
+		in.Count = r.u32()
+		for i := uint32(0); i <= in.Count && r.err == nil; i++ {
+			in.Index = max(in.Index, r.index("label", b.labels))
 		}
-		r.index("label", b.labels)
 	case op == OpCall || op == OpRefFunc:
 		in.Index = r.index("func", b.funcs)
 	case op == OpCallIndirect:
