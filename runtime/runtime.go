@@ -394,7 +394,7 @@ func (r *Runtime) Status() Status {
 	}
 	s.Ready = s.Waiting == ""
 	for _, h := range r.hops(&r.streams) {
-		s.Streams[h.name] = h.status()
+		s.Streams[h.name] = r.streamStatus(h)
 	}
 	for _, h := range r.hops(&r.sinks) {
 		s.Sinks[h.name] = h.status()

@@ -57,6 +57,8 @@ type Hop struct {
 	Partitions   []Partition       `json:"partitions"`
 	Gaps         int64             `json:"gap_records"`     // lost before they could be read
 	Error        string            `json:"error,omitempty"` // what keeps it from working
+	State        string            `json:"state,omitempty"` // of a stream that is not read: paused, draining or drained
+	Halt         *Halt             `json:"halt,omitempty"`  // why it is not read
 }
 
 // RuleCount is what one rule did.
@@ -73,7 +75,8 @@ type RefusedCount struct {
 	Samples uint64 `json:"samples"` // how many
 }
 
-// Lag summarises seconds from report_timestamp to acknowledgement.
+// Lag summarises seconds from report_timestamp to acknowledgement, of what was
+// acknowledged in the last one to two minutes; 0 when nothing was.
 type Lag struct {
 	P50 float64 `json:"p50"` // half of the samples were faster
 	P99 float64 `json:"p99"` // 99 of 100 samples were faster
@@ -162,13 +165,13 @@ func Total(hops map[string]Hop) Hop {
 
 // hopStatus puts what the ledger, and the consumer behind it, say into words.
 func hopStatus(book *ledger.Book, src kafka.Status) Hop {
-	s := book.Sum()
+	s, lag := book.Sum(), book.RecentLag()
 	h := Hop{
 		Records: s.Records, Reports: s.Reports, SamplesIn: s.In, Imbalance: s.Imbalance(), Made: s.Made,
 		Dispositions: map[string]int64{}, DeadLetters: s.DeadLetters, Evicted: s.Evicted,
 		BytesIn: s.BytesIn, BytesOut: s.BytesOut, SeriesIn: s.SeriesIn, SeriesOut: s.SeriesOut,
 		CacheBytes: s.CacheBytes, FastScans: s.FastScans, SlowScans: s.SlowScans,
-		EventLag: Lag{P50: number(s.Lag.Quantile(0.5)), P99: number(s.Lag.Quantile(0.99))},
+		EventLag: Lag{P50: number(lag.Quantile(0.5)), P99: number(lag.Quantile(0.99))},
 	}
 	for d := range ledger.Count {
 		if n := s.By[d]; n != 0 {

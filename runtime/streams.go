@@ -169,6 +169,15 @@ func (r *Runtime) stream(h *hop) Stream {
 	return s
 }
 
+// streamStatus is what the hop of a stream does, and whether the stream is read.
+func (r *Runtime) streamStatus(h *hop) Hop {
+	s := h.status()
+	if s.State = string(h.source.Status().Halt); s.State != "" {
+		s.Halt = r.halts.get(h.name)
+	}
+	return s
+}
+
 func (r *Runtime) streamHopOf(name string) (*hop, error) {
 	for _, h := range r.hops(&r.streams) {
 		if h.name == name {

@@ -30,10 +30,7 @@ func rolloutText(out io.Writer, s *runtime.RolloutStatus, now time.Time) error {
 }
 
 func (b *planText) canary(c *runtime.CanaryStatus, now time.Time) {
-	part := fmt.Sprintf("%.3g %% of the tasks", 100*c.Share)
-	if len(c.Partitions) > 0 {
-		part = strings.Trim(fmt.Sprint("partitions ", c.Partitions), "[]")
-	}
+	part := canaryPart(c)
 	switch {
 	case c.Ended != "":
 		b.line("\ncanary   %.12s on %s: %s, %s ago", c.Revision, part, c.Ended, now.Sub(c.EndedAt).Round(time.Second))
@@ -70,6 +67,14 @@ func (b *planText) canary(c *runtime.CanaryStatus, now time.Time) {
 	fmt.Fprintf(t, "         report to reading\t%s\t%s\n", secondsText(c.Canary.LagSeconds), secondsText(c.Rest.LagSeconds))
 	_ = t.Flush() // into memory, which takes everything
 	b.WriteString(table.String())
+}
+
+// canaryPart says what a canary governs.
+func canaryPart(c *runtime.CanaryStatus) string {
+	if len(c.Partitions) > 0 {
+		return strings.NewReplacer("[", "", "]", "").Replace(fmt.Sprint("partitions ", c.Partitions))
+	}
+	return fmt.Sprintf("%.3g %% of the tasks", 100*c.Share)
 }
 
 func byWhom(name string) string {

@@ -27,8 +27,8 @@ what became of the samples of each stream and sink, and what is wrong, if
 anything is.
 
 LAG is the time from the report of a sample to its acknowledgement, which 99 of
-100 samples keep; BEHIND is how many records are still to be read. The ledger
-accounts for every sample: a number that is not 0 there is a fault of Sluice.`,
+100 samples of the last minutes kept; BEHIND is how many records are still to be
+read. The ledger accounts for every sample.`,
 		Example: `  sluice status
   sluice status --url https://sluice-1:7070 --token env://SLUICE_TOKEN
   sluice status --json | jq .streams`,
@@ -80,9 +80,11 @@ func (x *statusText) draw(s *runtime.Status) string {
 	if d := s.Degrade; d != nil {
 		fmt.Fprintf(&x.b, "degrade   step %s\n", x.step(d))
 	}
+	x.besides(s)
 	x.hops("STREAM", s.Streams)
 	x.hops("SINK", s.Sinks)
 	x.samples(runtime.Total(s.Streams))
+	x.ledger(runtime.Total(s.Streams).Imbalance, runtime.Total(s.Sinks).Imbalance)
 	x.wrong(s)
 	return x.b.String()
 }
@@ -124,6 +126,30 @@ func (x *statusText) step(d *runtime.DegradeStatus) string {
 	return x.paint("33", text)
 }
 
+// besides says what holds besides the policies, and not for ever.
+func (x *statusText) besides(s *runtime.Status) {
+	if s.Rollout != nil {
+		if c := s.Rollout.Canary; c != nil && c.Ended == "" {
+			fmt.Fprintf(&x.b, "canary    %s\n", x.paint("33", fmt.Sprintf("%.12s on %s; see 'sluice rollout status'", c.Revision, canaryPart(c))))
+		}
+		if c := s.Rollout.Shadow; c != nil && c.Ended == "" {
+			fmt.Fprintf(&x.b, "shadow    %.12s; see 'sluice rollout status'\n", c.Revision)
+		}
+	}
+	if n := len(s.Overrides); n > 0 {
+		fmt.Fprintf(&x.b, "override  %s\n", x.paint("33", counted(n, "override")+" in force; 'sluice override' lists them"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Streams)) {
+		if h := s.Streams[name]; h.State != "" {
+			text := name + " is " + h.State
+			if h.Halt != nil {
+				text += ": " + printable(haltText(h.Halt, x.now))
+			}
+			fmt.Fprintf(&x.b, "not read  %s\n", x.paint("33", text))
+		}
+	}
+}
+
 // hops draws a table of streams or sinks.
 func (x *statusText) hops(title string, hops map[string]runtime.Hop) {
 	if len(hops) == 0 {
@@ -154,6 +180,7 @@ func (x *statusText) hops(title string, hops map[string]runtime.Hop) {
 
 // samples says what became of the samples of all streams, the most first.
 func (x *statusText) samples(in runtime.Hop) {
+	x.b.WriteString("\n")
 	if in.SamplesIn == 0 {
 		return
 	}
@@ -164,10 +191,20 @@ func (x *statusText) samples(in runtime.Hop) {
 	for _, name := range names {
 		parts = append(parts, fmt.Sprintf("%s %s (%.1f %%)", countText(float64(in.Dispositions[name])), name, 100*float64(in.Dispositions[name])/float64(in.SamplesIn)))
 	}
-	fmt.Fprintf(&x.b, "\nsamples   %s\n", strings.Join(parts, ", "))
+	fmt.Fprintf(&x.b, "samples   %s\n", strings.Join(parts, ", "))
 }
 
-// wrong says what is, or that nothing is.
+// ledger says whether every sample is accounted for.
+func (x *statusText) ledger(imbalances ...int64) {
+	for _, n := range imbalances {
+		if n != 0 {
+			return // it is among what is wrong
+		}
+	}
+	x.b.WriteString("ledger    every sample is accounted for\n")
+}
+
+// wrong says what is.
 func (x *statusText) wrong(s *runtime.Status) {
 	var list []string
 	if r := s.Policy.Refused; r != nil {
@@ -196,7 +233,6 @@ func (x *statusText) wrong(s *runtime.Status) {
 		}
 	}
 	if len(list) == 0 {
-		x.b.WriteString("ledger    every sample is accounted for\n")
 		return
 	}
 	x.b.WriteString("\n" + x.paint("31", "wrong") + "\n")

@@ -152,7 +152,7 @@ func printStreams(out io.Writer, q *questions, list []runtime.Stream) error {
 	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STREAM\tSTATE\tPARTITIONS\tLAG\tWHY")
+	fmt.Fprintln(w, "STREAM\tSTATE\tPARTITIONS\tBEHIND\tWHY")
 	for i := range list {
 		s := &list[i]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", s.Name, s.State, partitionStates(s.Partitions), s.Lag, printable(whyHalted(s)))
@@ -186,17 +186,21 @@ func partitionStates(list []runtime.Partition) string {
 }
 
 func whyHalted(s *runtime.Stream) string {
-	h := s.Halt
-	if h == nil {
+	if s.Halt == nil {
 		return cmp.Or(s.Error, "-")
 	}
+	return haltText(s.Halt, time.Now())
+}
+
+// haltText says why a stream is not read, by whom, since when and until when.
+func haltText(h *runtime.Halt, now time.Time) string {
 	text := h.Reason
 	if h.By != "" {
 		text += ", by " + h.By
 	}
-	text += ", for " + sinceText(time.Since(h.Since))
+	text += ", for " + sinceText(now.Sub(h.Since))
 	if !h.Until.IsZero() {
-		text += ", goes on in " + sinceText(time.Until(h.Until).Round(time.Second))
+		text += ", goes on in " + sinceText(h.Until.Sub(now).Round(time.Second))
 	}
 	return text
 }

@@ -49,6 +49,9 @@ func letterOperations() []operation {
 func replayLetters(c *call) (any, error) {
 	body := bodyOf[replayBody](c)
 	c.target = "dead letters"
+	if !body.Send {
+		c.target += ", only looked at"
+	}
 	q := runtime.ReplayLettersRequest{
 		LetterFilter: runtime.LetterFilter{Stream: body.Stream, Reason: body.Reason, Task: body.Task}, Limit: body.Limit, Send: body.Send,
 	}

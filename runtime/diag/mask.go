@@ -33,8 +33,18 @@ var (
 	userinfo  = regexp.MustCompile(`://([^/@\s"]+)@`)
 )
 
+// In text that is no CUE a secret may stand without quotes.
+var (
+	bare   = regexp.MustCompile(`(?i)(?:password|passwd|secret|token|credential|cookie|api-?key)[\w.-]*\s*[:=]\s*([^\s"'{}\[\]<>(),;&|]+)`)
+	scheme = regexp.MustCompile(`(?i)\b(?:bearer|basic)\s+([\w.~+/=-]{12,})`)
+	fetch  = regexp.MustCompile(`^(?:env|file)://`)
+)
+
 // A span is a range of bytes of a line.
 type span struct{ from, to int }
+
+// bySpan puts what begins first first, and of those the longest.
+func bySpan(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(b.to, a.to)) }
 
 // secrets returns what of a line must not be shown, in order: what begins at the
 // columns where a secret was found, and what may be a secret by its looks.
@@ -52,7 +62,7 @@ func secrets(line string, known []int) []span {
 	for _, m := range userinfo.FindAllStringSubmatchIndex(line, -1) {
 		out = append(out, span{m[2], m[3]})
 	}
-	slices.SortFunc(out, func(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(b.to, a.to)) })
+	slices.SortFunc(out, bySpan)
 	return out
 }
 
@@ -83,5 +93,17 @@ func conceal(line string, from, to int, spans []span) string {
 }
 
 // Mask returns a line of text with what may be a secret, by its looks, hidden:
-// quoted text after a telling word such as password, and the user of a URL.
-func Mask(line string) string { return conceal(line, 0, len(line), secrets(line, nil)) }
+// what follows a telling word such as password, quoted or not, a token behind
+// Bearer, and the user of a URL.
+func Mask(line string) string {
+	spans := secrets(line, nil)
+	for _, form := range []*regexp.Regexp{bare, scheme} {
+		for _, m := range form.FindAllStringSubmatchIndex(line, -1) {
+			if !fetch.MatchString(line[m[2]:]) {
+				spans = append(spans, span{m[2], m[3]})
+			}
+		}
+	}
+	slices.SortFunc(spans, bySpan)
+	return conceal(line, 0, len(line), spans)
+}

@@ -31,7 +31,7 @@ type TapOptions struct {
 	Pick         *program.Picker
 	Rule         func(id string) bool // by the rule that decided; samples that none decided have ""
 	Dispositions []ledger.Disposition
-	PerSecond    int // most that are taken, above 0
+	PerSecond    int // most that are taken, 1 to 65535
 }
 
 // Tapped is a sample as a worker decided about it. Nobody changes its labels.
@@ -68,7 +68,7 @@ type Tap struct {
 
 	matched atomic.Uint64
 	lost    atomic.Uint64
-	given   atomic.Uint64 // slot of time <<16 | samples taken in it
+	given   atomic.Uint64 // slot of time <<16 | samples that it may still take; 0: none was offered yet
 
 	mu   sync.Mutex
 	ring []Tapped
@@ -160,19 +160,36 @@ func (t *Tap) perSlot(slot int64) uint64 {
 	return uint64((slot+1)*n/tapSlots - slot*n/tapSlots)
 }
 
+// room returns how many more samples the tap takes in a slot of time. What it did
+// not take in the second before it takes now: reports often come in bursts.
+func (t *Tap) room(slot int64) uint64 { _, left := t.left(t.given.Load(), slot); return left }
+
+// left works out of given what it is in a slot, which for a worker that is behind
+// others is theirs.
+func (t *Tap) left(given uint64, slot int64) (at int64, left uint64) {
+	at, left = int64(given>>16), given&0xffff
+	switch {
+	case given == 0:
+		return slot, t.perSlot(slot)
+	case slot-at >= tapSlots:
+		return slot, uint64(t.opts.PerSecond)
+	}
+	for ; at < slot; at++ {
+		left = min(left+t.perSlot(at+1), uint64(t.opts.PerSecond))
+	}
+	return at, left
+}
+
 // take reports whether there is room for one more sample in a slot of time.
 func (t *Tap) take(slot int64) bool {
 	for {
-		was := t.given.Load()
-		used := was & 0xffff
-		if int64(was>>16) != slot&(1<<48-1) {
-			used = 0
-		}
-		if used >= t.perSlot(slot) {
+		given := t.given.Load()
+		at, left := t.left(given, slot)
+		if left == 0 && given != 0 {
 			return false
 		}
-		if t.given.CompareAndSwap(was, uint64(slot)<<16|(used+1)) {
-			return true
+		if t.given.CompareAndSwap(given, uint64(at)<<16|max(left, 1)-1) {
+			return left > 0
 		}
 	}
 }

@@ -175,6 +175,27 @@ func TestTapIsBoundedAndCountsWhatItLeavesOut(t *testing.T) {
 	}
 }
 
+// Samples that come in bursts are shown up to the rate, not only those that a tenth
+// of a second has room for.
+func TestTapShowsBursts(t *testing.T) {
+	for _, rate := range []int{5, 50} {
+		b := newBench(t, setup{team: tapTeam()})
+		tap := b.tap(TapOptions{PerSecond: rate})
+		b.send(rec(0, "m", "gauge", points(60)))
+		tap.Read(nil)
+		const seconds = 5
+		shown := 0
+		for range seconds {
+			b.now = b.now.Add(time.Second)
+			b.send(rec(0, "m", "gauge", points(60)))
+			shown += len(tap.Read(nil))
+		}
+		if shown != seconds*rate {
+			t.Errorf("%d of %d samples are shown in %d seconds, want %d", shown, seconds*60, seconds, seconds*rate)
+		}
+	}
+}
+
 // points are those of n subtasks.
 func points(n int) string {
 	var list []string

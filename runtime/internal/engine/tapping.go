@@ -44,7 +44,7 @@ func (w *Worker) beginTaps() {
 	slot := w.now / tapSlot
 	for i, tap := range *list {
 		if p := &w.tapping.pace[i]; p.slot != slot {
-			p.every = max(1, p.seen/max(tap.perSlot(slot), 1))
+			p.every = max(1, p.seen/max(tap.room(slot), 1))
 			p.slot, p.seen = slot, 0
 		}
 	}

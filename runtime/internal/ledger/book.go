@@ -3,6 +3,7 @@ package ledger
 import (
 	"maps"
 	"sync"
+	"time"
 )
 
 // Entry is what one worker adds to a book: everything since its last one.
@@ -91,9 +92,10 @@ func sum[K comparable](into, from map[K]uint64) map[K]uint64 {
 // Book is the running sum of the entries of all workers of one hop or sink. It
 // is safe for concurrent use.
 type Book struct {
-	mu    sync.Mutex
-	sum   Entry
-	pages map[Place]*Page
+	mu     sync.Mutex
+	sum    Entry
+	recent recentLag
+	pages  map[Place]*Page
 }
 
 // Place is a partition of an input.
@@ -123,6 +125,9 @@ func (b *Book) Post(at Place, e *Entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sum.Add(e)
+	if e.Lag.count > 0 {
+		b.recent.add(time.Now(), &e.Lag)
+	}
 	p := b.pages[at]
 	if p == nil {
 		if b.pages == nil {
@@ -148,6 +153,13 @@ func (b *Book) Pages() map[Place]Page {
 		out[at] = *p
 	}
 	return out
+}
+
+// RecentLag is the lag of what was posted in the last one to two minutes.
+func (b *Book) RecentLag() Lag {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.recent.sum(time.Now())
 }
 
 // Sum returns the totals since the book was opened.

@@ -93,3 +93,34 @@ func (l *Lag) Below(d time.Duration) uint64 {
 	}
 	return n
 }
+
+// lagTurn is after how long the oldest lags are forgotten, half of those that are known.
+const lagTurn = time.Minute
+
+// recentLag is the lag of the last one to two turns. The zero one is empty.
+type recentLag struct {
+	now, before Lag
+	began       time.Time // of the turn of now
+}
+
+func (r *recentLag) add(at time.Time, l *Lag) {
+	r.turn(at)
+	r.now.Add(l)
+}
+
+func (r *recentLag) sum(at time.Time) Lag {
+	r.turn(at)
+	s := r.before
+	s.Add(&r.now)
+	return s
+}
+
+// turn forgets what is too old.
+func (r *recentLag) turn(at time.Time) {
+	switch since := at.Sub(r.began); {
+	case since >= 2*lagTurn:
+		*r = recentLag{began: at}
+	case since >= lagTurn:
+		*r = recentLag{before: r.now, began: r.began.Add(lagTurn)}
+	}
+}
