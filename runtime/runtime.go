@@ -79,6 +79,7 @@ type Runtime struct {
 	control    atomic.Pointer[kafka.Control] // set by Run
 
 	streamRuns, sinkRuns hopRuns // which come and go
+	sinkTail             time.Duration
 
 	mu          sync.RWMutex // guards what Run opens and others look at
 	brokers     []string
@@ -105,7 +106,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		loading: Loading{Child: opts.Child, Plugins: cfg.Plugins, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		adapters: map[string]*adapter{}, books: map[string]*ledger.Book{},
-		streamRuns: hopRuns{what: "stream"}, sinkRuns: hopRuns{what: "sink"},
+		streamRuns: hopRuns{what: "stream"}, sinkRuns: hopRuns{what: "sink"}, sinkTail: sinkTail,
 	}
 	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
 	r.loading.plugins = transform.New(transform.Options{Get: r.depot.Get, Limits: limitsOf(cfg.Plugins), CacheDir: r.pluginCache(), Log: opts.Log})
@@ -273,6 +274,7 @@ func (r *Runtime) open(ctx context.Context) error {
 // feed them. The hops themselves exist only once wire is ready.
 func (r *Runtime) wanted() []lifecycle.Part {
 	return []lifecycle.Part{
+		{Name: "topics of sinks", Run: r.giveUpTopics},
 		{Name: "sinks", Run: func(ctx context.Context, ready func()) error { return r.runHops(ctx, ready, &r.sinkRuns, &r.sinks) }},
 		{Name: "streams", Run: func(ctx context.Context, ready func()) error {
 			return r.runHops(ctx, ready, &r.streamRuns, &r.streams)

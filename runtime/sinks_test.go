@@ -20,7 +20,8 @@ import (
 type receiver struct {
 	mu      sync.Mutex
 	samples map[string]string
-	twice   int // samples that were here already
+	twice   int  // samples that were here already
+	down    bool // it takes nothing
 }
 
 func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,6 +35,10 @@ func (v *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.down {
+		http.Error(w, "down", http.StatusServiceUnavailable)
+		return
+	}
 	eachField(body, func(number uint64, series []byte) {
 		if number != 1 {
 			return
@@ -81,6 +86,12 @@ func (v *receiver) got() map[string]string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return maps.Clone(v.samples)
+}
+
+func (v *receiver) setDown(down bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.down = down
 }
 
 func startReceiver(t *testing.T) (*receiver, string) {

@@ -40,20 +40,24 @@ func (l *loadedSet) inheritedBy(name string, next *loadedSet) (out []inherited) 
 // askAgain is how often the groups of streams are asked for who is still in them.
 const askAgain = 200 * time.Millisecond
 
-// takeOver gives the group of a stream its place in topics that another stream has
+// takeOver has a hop go on where one before it stood, before it joins its group.
+func (r *Runtime) takeOver(ctx context.Context, h *hop) {
+	if h.governs {
+		if err := r.succeed(ctx, h); err != nil && ctx.Err() == nil {
+			r.log.Error("a stream may read again what another stream has read before", "stream", h.name, "error", err)
+		}
+		return
+	}
+	if err := r.finish(ctx, h); err != nil && ctx.Err() == nil {
+		r.log.Error("a sink may leave what waits for it in topics that no stream writes any more", "sink", h.name, "error", err)
+	}
+}
+
+// succeed gives the group of a stream its place in topics that another stream has
 // read, so that nothing is read twice: one that this set has taken them from, which has
 // ended here, or one that the groups tell of, to an instance that starts with this set.
 // As long as other instances read them for that stream it waits: they are being read.
 // Where the brokers do not answer for too long it goes on: twice rather than never.
-func (r *Runtime) takeOver(ctx context.Context, h *hop) {
-	if !h.governs {
-		return
-	}
-	if err := r.succeed(ctx, h); err != nil && ctx.Err() == nil {
-		r.log.Error("a stream may read again what another stream has read before", "stream", h.name, "error", err)
-	}
-}
-
 func (r *Runtime) succeed(ctx context.Context, h *hop) error {
 	admin, err := kafka.NewAdmin(r.kafka)
 	if err != nil {

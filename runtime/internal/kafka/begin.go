@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -119,6 +120,12 @@ func (a *Admin) hasPlace(ctx context.Context, group string, topics []string) (bo
 
 // places are what a group has committed in topics.
 func (a *Admin) places(ctx context.Context, group string, topics []string) (kadm.Offsets, error) {
+	at, err := a.allPlaces(ctx, group)
+	at.KeepFunc(func(o kadm.Offset) bool { return slices.Contains(topics, o.Topic) })
+	return at, err
+}
+
+func (a *Admin) allPlaces(ctx context.Context, group string) (kadm.Offsets, error) {
 	fetched, err := a.cl.FetchOffsets(ctx, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, nil
@@ -131,9 +138,31 @@ func (a *Admin) places(ctx context.Context, group string, topics []string) (kadm
 	}
 	at := kadm.Offsets{}
 	fetched.Each(func(o kadm.OffsetResponse) {
-		if slices.Contains(topics, o.Topic) && o.At >= 0 {
+		if o.At >= 0 {
 			at.Add(o.Offset)
 		}
 	})
 	return at, nil
+}
+
+// Unread returns the topics in which records wait behind the place of a consumer group.
+func (a *Admin) Unread(ctx context.Context, group string) ([]string, error) {
+	at, err := a.allPlaces(ctx, group)
+	if err != nil || len(at) == 0 {
+		return nil, err
+	}
+	topics := slices.Collect(maps.Keys(at))
+	starts, err := a.cl.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("consumer group %s: offsets: %w", group, denied(a.config.unreachable(err)))
+	}
+	ends, err := a.cl.ListEndOffsets(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("consumer group %s: offsets: %w", group, denied(a.config.unreachable(err)))
+	}
+	at.KeepFunc(func(o kadm.Offset) bool {
+		start, end := starts[o.Topic][o.Partition], ends[o.Topic][o.Partition]
+		return start.Err == nil && end.Err == nil && max(o.At, start.Offset) < end.Offset
+	})
+	return slices.Sorted(maps.Keys(at)), nil
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -147,5 +148,34 @@ func TestWhoReadsATopic(t *testing.T) {
 		b.commit("elsewhere", 10, 0)
 		before("s.two", nil)
 		before("s.three", map[string][]string{"s.one": {testTopic}, "s.two": {testTopic}, "s.late": {testTopic}})
+	})
+}
+
+// What waits for a group is known by its place, whatever it consumes now.
+func TestWhatWaitsForAGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1)
+		unread := func(group string, want ...string) {
+			t.Helper()
+			if got, err := b.admin.Unread(t.Context(), group); err != nil || !slices.Equal(got, want) {
+				t.Errorf("for group %s: %v, %v, want %v", group, got, err, want)
+			}
+		}
+		unread("none")
+		b.send(testTopic, 100)
+		b.commit("behind", 40, 0)
+		b.commit("done", 100, 0)
+		unread("behind", testTopic)
+		unread("done")
+		b.deleteTo(60)
+		unread("behind", testTopic)
+		b.deleteTo(100) // retention has been here
+		unread("behind")
+		b.send(testTopic, 1)
+		unread("done", testTopic)
+		if _, err := b.admin.cl.DeleteTopics(t.Context(), testTopic); err != nil {
+			t.Fatal(err)
+		}
+		unread("done")
 	})
 }

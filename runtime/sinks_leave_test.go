@@ -1,0 +1,190 @@
+package runtime
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// soon has an instance give topics up that nobody writes as soon as they are read.
+func soon(r *Runtime) { r.sinkTail = 300 * time.Millisecond }
+
+// reads waits until the sinks of an instance read these topics.
+func (r instance) reads(t *testing.T, topics ...string) {
+	t.Helper()
+	eventually(t, func() string {
+		for _, h := range r.hops(&r.sinks) {
+			got := slices.Sorted(slices.Values(h.source.Topics()))
+			if parts := partitionTopics(h); !slices.Equal(got, topics) || !slices.Equal(parts, topics) {
+				return fmt.Sprintf("sink %s reads %v, has partitions of %v, want %v\n%s", h.name, got, parts, topics, r.log)
+			}
+		}
+		return ""
+	})
+}
+
+func partitionTopics(h *hop) (topics []string) {
+	for _, p := range h.source.Status().Partitions {
+		topics = append(topics, p.Topic)
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics)
+}
+
+func deleteTopic(t *testing.T, brokers []string, topic string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DisableClientMetrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if deleted, err := kadm.NewClient(cl).DeleteTopics(t.Context(), topic); err != nil || deleted.Error() != nil {
+		t.Fatal(err, deleted.Error())
+	}
+}
+
+// complaints are the lines of warnings and errors in a log.
+func (l *logged) complaints() int {
+	text := l.String()
+	return strings.Count(text, "level=WARN") + strings.Count(text, "level=ERROR")
+}
+
+const (
+	toOld = nativeStream
+	toNew = "\n\tstream: native: {topics: [\"flink.native\"], processed: \"new.processed\"}"
+)
+
+// The processed topic that no stream writes any more is sent to its end, however long
+// the receiver is down, also over a restart; then it is left, and may be deleted.
+func TestSinksLeaveATopicThatIsDone(t *testing.T) {
+	t.Parallel()
+	v, url := startReceiver(t)
+	cfg := testConfig(t, toOld+remoteSink("all", url))
+	cfg.Brokers, cfg.EgressAllow, cfg.DataDir = roomyBroker(t), []string{"127.0.0.0/8"}, t.TempDir()
+	want := map[string]string{}
+	var last int64
+	send := func(t *testing.T, r instance) {
+		t.Helper()
+		l := newLoad(t, r, 4)
+		l.now = max(l.now, last)
+		maps.Copy(want, l.send(t, "a", 100))
+		last = l.now
+	}
+	t.Run("while the receiver is down", func(t *testing.T) {
+		r := startAdjusted(t, cfg, soon)
+		send(t, r)
+		v.has(t, "the sink", want) // and has its place in the topic
+		v.setDown(true)
+		send(t, r)
+		r.settled(t, false, "native", 200)
+		rewriteSet(t, cfg, policySet(toNew+remoteSink("all", url)))
+		if report, err := r.Reload(t.Context()); err != nil || report.Refused() {
+			t.Fatal(err, report.Findings)
+		}
+		send(t, r)
+		r.settled(t, false, "native", 300)
+		r.reads(t, "new.processed", "sluice.processed")
+	})
+	r := startAdjusted(t, cfg, soon)
+	send(t, r)
+	r.reads(t, "new.processed", "sluice.processed")
+	v.setDown(false)
+	v.has(t, "the sink", want)
+	r.reads(t, "new.processed")
+	deleteTopic(t, cfg.Brokers, "sluice.processed")
+	before := r.log.complaints()
+	send(t, r)
+	v.has(t, "the sink", want)
+	if n := r.log.complaints() - before; n > 0 {
+		t.Errorf("%d complaints about a topic that nobody reads:\n%s", n, r.log)
+	}
+
+	rewriteSet(t, cfg, policySet(toOld+remoteSink("all", url))) // and it comes back
+	if report, err := r.Reload(t.Context()); err != nil || report.Refused() {
+		t.Fatal(err, report.Findings)
+	}
+	send(t, r)
+	v.has(t, "the sink", want)
+	r.reads(t, "sluice.processed")
+	v.once(t, "the sink")
+}
+
+// A topic that is deleted while it is still read is left like one that is done.
+func TestSinksLeaveATopicThatIsDeleted(t *testing.T) {
+	t.Parallel()
+	v, url := startReceiver(t)
+	cfg := testConfig(t, toOld+remoteSink("all", url))
+	cfg.Brokers, cfg.EgressAllow = roomyBroker(t), []string{"127.0.0.0/8"}
+	r := startAdjusted(t, cfg, func(r *Runtime) { r.sinkTail = 10 * time.Second })
+	l := newLoad(t, r, 4)
+	want := l.send(t, "a", 100)
+	v.has(t, "the sink", want)
+	rewriteSet(t, cfg, policySet(toNew+remoteSink("all", url)))
+	if report, err := r.Reload(t.Context()); err != nil || report.Refused() {
+		t.Fatal(err, report.Findings)
+	}
+	r.changed(t)
+	maps.Copy(want, l.send(t, "a", 100))
+	v.has(t, "the sink", want)
+	before := r.log.complaints()
+	deleteTopic(t, cfg.Brokers, "sluice.processed")
+	maps.Copy(want, l.send(t, "a", 100))
+	r.reads(t, "new.processed")
+	v.has(t, "the sink", want)
+	v.once(t, "the sink")
+	if n := r.log.complaints() - before; n > 8 { // one for each partition, and what the group says
+		t.Errorf("%d complaints about a topic that was deleted:\n%s", n, r.log)
+	}
+}
+
+// Nobody leaves a topic that another instance may still write, however long it is quiet.
+func TestSinksOfAFleetLeaveATopic(t *testing.T) {
+	t.Parallel()
+	m := startMoving(t, 2)
+	first, late := m.all[0], m.all[1]
+	quietFor := func(r instance) { // longer than it has to be
+		since := map[lingering]time.Time{}
+		for _, h := range r.hops(&r.sinks) {
+			since[lingering{h, "sluice.processed"}] = time.Now().Add(-time.Hour)
+		}
+		r.giveUp(since, time.Now())
+	}
+	m.to(t, toOld, first, first, late)
+	m.send(t, "flink.native", 100)
+	m.exact(t)
+	late.reloading.Lock()
+	follow := sync.OnceFunc(late.reloading.Unlock)
+	t.Cleanup(follow)
+	m.to(t, toNew, first, first)
+	m.send(t, "flink.native", 100)
+	m.sink.has(t, "the sink, while one instance is late", m.want)
+	quietFor(first)
+	for _, h := range first.hops(&first.sinks) {
+		if topics := h.source.Topics(); !slices.Contains(topics, "sluice.processed") {
+			t.Errorf("%s reads %v, and another instance writes elsewhere", h.name, topics)
+		}
+	}
+	follow()
+	m.send(t, "flink.native", 100)
+	m.exact(t)
+	for _, r := range m.all {
+		eventually(t, func() string {
+			quietFor(r)
+			for _, h := range r.hops(&r.sinks) {
+				if topics := h.source.Topics(); !slices.Equal(topics, []string{"new.processed"}) {
+					return fmt.Sprintf("%s reads %v", h.name, topics)
+				}
+			}
+			return ""
+		})
+	}
+	m.send(t, "flink.native", 100)
+	m.exact(t)
+}
