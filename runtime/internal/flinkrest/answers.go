@@ -1,6 +1,9 @@
 package flinkrest
 
-import "encoding/json"
+import (
+	"cmp"
+	"encoding/json"
+)
 
 // Overview is what a cluster is.
 type Overview struct {
@@ -14,35 +17,22 @@ type Overview struct {
 	Version        string `json:"flink-version"`
 }
 
-// JobID is the identifier of a job, by the two names that it has in answers.
-type JobID struct {
-	JID   string `json:"jid"`
-	Other string `json:"id"`
-}
-
-// ID returns the identifier, "" when the answer has none.
-func (j JobID) ID() string {
-	if j.JID != "" {
-		return j.JID
-	}
-	return j.Other
-}
-
 // Summary is a job in the list of all.
 type Summary struct {
-	JobID
+	JID     string `json:"jid"`
+	Other   string `json:"id"` // what /jobs calls jid
 	Name    string `json:"name"`
 	State   string `json:"state"`
 	Status  string `json:"status"` // what /jobs calls state
 	Started Number `json:"start-time"`
 }
 
+// ID returns the identifier, "" when the answer has none.
+func (s Summary) ID() string { return cmp.Or(s.JID, s.Other) }
+
 // Job is what there is to know about one job. Times are Unix milliseconds of the
 // JobManager.
 type Job struct {
-	JobID
-	Name       string            `json:"name"`
-	State      string            `json:"state"`
 	Started    Number            `json:"start-time"`
 	Now        Number            `json:"now"`
 	Timestamps map[string]Number `json:"timestamps"` // by state: when it was last entered
@@ -56,7 +46,6 @@ type Vertex struct {
 	Name        string            `json:"name"`
 	Parallelism Number            `json:"parallelism"`
 	Status      string            `json:"status"`
-	Started     Number            `json:"start-time"`
 	Tasks       map[string]Number `json:"tasks"` // how many subtasks there are by state
 	Metrics     VertexMetrics     `json:"metrics"`
 }
@@ -120,7 +109,6 @@ type Exception struct {
 	Name       string `json:"exceptionName"` // the class
 	StackTrace string `json:"stacktrace"`
 	At         Number `json:"timestamp"`
-	Task       string `json:"taskName"`
 }
 
 // Checkpoints are how checkpointing of a job goes.
@@ -175,7 +163,6 @@ type TaskManager struct {
 type Hardware struct {
 	Cores    Number `json:"cpuCores"`
 	Physical Number `json:"physicalMemory"`
-	Heap     Number `json:"freeMemory"` // of the JVM, in use or not
 }
 
 // JobConfig is the configuration of a job.

@@ -91,7 +91,7 @@ func TestCalls(t *testing.T) {
 		t.Errorf("jobs %+v, %v", jobs, err)
 	}
 	j, err := c.Job(ctx, "a1")
-	if err != nil || j.ID() != "a1" || len(j.Vertices) != 1 || len(j.Plan.Nodes) != 2 || len(j.Plan.Nodes[1].Inputs) != 1 {
+	if err != nil || len(j.Vertices) != 1 || len(j.Plan.Nodes) != 2 || len(j.Plan.Nodes[1].Inputs) != 1 {
 		t.Errorf("job %+v, %v", j, err)
 	}
 	if _, ok := j.Vertices[0].Metrics.Busy.Count(); ok {
@@ -365,7 +365,7 @@ func TestCapturedAnswers(t *testing.T) {
 	}))
 	const id = "54a5c6e527e00e1bb861272a39fe13e4"
 	j, err := c.Job(t.Context(), id)
-	if err != nil || j.ID() != id || j.Name != "State machine job" || j.State != "RUNNING" || len(j.Vertices) != 2 {
+	if err != nil || len(j.Vertices) != 2 {
 		t.Fatalf("%+v, %v", j, err)
 	}
 	value(t, "now", j.Now, 1651462493209)

@@ -186,7 +186,10 @@ func (t *translator) labelMap(s *Step) outcome {
 		if strings.ContainsAny(name, "*?") || strings.HasPrefix(name, "re:") {
 			return leave("the names of the labels are not known, and a rule names those that it copies")
 		}
-		if reason := t.readable(name, true); reason != "" || name == nameLabel {
+		if name == nameLabel {
+			return leave("no rule copies the name of a metric into a label")
+		}
+		if reason := t.readable(name, true); reason != "" {
 			return leave("it copies %s: %s", name, reason)
 		}
 		to := s.regex.ReplaceAllString(name, s.Replacement)
