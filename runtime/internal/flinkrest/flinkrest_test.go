@@ -342,23 +342,23 @@ func TestRefusedAndCancelled(t *testing.T) {
 	}
 }
 
-// shared finds data that is no part of the project.
-func shared(t *testing.T, name string) []byte {
+// captured reads an answer that another project captured, which is no part of this one.
+func captured(t *testing.T, name string) []byte {
 	t.Helper()
-	root := os.Getenv("SLUICE_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "..", "shared")
+	dir := os.Getenv("SLUICE_FLINK_ANSWERS")
+	if dir == "" {
+		t.Skip("set SLUICE_FLINK_ANSWERS to the folder with " + name)
 	}
-	b, err := os.ReadFile(filepath.Join(root, "data", "otel-flinkmetricsreceiver", name))
+	b, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
-		t.Skipf("the captured answers of another project are not here (set SLUICE_SHARED to a folder with data/otel-flinkmetricsreceiver): %v", err)
+		t.Fatal(err)
 	}
 	return b
 }
 
 // TestCapturedAnswers reads what a Flink 1.14 said.
 func TestCapturedAnswers(t *testing.T) {
-	details, metrics := shared(t, "jobs_with_id.json"), shared(t, "jobs_metric_values.json")
+	details, metrics := captured(t, "jobs_with_id.json"), captured(t, "jobs_metric_values.json")
 	c := dial(t, answers(map[string]string{
 		"/jobs/54a5c6e527e00e1bb861272a39fe13e4":         string(details),
 		"/jobs/54a5c6e527e00e1bb861272a39fe13e4/metrics": string(metrics),
