@@ -74,7 +74,7 @@ func (r *Runtime) putInForce(ctx context.Context, set *loadedSet, change *topolo
 	r.metrics.PolicyLoads.Add(1, "applied")
 	r.metrics.PolicyApplySeconds.Observe(time.Since(began).Seconds())
 	r.log.Info("policies are in force", "revision", rev.digest, "before", was.digest, "origin", rev.origin.Kind,
-		"commit", rev.origin.Commit, "rules", len(rev.program.Rules()))
+		"commit", rev.origin.Commit, "rules", rev.program.Len())
 	if len(late) > 0 {
 		r.log.Warn("some workers still run the policies before: they wait for their outputs", "partitions", late)
 	}

@@ -232,7 +232,7 @@ func loadBundle(text []byte, how Loading) (loadedSet, error) {
 	l := loadedSet{bundle: bundle, known: known, plugins: how.running()}
 	l.program, l.report.Findings = program.Compile(&bundle.Set, program.Options{Today: time.Now(), Provenance: bundle.Provenance, Plugins: l.plugins})
 	if l.program != nil {
-		l.report.Revision, l.report.Rules, l.report.Teams = bundle.Digest, len(l.program.Rules()), len(bundle.Set.Teams)
+		l.report.Revision, l.report.Rules, l.report.Teams = bundle.Digest, l.program.Len(), len(bundle.Set.Teams)
 	}
 	return l, nil
 }

@@ -164,7 +164,7 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 		results := program.RunTests(l.program, &bundle.Set, known.Origin)
 		found = append(found, failedTests(results)...)
 		l.report.Revision, l.report.Teams, l.report.Tests = bundle.Digest, len(bundle.Set.Teams), len(results)
-		l.report.Rules = len(l.program.Rules())
+		l.report.Rules = l.program.Len()
 	}
 	l.report.Findings = diag.Rebase(found, dir)
 	l.report.source = sources(fsys, dir)

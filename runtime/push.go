@@ -139,7 +139,7 @@ func (r *Runtime) agreed(p *PlanBinding, set *loadedSet) error {
 // in force, only while nobody has pushed another. The caller holds r.reloading.
 func (r *Runtime) push(ctx context.Context, by Actor, set *loadedSet, bound bool) (ApplyResult, error) {
 	was := r.rev.Load()
-	out := ApplyResult{Revision: set.bundle.Digest, Before: was.digest, Rules: len(set.program.Rules()), Findings: set.report.Findings}
+	out := ApplyResult{Revision: set.bundle.Digest, Before: was.digest, Rules: set.program.Len(), Findings: set.report.Findings}
 	if err := r.takes(by, was, set); err != nil {
 		return ApplyResult{}, err
 	}

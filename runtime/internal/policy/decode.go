@@ -23,13 +23,14 @@ type decoder struct {
 	words [1024]string // read of late, by hash: bounded, whatever the text
 	seed  maphash.Seed
 	list  []string // scratch
+	room  []string // what lists are cut from: there are tens of thousands, of a word or two
 }
 
-// structPlan tells where the fields of a struct are, by their names in JSON.
-type structPlan map[string]structField
+// structPlan tells where the fields of a struct are, in the order in which they are written.
+type structPlan []structField
 
 type structField struct {
-	bit   uint64
+	name  string // in JSON
 	index []int
 }
 
@@ -54,10 +55,19 @@ func (d *decoder) next() byte {
 	return 0
 }
 
-// take reads a byte, or a word, that must be next.
-func (d *decoder) take(word string) bool {
+// take reads a byte that must be next.
+func (d *decoder) take(c byte) bool {
+	if d.next() != c {
+		return false
+	}
+	d.at++
+	return true
+}
+
+// takeWord reads a word that must be next.
+func (d *decoder) takeWord(word string) bool {
 	d.next()
-	if len(d.text)-d.at < len(word) || string(d.text[d.at:d.at+len(word)]) != word {
+	if !bytes.HasPrefix(d.text[d.at:], []byte(word)) {
 		return false
 	}
 	d.at += len(word)
@@ -74,18 +84,18 @@ func (d *decoder) end() error {
 
 // object calls member at the value of each member. key is valid until it returns.
 func (d *decoder) object(member func(key []byte) error) error {
-	if !d.take("{") {
+	if !d.take('{') {
 		return d.wrong()
 	}
-	for first := true; !d.take("}"); first = false {
-		if !first && !d.take(",") {
+	for first := true; !d.take('}'); first = false {
+		if !first && !d.take(',') {
 			return d.wrong()
 		}
 		key, err := d.raw()
 		if err != nil {
 			return err
 		}
-		if !d.take(":") {
+		if !d.take(':') {
 			return d.wrong()
 		}
 		if err := member(key); err != nil {
@@ -97,11 +107,11 @@ func (d *decoder) object(member func(key []byte) error) error {
 
 // array calls element at each element.
 func (d *decoder) array(element func() error) error {
-	if !d.take("[") {
+	if !d.take('[') {
 		return d.wrong()
 	}
-	for first := true; !d.take("]"); first = false {
-		if !first && !d.take(",") {
+	for first := true; !d.take(']'); first = false {
+		if !first && !d.take(',') {
 			return d.wrong()
 		}
 		if err := element(); err != nil {
@@ -111,27 +121,37 @@ func (d *decoder) array(element func() error) error {
 	return nil
 }
 
+// special are the bytes at which a text ends, or is not what it stands for: the quote, the
+// backslash, control characters, and all beyond ASCII.
+var special = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf
+	}
+	return is
+}()
+
 // raw reads a text. It is part of what is decoded where nothing in it is escaped.
 func (d *decoder) raw() ([]byte, error) {
-	if !d.take(`"`) {
+	if !d.take('"') {
 		return nil, d.wrong()
 	}
-	begin, plain := d.at, true
-	for ; d.at < len(d.text) && d.text[d.at] != '"'; d.at++ {
-		if c := d.text[d.at]; c == '\\' {
-			plain = false
+	begin, text := d.at, d.text
+	for d.at < len(text) && !special[text[d.at]] {
+		d.at++
+	}
+	if d.at < len(text) && text[d.at] == '"' {
+		d.at++
+		return text[begin : d.at-1], nil
+	}
+	for ; d.at < len(text) && text[d.at] != '"'; d.at++ {
+		if text[d.at] == '\\' {
 			d.at++
-		} else if c < ' ' || c >= utf8.RuneSelf {
-			plain = false
 		}
 	}
-	if d.at >= len(d.text) {
+	if d.at >= len(text) {
 		return nil, d.wrong()
 	}
 	d.at++
-	if plain {
-		return d.text[begin : d.at-1], nil
-	}
 	var s string
 	if err := json.Unmarshal(d.text[begin-1:d.at], &s); err != nil {
 		return nil, err
@@ -184,7 +204,7 @@ func (d *decoder) decode(v reflect.Value) error {
 		return err
 	case reflect.Bool:
 		v.SetBool(d.next() == 't')
-		if !d.take("true") && !d.take("false") {
+		if !d.takeWord("true") && !d.takeWord("false") {
 			return d.wrong()
 		}
 		return nil
@@ -193,7 +213,7 @@ func (d *decoder) decode(v reflect.Value) error {
 	case reflect.Struct:
 		return d.decodeStruct(v)
 	case reflect.Slice, reflect.Map, reflect.Pointer, reflect.Interface:
-		if d.take("null") {
+		if d.takeWord("null") {
 			return nil
 		}
 	}
@@ -230,30 +250,39 @@ func (d *decoder) decodeNumber(v reflect.Value, kind reflect.Kind) error {
 }
 
 func (d *decoder) decodeStruct(v reflect.Value) error {
-	plan := d.plan(v.Type())
+	plan, next := d.plan(v.Type()), 0
 	var seen uint64
 	return d.object(func(key []byte) error {
-		f, ok := plan[string(key)]
-		if !ok {
+		i := plan.find(key, next)
+		if i < 0 {
 			return fmt.Errorf("unknown field %q", key)
 		}
-		if seen&f.bit != 0 {
+		if seen&(1<<i) != 0 {
 			return fmt.Errorf("field %q is there twice", key)
 		}
-		seen |= f.bit
-		return d.decode(v.FieldByIndex(f.index))
+		next, seen = i+1, seen|1<<i
+		return d.decode(v.FieldByIndex(plan[i].index))
 	})
 }
 
+// find returns the place of a field, -1 for none. Most often it is the next one, or
+// not far behind it.
+func (p structPlan) find(name []byte, next int) int {
+	for i := range p {
+		if i += next; i >= len(p) {
+			i -= len(p)
+		}
+		if p[i].name == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
 func (d *decoder) decodeSlice(v reflect.Value) error {
-	if texts, ok := v.Addr().Interface().(*[]string); ok {
-		d.list = d.list[:0]
-		err := d.array(func() error {
-			s, err := d.string()
-			d.list = append(d.list, s)
-			return err
-		})
-		*texts = append(make([]string, 0, len(d.list)), d.list...)
+	if list, ok := v.Addr().Interface().(*[]string); ok {
+		var err error
+		*list, err = d.strings()
 		return err
 	}
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
@@ -263,7 +292,48 @@ func (d *decoder) decodeSlice(v reflect.Value) error {
 	})
 }
 
+// roomSize is how many texts the lists are cut from that are made at once.
+const roomSize = 512
+
+func (d *decoder) strings() ([]string, error) {
+	d.list = d.list[:0]
+	err := d.array(func() error {
+		s, err := d.string()
+		d.list = append(d.list, s)
+		return err
+	})
+	if cap(d.room)-len(d.room) < len(d.list) {
+		d.room = make([]string, 0, max(roomSize, len(d.list)))
+	}
+	begin := len(d.room)
+	d.room = append(d.room, d.list...)
+	return d.room[begin:len(d.room):len(d.room)], err
+}
+
+// texts reads the maps that rules have most of, without reflection.
+func texts[T any](d *decoder, into *map[string]T, value func() (T, error)) error {
+	out := map[string]T{}
+	*into = out
+	return d.object(func(key []byte) error {
+		name := d.word(key)
+		v, err := value()
+		out[name] = v
+		return err
+	})
+}
+
 func (d *decoder) decodeMap(v reflect.Value) error {
+	switch m := v.Addr().Interface().(type) {
+	case *map[string]string:
+		return texts(d, m, d.string)
+	case *map[string][]string:
+		return texts(d, m, func() ([]string, error) {
+			if d.takeWord("null") {
+				return nil, nil
+			}
+			return d.strings()
+		})
+	}
 	v.Set(reflect.MakeMap(v.Type()))
 	name, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
 	return d.object(func(key []byte) error {
@@ -283,13 +353,12 @@ func (d *decoder) plan(t reflect.Type) structPlan {
 	if p != nil {
 		return p
 	}
-	p = structPlan{}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if f.Anonymous || name == "-" {
 			continue
 		}
-		p[name] = structField{1 << len(p), slices.Clone(f.Index)}
+		p = append(p, structField{name, slices.Clone(f.Index)})
 	}
 	d.plans[t] = p
 	return p

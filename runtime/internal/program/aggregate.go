@@ -42,24 +42,22 @@ var reductions = map[string]Reduce{
 
 // aggregates compiles the aggregates of all teams.
 func (c *compiler) aggregates() {
-	compare := func(a, b *named[policy.Aggregate]) int { return compareOrdered(a, b, a.value.Order, b.value.Order) }
-	for _, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Aggregate { return t.Aggregate }, compare) {
-		v, path := &e.value, c.path(e.team, SectionAggregate, e.name)
-		r := c.ordered(&v.Ordered, e.team, SectionAggregate, e.name, "aggregate")
+	of := func(v *policy.Aggregate) (rank, order int) { return 0, v.Order }
+	for at, v := range inOrder(c.set, SectionAggregate, func(t *policy.Team) map[string]policy.Aggregate { return t.Aggregate }, of) {
+		r := c.ordered(&v.Ordered, at, "aggregate")
 		if (len(v.Drop) == 0) == (len(v.Keep) == 0) {
-			c.fail(diag.AggregateLabels, path, "an aggregate needs either drop or keep", "drop lists the labels that go, keep those that stay")
+			c.fail(diag.AggregateLabels, at, "an aggregate needs either drop or keep", "drop lists the labels that go, keep those that stay")
 		}
 		r.aggregate = &aggregate{
 			Aggregation: Aggregation{
-				Window: c.duration(v.Window, path+".window"), Gauge: lookup(c, v.Gauge, path+".gauge", reductions),
+				Window: c.duration(v.Window, at.in(".window")), Gauge: lookup(c, v.Gauge, at.in(".gauge"), reductions),
 				Quantiles: v.Quantiles == "max",
 			},
 			drop: v.Drop, keep: v.Keep, into: v.Into, members: v.Members == "keep",
 		}
 		if v.Late != "0s" {
-			r.aggregate.Late = c.duration(v.Late, path+".late")
+			r.aggregate.Late = c.duration(v.Late, at.in(".late"))
 		}
-		c.rules = append(c.rules, r)
 	}
 }
 

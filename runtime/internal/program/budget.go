@@ -54,10 +54,9 @@ type budget struct {
 
 // budgets compiles the budgets of all teams.
 func (c *compiler) budgets() {
-	compare := func(a, b *named[policy.Budget]) int { return compareOrdered(a, b, a.value.Order, b.value.Order) }
-	for _, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Budget { return t.Budget }, compare) {
-		v, path := &e.value, c.path(e.team, SectionBudget, e.name)
-		r := c.ordered(&v.Ordered, e.team, SectionBudget, e.name, "budget")
+	of := func(v *policy.Budget) (rank, order int) { return 0, v.Order }
+	for at, v := range inOrder(c.set, SectionBudget, func(t *policy.Team) map[string]policy.Budget { return t.Budget }, of) {
+		r := c.ordered(&v.Ordered, at, "budget")
 		b := &budget{Bound: Bound{Series: v.Series, Samples: v.SamplesPerSecond, Drop: v.Overflow == "drop"}, per: v.Per}
 		switch v.Per {
 		case "task":
@@ -67,16 +66,15 @@ func (c *compiler) budgets() {
 		case "team":
 			b.Split = true
 		default:
-			c.fail(diag.BadValue, path+".per", fmt.Sprintf("there is no budget per %q", v.Per), "write task, metric or team")
+			c.fail(diag.BadValue, at.in(".per"), fmt.Sprintf("there is no budget per %q", v.Per), "write task, metric or team")
 		}
 		if v.Growth != nil {
-			b.Growth, b.Within = v.Growth.Series, c.duration(v.Growth.Within, path+".growth.within")
+			b.Growth, b.Within = v.Growth.Series, c.duration(v.Growth.Within, at.in(".growth.within"))
 		}
 		if b.Series <= 0 && !(b.Samples > 0) && b.Growth <= 0 {
-			c.fail(diag.BudgetUnbound, path, "a budget needs a bound", "give series, samplesPerSecond or growth")
+			c.fail(diag.BudgetUnbound, at, "a budget needs a bound", "give series, samplesPerSecond or growth")
 		}
 		r.budget = b
-		c.rules = append(c.rules, r)
 	}
 }
 

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -102,20 +101,19 @@ func (c *compiler) off(r *rule) {
 	}
 }
 
-// fail reports an error at path, or at the closest field around it whose place is known.
-func (c *compiler) fail(code diag.Code, path, message, hint string) {
+// fail reports an error at a place, or at the closest field around it whose place is known.
+func (c *compiler) fail(code diag.Code, at place, message, hint string) {
+	path := at.String()
 	c.findings = append(c.findings, diag.Diagnostic{Code: code, Pos: c.from.Near(path), Path: path, Message: message, Hint: hint})
 }
 
-func (c *compiler) path(team, section, name string) string {
-	return team + "." + section + "." + name
-}
-
-func (c *compiler) describe(team, section, name, description string) Rule {
-	return Rule{
-		ID: RuleID(team + "/" + name), Section: section, Description: description,
-		Pos: c.from.Near(c.path(team, section, name)),
-	}
+// add appends a rule, which is whole when the next one is added.
+func (c *compiler) add(at place, action, description string) *rule {
+	c.rules = append(c.rules, rule{Rule: Rule{
+		ID: RuleID(at.team + "/" + at.name), Section: at.section, Action: action, Description: description,
+		Pos: c.from.Rule(at.team, at.section, at.name),
+	}})
+	return &c.rules[len(c.rules)-1]
 }
 
 // scope is the team to whose tasks a team's rules are bound, "" for all tasks.
@@ -126,57 +124,20 @@ func (c *compiler) scope(team string) string {
 	return team
 }
 
-// named is an entry of a section.
-type named[T any] struct {
-	team, name string
-	value      T
-}
-
-// inOrder lists one section of all teams in the order of compare.
-func inOrder[T any](set *policy.Set, section func(*policy.Team) map[string]T, compare func(a, b *named[T]) int) []*named[T] {
-	n := 0
-	for i := range set.Teams {
-		n += len(section(&set.Teams[i]))
-	}
-	entries, all := make([]named[T], 0, n), make([]*named[T], n)
-	for i := range set.Teams {
-		t := &set.Teams[i]
-		for name, v := range section(t) {
-			entries = append(entries, named[T]{t.Name, name, v})
-		}
-	}
-	for i := range entries {
-		all[i] = &entries[i]
-	}
-	slices.SortFunc(all, compare)
-	return all
-}
-
-func compareOrdered[T any](a, b *named[T], orderA, orderB int) int {
-	if orderA != orderB {
-		return cmp.Compare(orderA, orderB)
-	}
-	if a.team != b.team {
-		return cmp.Compare(a.team, b.team)
-	}
-	return cmp.Compare(a.name, b.name)
-}
-
-// ordered compiles what control rules and rewrites have in common.
-func (c *compiler) ordered(o *policy.Ordered, team, section, name, action string) rule {
-	path := c.path(team, section, name)
-	r := rule{Rule: c.describe(team, section, name, o.Description), team: c.scope(team)}
-	r.Action = action
+// ordered adds a rule with what those of all sections but task have in common.
+func (c *compiler) ordered(o *policy.Ordered, at place, action string) *rule {
+	r := c.add(at, action, o.Description)
+	r.team = c.scope(at.team)
 	switch {
 	case !o.Enabled:
 		r.Inert = "disabled"
 	case o.Expires != "" && c.today >= o.Expires:
 		r.Inert = "expired on " + o.Expires
 	}
-	c.off(&r)
-	r.match = c.selector(&o.Match, path+".match")
+	c.off(r)
+	r.match = c.selector(&o.Match, at.in(".match"))
 	if o.Unless != nil {
-		unless := c.selector(o.Unless, path+".unless")
+		unless := c.selector(o.Unless, at.in(".unless"))
 		r.unless = &unless
 	}
 	return r
@@ -187,14 +148,15 @@ func (p *Program) buildIndexes() {
 	live := newBitset(p.n)
 	p.metrics, p.byTask, p.teams = newIndex(p.n), newIndex(p.n), newIndex(p.n)
 	labels, tags := map[string]*index{}, map[string]*index{}
-	for _, r := range p.rules[:p.n] {
-		for _, c := range r.match.labels {
+	for i := range p.n {
+		m := &p.rules[i].match
+		for _, c := range m.labels {
 			if c.name != metric.SubtaskLabel && c.name != metric.AttemptLabel { // of a point, never of its source
-				labels[c.name] = newIndex(p.n)
+				p.indexField(labels, c.name)
 			}
 		}
-		for _, c := range r.match.tags {
-			tags[c.name] = newIndex(p.n)
+		for _, c := range m.tags {
+			p.indexField(tags, c.name)
 		}
 	}
 	for k := range p.kinds {
@@ -225,6 +187,13 @@ func (p *Program) buildIndexes() {
 		addConditions(tags, id, r.match.tags)
 	}
 	p.live, p.labels, p.tags = live, byField(labels), byField(tags)
+}
+
+// indexField makes the index of a label or tag, once.
+func (p *Program) indexField(indexes map[string]*index, name string) {
+	if indexes[name] == nil {
+		indexes[name] = newIndex(p.n)
+	}
 }
 
 func ownTeam(team string) patterns {

@@ -33,23 +33,13 @@ var (
 
 // controls compiles the control rules of all teams.
 func (c *compiler) controls() {
-	compare := func(a, b *named[policy.Control]) int {
-		if a.value.Tier != b.value.Tier {
-			if by := cmp.Compare(slices.Index(tiers[:], a.value.Tier), slices.Index(tiers[:], b.value.Tier)); by != 0 {
-				return by
-			}
-		}
-		return compareOrdered(a, b, a.value.Order, b.value.Order)
-	}
-	for _, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Control { return t.Control }, compare) {
-		v := &e.value
-		r := c.ordered(&v.Ordered, e.team, SectionControl, e.name, v.Action)
-		path := c.path(e.team, SectionControl, e.name)
+	of := func(v *policy.Control) (rank, order int) { return slices.Index(tiers[:], v.Tier), v.Order }
+	for at, v := range inOrder(c.set, SectionControl, func(t *policy.Team) map[string]policy.Control { return t.Control }, of) {
+		r := c.ordered(&v.Ordered, at, v.Action)
 		if !slices.Contains(tiers[:], v.Tier) {
-			c.fail(diag.BadValue, path+".tier", fmt.Sprintf("there is no tier %q", v.Tier), "write guard, tenant or default")
+			c.fail(diag.BadValue, at.in(".tier"), fmt.Sprintf("there is no tier %q", v.Tier), "write guard, tenant or default")
 		}
-		r.control = c.shareControl(c.control(v, e.team, path))
-		c.rules = append(c.rules, r)
+		r.control = c.shareControl(c.control(v, at))
 	}
 }
 
@@ -61,9 +51,9 @@ type plainControl struct {
 
 // shareControl returns a control that is equal, if there was one: thousands of rules do one
 // of a few things.
-func (c *compiler) shareControl(do *control) *control {
-	if do == nil || do.to != nil {
-		return do
+func (c *compiler) shareControl(do control) *control {
+	if do.to != nil {
+		return &do
 	}
 	key := plainControl{do.drop, do.protects, do.wholeSeries, do.step}
 	if known := c.controlled[key]; known != nil {
@@ -72,50 +62,50 @@ func (c *compiler) shareControl(do *control) *control {
 	if c.controlled == nil {
 		c.controlled = map[plainControl]*control{}
 	}
-	c.controlled[key] = do
-	return do
+	c.controlled[key] = &do
+	return &do
 }
 
-func (c *compiler) control(v *policy.Control, team, path string) *control {
+func (c *compiler) control(v *policy.Control, at place) control {
 	switch v.Action {
 	case "drop":
-		return &control{drop: true}
+		return control{drop: true}
 	case "keep":
-		return &control{protects: v.Tier == tiers[0]}
+		return control{protects: v.Tier == tiers[0]}
 	case "sample":
 		if !(v.Rate > 0 && v.Rate < 1) {
-			c.fail(diag.BadValue, path+".rate", "a share must be above 0 and below 1", "use keep to let everything through, and drop to let nothing through")
-			return nil
+			c.fail(diag.BadValue, at.in(".rate"), "a share must be above 0 and below 1", "use keep to let everything through, and drop to let nothing through")
+			return control{}
 		}
-		return &control{step: Step{Kind: SampleStep, Share: uint64(v.Rate * (1 << 64))}, wholeSeries: v.By != "record"}
+		return control{step: Step{Kind: SampleStep, Share: uint64(v.Rate * (1 << 64))}, wholeSeries: v.By != "record"}
 	case "thin":
-		pick := lookup(c, v.Pick, path+".pick", picks)
-		return &control{step: Step{Kind: ThinStep, Every: c.duration(v.Every, path+".every"), Pick: pick}}
+		pick := lookup(c, v.Pick, at.in(".pick"), picks)
+		return control{step: Step{Kind: ThinStep, Every: c.duration(v.Every, at.in(".every")), Pick: pick}}
 	case "limit":
-		per := lookup(c, v.Per, path+".per", pers)
+		per := lookup(c, v.Per, at.in(".per"), pers)
 		if !(v.Rate > 0) {
-			c.fail(diag.BadValue, path+".rate", "a rate must be above 0", "write a number of samples per second")
+			c.fail(diag.BadValue, at.in(".rate"), "a rate must be above 0", "write a number of samples per second")
 		}
-		return &control{step: Step{Kind: LimitStep, Rate: v.Rate, Per: per}}
+		return control{step: Step{Kind: LimitStep, Rate: v.Rate, Per: per}}
 	case "route":
-		return c.route(v.To, team, path+".to")
+		return c.route(v.To, at.in(".to"))
 	}
-	c.fail(diag.BadValue, path+".action", fmt.Sprintf("there is no control action %q", v.Action), "")
-	return &control{}
+	c.fail(diag.BadValue, at.in(".action"), fmt.Sprintf("there is no control action %q", v.Action), "")
+	return control{}
 }
 
 // route sorts the names a route is given into sinks and streams. The team's own
 // come first, then the platform's, then those of the other teams.
-func (c *compiler) route(to []string, team, path string) *control {
-	out := &control{to: to}
+func (c *compiler) route(to []string, at place) control {
+	out := control{to: to}
 	for _, name := range to {
-		switch stream, isSink := c.target(name, team); {
+		switch stream, isSink := c.target(name, at.team); {
 		case isSink:
 			out.sinks = append(out.sinks, name)
 		case stream == nil:
-			c.fail(diag.UnknownName, path, fmt.Sprintf("there is no sink and no stream %q", name), "name a sink or a stream of the set")
+			c.fail(diag.UnknownName, at, fmt.Sprintf("there is no sink and no stream %q", name), "name a sink or a stream of the set")
 		case out.topic != "" && out.topic != stream.Processed:
-			c.fail(diag.Conflict, path, "a route leads to one stream at most", "write a rule for each stream, or name sinks")
+			c.fail(diag.Conflict, at, "a route leads to one stream at most", "write a rule for each stream, or name sinks")
 		default:
 			out.topic = stream.Processed
 			if out.input == "" && !stream.Direct && len(stream.Topics) > 0 {
@@ -150,18 +140,18 @@ func (c *compiler) target(name, team string) (stream *policy.Stream, isSink bool
 }
 
 // lookup returns the value of a word of a rule.
-func lookup[T any](c *compiler, word, path string, words map[string]T) T {
+func lookup[T any](c *compiler, word string, at place, words map[string]T) T {
 	v, ok := words[word]
 	if !ok {
-		c.fail(diag.BadValue, path, fmt.Sprintf("%q is not one of the words allowed", word), "")
+		c.fail(diag.BadValue, at, fmt.Sprintf("%q is not one of the words allowed", word), "")
 	}
 	return v
 }
 
-func (c *compiler) duration(s, path string) time.Duration {
+func (c *compiler) duration(s string, at place) time.Duration {
 	d, err := policy.ParseDuration(s)
 	if err != nil || d <= 0 {
-		c.fail(diag.BadQuantity, path, fmt.Sprintf("%q is not a duration above 0", s), `write a duration such as "30s" or "5m", the larger units first`)
+		c.fail(diag.BadQuantity, at, fmt.Sprintf("%q is not a duration above 0", s), `write a duration such as "30s" or "5m", the larger units first`)
 	}
 	return d
 }

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -22,46 +21,46 @@ type degrade struct {
 // maxDegrades is how many rules of the section there may be: Verdict.Shed counts them.
 const maxDegrades = math.MaxUint16 - 1
 
+// priorities are the words of priority, by the step at which they are given up.
+var priorities = map[string]ladder.Step{"P3": ladder.P3, "P2": ladder.P2, "P1": ladder.P1}
+
 // degrades compiles the degrade rules of all teams, by the step at which they give
 // series up: those that do it first come first.
 func (c *compiler) degrades() {
-	compare := func(a, b *named[policy.Degrade]) int {
-		return cmp.Or(-strings.Compare(a.value.Priority, b.value.Priority), compareOrdered(a, b, a.value.Order, b.value.Order))
-	}
-	for i, e := range inOrder(c.set, func(t *policy.Team) map[string]policy.Degrade { return t.Degrade }, compare) {
-		v, path := &e.value, c.path(e.team, SectionDegrade, e.name)
-		if i == maxDegrades {
-			c.fail(diag.BadValue, path, "the set has more than 65534 degrade rules", "")
+	before := len(c.rules)
+	of := func(v *policy.Degrade) (rank, order int) { return int(priorities[v.Priority]), v.Order }
+	for at, v := range inOrder(c.set, SectionDegrade, func(t *policy.Team) map[string]policy.Degrade { return t.Degrade }, of) {
+		if len(c.rules)-before == maxDegrades {
+			c.fail(diag.BadValue, at, "the set has more than 65534 degrade rules", "")
 			return
 		}
-		r := c.ordered(&v.Ordered, e.team, SectionDegrade, e.name, v.Action)
+		r := c.ordered(&v.Ordered, at, v.Action)
 		r.Priority = v.Priority
-		r.degrade = c.degrade(v, path)
-		c.rules = append(c.rules, r)
+		r.degrade = c.degrade(v, at)
 	}
 }
 
-func (c *compiler) degrade(v *policy.Degrade, path string) *degrade {
-	d := &degrade{back: c.duration(v.Back, path+".back")}
-	d.step = lookup(c, v.Priority, path+".priority", map[string]ladder.Step{"P3": ladder.P3, "P2": ladder.P2, "P1": ladder.P1})
-	if lookup(c, v.Action, path+".action", map[string]bool{"drop": false, "sample": true}) {
+func (c *compiler) degrade(v *policy.Degrade, at place) *degrade {
+	d := &degrade{back: c.duration(v.Back, at.in(".back"))}
+	d.step = lookup(c, v.Priority, at.in(".priority"), priorities)
+	if lookup(c, v.Action, at.in(".action"), map[string]bool{"drop": false, "sample": true}) {
 		if d.share = uint64(v.Rate * (1 << 64)); !(v.Rate > 0 && v.Rate < 1) {
-			c.fail(diag.BadValue, path+".rate", "a share must be above 0 and below 1", "use drop to let nothing through")
+			c.fail(diag.BadValue, at.in(".rate"), "a share must be above 0 and below 1", "use drop to let nothing through")
 		}
 	}
-	when := path + ".when"
+	when := at.in(".when")
 	if m := v.When.Memory; strings.HasSuffix(m, "%") {
-		d.bounds[ladder.Memory] = c.share(m, when+".memory")
+		d.bounds[ladder.Memory] = c.share(m, when.in(".memory"))
 	} else if m != "" {
 		size, err := policy.ParseSize(m)
-		c.check(err, when+".memory")
+		c.check(err, when.in(".memory"))
 		d.bounds[ladder.MemoryBytes] = float64(size)
 	}
 	if v.When.Lag != "" {
-		d.bounds[ladder.Lag] = c.duration(v.When.Lag, when+".lag").Seconds()
+		d.bounds[ladder.Lag] = c.duration(v.When.Lag, when.in(".lag")).Seconds()
 	}
 	if v.When.CPU != "" {
-		d.bounds[ladder.CPU] = c.share(v.When.CPU, when+".cpu")
+		d.bounds[ladder.CPU] = c.share(v.When.CPU, when.in(".cpu"))
 	}
 	if v.When == (policy.DegradeWhen{}) {
 		c.fail(diag.EmptyMatch, when, "a rule without a bound would never give anything up", "write memory, lag or cpu")
@@ -69,16 +68,16 @@ func (c *compiler) degrade(v *policy.Degrade, path string) *degrade {
 	return d
 }
 
-func (c *compiler) share(s, path string) float64 {
+func (c *compiler) share(s string, at place) float64 {
 	v, err := policy.ParseShare(s)
-	c.check(err, path)
+	c.check(err, at)
 	return v
 }
 
 // check reports why a quantity cannot be read.
-func (c *compiler) check(err error, path string) {
+func (c *compiler) check(err error, at place) {
 	if err != nil {
-		c.fail(diag.BadQuantity, path, err.Error(), "")
+		c.fail(diag.BadQuantity, at, err.Error(), "")
 	}
 }
 

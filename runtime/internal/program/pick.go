@@ -14,7 +14,7 @@ type Picker struct{ match selector }
 // names the first field that is wrong.
 func NewPicker(m *policy.Match) (*Picker, error) {
 	c := &compiler{}
-	p := &Picker{c.selector(m, "match")}
+	p := &Picker{c.selector(m, place{field: "match"})}
 	for _, d := range c.findings {
 		return nil, fmt.Errorf("%s: %s", d.Path[len("match."):], d.Message)
 	}

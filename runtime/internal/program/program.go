@@ -69,6 +69,9 @@ func (r *rule) mismatch(x *subject) string {
 	return ""
 }
 
+// Len is how many rules there are.
+func (p *Program) Len() int { return len(p.rules) }
+
 // Rules lists the rules; Verdict.Rule and Event.Rule are indexes into the list.
 func (p *Program) Rules() []Rule {
 	out := make([]Rule, len(p.rules))

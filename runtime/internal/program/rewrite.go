@@ -1,7 +1,6 @@
 package program
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -30,49 +29,34 @@ type rewrite func(*draft)
 
 // rewrites compiles the rewrites and transforms of all teams, in one order.
 func (c *compiler) rewrites() {
-	type placed struct {
-		named[int] // its order
-		section    string
-		of         *policy.Team
-	}
-	var all []placed
-	for i := range c.set.Teams {
-		t := &c.set.Teams[i]
-		for name, v := range t.Rewrite {
-			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionRewrite, t})
+	all := entriesOf(nil, c.set, SectionRewrite, func(t *policy.Team) map[string]policy.Rewrite { return t.Rewrite },
+		func(v *policy.Rewrite) (rank, order int) { return 0, v.Order })
+	all = entriesOf(all, c.set, SectionTransform, func(t *policy.Team) map[string]policy.Transform { return t.Transform },
+		func(v *policy.Transform) (rank, order int) { return 0, v.Order })
+	slices.SortFunc(all, compareEntries)
+	for i := range all {
+		if e := &all[i]; e.section == SectionRewrite {
+			v := e.team.Rewrite[e.name]
+			c.rewriteRule(&v, e.place())
+		} else {
+			v := e.team.Transform[e.name]
+			c.transform(&v, e.place())
 		}
-		for name, v := range t.Transform {
-			all = append(all, placed{named[int]{t.Name, name, v.Order}, SectionTransform, t})
-		}
-	}
-	slices.SortFunc(all, func(a, b placed) int {
-		return cmp.Or(compareOrdered(&a.named, &b.named, a.value, b.value), cmp.Compare(a.section, b.section))
-	})
-	for _, e := range all {
-		if e.section == SectionRewrite {
-			c.rules = append(c.rules, c.rewriteRule(&named[policy.Rewrite]{e.team, e.name, e.of.Rewrite[e.name]}))
-			continue
-		}
-		r := c.transform(&named[policy.Transform]{e.team, e.name, e.of.Transform[e.name]})
-		r.transform.Rule = int32(len(c.rules))
-		c.rules = append(c.rules, r)
 	}
 }
 
-func (c *compiler) rewriteRule(e *named[policy.Rewrite]) rule {
-	v, path := &e.value, c.path(e.team, SectionRewrite, e.name)
-	r := c.ordered(&v.Ordered, e.team, SectionRewrite, e.name, v.Action)
+func (c *compiler) rewriteRule(v *policy.Rewrite, at place) {
+	r := c.ordered(&v.Ordered, at, v.Action)
 	if v.Action == "drop-labels" {
-		r.drops = c.patterns(v.Labels, path, ".labels")
+		r.drops = c.patterns(v.Labels, at, ".labels")
 	}
-	r.rewrite = c.rewrite(v, path, r.drops)
+	r.rewrite = c.rewrite(v, at, r.drops)
 	r.touches = touches(v)
-	return r
 }
 
 // rewrite compiles the effect of a rule. It keeps nothing of v but what it needs:
 // there are thousands, of which each uses few of the fields.
-func (c *compiler) rewrite(v *policy.Rewrite, path string, drops patterns) rewrite {
+func (c *compiler) rewrite(v *policy.Rewrite, at place, drops patterns) rewrite {
 	switch v.Action {
 	case "drop-labels":
 		return dropLabels(drops)
@@ -86,20 +70,20 @@ func (c *compiler) rewrite(v *policy.Rewrite, path string, drops patterns) rewri
 		return mapValue(v.Label, v.Map, v.Otherwise == "drop-label")
 	case "short-id":
 		if v.Length < minDigits || v.Length > maxDigits {
-			c.fail(diag.BadValue, path+".length", fmt.Sprintf("an identifier cannot have %d digits", v.Length), "write a whole number from 8 to 32")
+			c.fail(diag.BadValue, at.in(".length"), fmt.Sprintf("an identifier cannot have %d digits", v.Length), "write a whole number from 8 to 32")
 			return nil
 		}
 		return shortID(v.Label, v.Into, v.Length, v.Longer)
 	case "table-name":
 		return tableLabel(v.From, v.Into)
 	case "extract":
-		return c.extract(v, path)
+		return c.extract(v, at)
 	case "set-label":
 		return setLabel(v.Label, v.Value)
 	case "scale":
 		return scale(v.Factor)
 	}
-	c.fail(diag.BadValue, path+".action", fmt.Sprintf("there is no rewrite action %q", v.Action), "")
+	c.fail(diag.BadValue, at.in(".action"), fmt.Sprintf("there is no rewrite action %q", v.Action), "")
 	return nil
 }
 
@@ -195,10 +179,10 @@ func tableLabel(from, into string) rewrite {
 	}
 }
 
-func (c *compiler) extract(v *policy.Rewrite, path string) rewrite {
+func (c *compiler) extract(v *policy.Rewrite, at place) rewrite {
 	p, err := c.pattern(expressionMark + v.Regex)
 	if err != nil {
-		c.fail(diag.BadPattern, path+".regex", err.Error(), "write an RE2 expression that matches the whole value")
+		c.fail(diag.BadPattern, at.in(".regex"), err.Error(), "write an RE2 expression that matches the whole value")
 		return nil
 	}
 	return extract(p.re, v.From, v.Into, v.Value)

@@ -79,21 +79,20 @@ func (s *selector) mismatch(x *subject) string {
 	return ""
 }
 
-// selector compiles a match; what is wrong with it is reported under path.
-func (c *compiler) selector(m *policy.Match, path string) selector {
+// selector compiles a match; what is wrong with it is reported under at.
+func (c *compiler) selector(m *policy.Match, at place) selector {
 	return selector{
-		metrics: c.patterns(m.Metrics, path, ".metrics"),
-		tasks:   c.patterns(m.Tasks, path, ".tasks"),
-		kinds:   words(c, m.Kinds, metric.ParseKind, path, ".kinds"),
-		origins: words(c, m.Origin, metric.ParseOrigin, path, ".origin"),
-		labels:  c.conditions(m.Labels, path, ".labels."),
-		tags:    c.conditions(m.Tags, path, ".tags."),
+		metrics: c.patterns(m.Metrics, at, ".metrics"),
+		tasks:   c.patterns(m.Tasks, at, ".tasks"),
+		kinds:   words(c, m.Kinds, metric.ParseKind, at, ".kinds"),
+		origins: words(c, m.Origin, metric.ParseOrigin, at, ".origin"),
+		labels:  c.conditions(m.Labels, at, ".labels."),
+		tags:    c.conditions(m.Tags, at, ".tags."),
 	}
 }
 
-// patterns compiles patterns; what is wrong with them is reported at path+field,
-// which is put together only then: few of a thousand rules are wrong.
-func (c *compiler) patterns(list []string, path, field string) patterns {
+// patterns compiles patterns; what is wrong with them is reported at a field of at.
+func (c *compiler) patterns(list []string, at place, field string) patterns {
 	if len(list) == 0 {
 		return nil
 	}
@@ -101,7 +100,7 @@ func (c *compiler) patterns(list []string, path, field string) patterns {
 	for i, s := range list {
 		p, err := c.pattern(s)
 		if err != nil {
-			c.fail(diag.BadPattern, path+field, fmt.Sprintf("%q: %v", s, err), "a pattern is a glob with * and ?, or re: and an RE2 expression; both match the whole value")
+			c.fail(diag.BadPattern, at.in(field), fmt.Sprintf("%q: %v", s, err), "a pattern is a glob with * and ?, or re: and an RE2 expression; both match the whole value")
 			return nil
 		}
 		out[i] = p
@@ -129,23 +128,23 @@ func (c *compiler) pattern(s string) (pattern, error) {
 	return p, err
 }
 
-func (c *compiler) conditions(m map[string][]string, path, field string) []condition {
+func (c *compiler) conditions(m map[string][]string, at place, field string) []condition {
 	if len(m) == 0 {
 		return nil
 	}
 	out := make([]condition, 0, len(m))
 	for _, name := range sortedKeys(m) {
-		out = append(out, condition{name, c.patterns(m[name], path, field+name)})
+		out = append(out, condition{name, c.patterns(m[name], at, field+name)})
 	}
 	return out
 }
 
-func words[T ~uint8](c *compiler, list []string, parse func(string) (T, bool), path, field string) wordSet {
+func words[T ~uint8](c *compiler, list []string, parse func(string) (T, bool), at place, field string) wordSet {
 	var set wordSet
 	for _, s := range list {
 		v, ok := parse(s)
 		if !ok {
-			c.fail(diag.BadValue, path+field, fmt.Sprintf("%q is not one of the words allowed", s), "")
+			c.fail(diag.BadValue, at.in(field), fmt.Sprintf("%q is not one of the words allowed", s), "")
 			continue
 		}
 		set |= 1 << v

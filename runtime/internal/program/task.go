@@ -2,6 +2,7 @@ package program
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -85,24 +86,25 @@ func (t *tasks) owner(hits bitset) string {
 // taskSection compiles the task sections of all teams.
 func (c *compiler) taskSection(set *policy.Set) tasks {
 	var t tasks
-	for _, e := range inOrder(set, func(t *policy.Team) map[string]policy.Task { return t.Task }, c.compareTasks) {
-		path := c.path(e.team, SectionTask, e.name)
-		r := rule{Rule: c.describe(e.team, SectionTask, e.name, e.value.Description)}
-		r.Action = "tag"
-		if !e.value.Enabled {
+	all := entriesOf(nil, set, SectionTask, func(t *policy.Team) map[string]policy.Task { return t.Task },
+		func(*policy.Task) (rank, order int) { return 0, 0 })
+	slices.SortFunc(all, c.compareTasks)
+	for i := range all {
+		at, v := all[i].place(), all[i].team.Task[all[i].name]
+		r := c.add(at, "tag", v.Description)
+		if !v.Enabled {
 			r.Action = "disable"
 		}
-		if until := e.value.Until; until != "" && c.today > until {
+		if until := v.Until; until != "" && c.today > until {
 			r.Inert = "held until " + until
 		}
-		c.off(&r)
-		ps := c.patterns(e.value.Match.Tasks, path, ".match.tasks")
+		c.off(r)
+		ps := c.patterns(v.Match.Tasks, at, ".match.tasks")
 		if r.Inert == "" {
 			t.entries = append(t.entries, taskEntry{
-				match: ps, team: c.scope(e.team), tags: c.tags(&e.value, e.team, path), disabled: !e.value.Enabled, rule: int32(len(c.rules)),
+				match: ps, team: c.scope(at.team), tags: c.tags(&v, at), disabled: !v.Enabled, rule: int32(len(c.rules) - 1),
 			})
 		}
-		c.rules = append(c.rules, r)
 	}
 	t.entries = append(t.entries, c.tasksOff()...)
 	t.index = newIndex(len(t.entries))
@@ -123,7 +125,7 @@ func (c *compiler) tasksOff() (entries []taskEntry) {
 		}
 		r := rule{Rule: Rule{ID: RuleID(overrideTeam + "/" + o.ID), Section: SectionTask, Action: "disable", Description: o.Why}}
 		entries = append(entries, taskEntry{
-			match: c.patterns([]string{o.Tasks}, string(r.ID), ""), disabled: true, rule: int32(len(c.rules)),
+			match: c.patterns([]string{o.Tasks}, place{field: string(r.ID)}, ""), disabled: true, rule: int32(len(c.rules)),
 		})
 		c.rules = append(c.rules, r)
 	}
@@ -131,21 +133,21 @@ func (c *compiler) tasksOff() (entries []taskEntry) {
 }
 
 // compareTasks puts the platform's entries first, then goes by name.
-func (c *compiler) compareTasks(a, b *named[policy.Task]) int {
+func (c *compiler) compareTasks(a, b sectionEntry) int {
 	rank := func(team string) int { return min(len(c.scope(team)), 1) }
-	return cmp.Or(cmp.Compare(rank(a.team), rank(b.team)), cmp.Compare(a.name, b.name), cmp.Compare(a.team, b.team))
+	return cmp.Or(cmp.Compare(rank(a.team.Name), rank(b.team.Name)), cmp.Compare(a.name, b.name), cmp.Compare(a.team.Name, b.team.Name))
 }
 
 // tags are the tags of an entry. In a set of several teams, an entry gives its
 // tasks to its team, and only the platform may give them to another one.
-func (c *compiler) tags(t *policy.Task, team, path string) metric.Labels {
+func (c *compiler) tags(t *policy.Task, at place) metric.Labels {
 	var tags metric.Labels
 	for name, value := range t.Tags {
 		tags = tags.Set(name, value)
 	}
-	if own := c.scope(team); own != "" {
+	if own := c.scope(at.team); own != "" {
 		if is := tags.Get(teamTag); is != "" && is != own {
-			c.fail(diag.WrongTeam, path+".tags."+teamTag, "an entry of team "+own+" cannot give tasks to team "+is,
+			c.fail(diag.WrongTeam, at.in(".tags."+teamTag), "an entry of team "+own+" cannot give tasks to team "+is,
 				"leave the tag out, or let team "+policy.PlatformTeam+" write the entry")
 		}
 		tags = tags.Set(teamTag, own)

@@ -118,25 +118,26 @@ type TransformFailure struct {
 }
 
 // transform compiles a transform.
-func (c *compiler) transform(e *named[policy.Transform]) rule {
-	v, path := &e.value, c.path(e.team, SectionTransform, e.name)
-	r := c.ordered(&v.Ordered, e.team, SectionTransform, e.name, cmp.Or(v.Scope, "series"))
-	t := &Transform{ID: r.ID, OnError: lookup(c, v.OnError, path+".onError", onErrors), Shadow: v.Shadow, samples: v.Scope == "sample"}
+func (c *compiler) transform(v *policy.Transform, at place) {
+	r := c.ordered(&v.Ordered, at, cmp.Or(v.Scope, "series"))
+	t := &Transform{
+		Rule: int32(len(c.rules) - 1), ID: r.ID, OnError: lookup(c, v.OnError, at.in(".onError"), onErrors),
+		Shadow: v.Shadow, samples: v.Scope == "sample",
+	}
 	r.transform = t
 	if r.Inert != "" {
-		return r
+		return
 	}
 	err := errors.New("there are no plugins here")
 	if c.plugins != nil {
 		t.Plugin, err = c.plugins.Open(v)
 	}
 	if err != nil {
-		c.fail(diag.PluginFailed, path+".plugin", fmt.Sprintf("plugin %s: %v", v.Plugin, err), "")
-		return r
+		c.fail(diag.PluginFailed, at.in(".plugin"), fmt.Sprintf("plugin %s: %v", v.Plugin, err), "")
+		return
 	}
 	p := t.Plugin.Plugin()
 	r.touches = slices.Concat(p.Reads, p.Writes)
-	return r
 }
 
 // Transforms lists the transforms in force, in order.

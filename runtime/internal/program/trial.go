@@ -33,12 +33,10 @@ type TestResult struct {
 // interpreter that runs, then by the steps. What steps hold goes on at the end.
 func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) metric.Origin) []TestResult {
 	var out []TestResult
-	compare := func(a, b *named[policy.Test]) int {
-		return cmp.Or(cmp.Compare(a.team, b.team), cmp.Compare(a.name, b.name))
-	}
-	for _, e := range inOrder(set, func(t *policy.Team) map[string]policy.Test { return t.Test }, compare) {
-		r := p.TryTest(&e.value, e.team, classify)
-		r.ID, r.Pos = RuleID(e.team+"/"+e.name), p.from.Near(e.team+".test."+e.name)
+	of := func(*policy.Test) (rank, order int) { return 0, 0 }
+	for at, test := range inOrder(set, "test", func(t *policy.Team) map[string]policy.Test { return t.Test }, of) {
+		r := p.TryTest(test, at.team, classify)
+		r.ID, r.Pos = RuleID(at.team+"/"+at.name), p.from.Rule(at.team, at.section, at.name)
 		out = append(out, r)
 	}
 	return out
