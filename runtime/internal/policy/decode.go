@@ -292,8 +292,9 @@ func (d *decoder) decodeSlice(v reflect.Value) error {
 	})
 }
 
-// roomSize is how many texts the lists are cut from that are made at once.
-const roomSize = 512
+// roomSize is how many texts are made at once for lists to be cut from: not quite a
+// power of two, since what the allocator adds must fit, too.
+const roomSize = 500
 
 func (d *decoder) strings() ([]string, error) {
 	d.list = d.list[:0]

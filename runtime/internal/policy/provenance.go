@@ -37,8 +37,7 @@ func (p Provenance) At(path string) (diag.Pos, bool) {
 }
 
 // Rule returns where a rule was written; the zero Pos when that is not known.
-func (p Provenance) Rule(team, section, name string) diag.Pos {
-	t := p[team]
+func (t *Places) Rule(section, name string) diag.Pos {
 	pos, _ := t.at(section+"."+name, "")
 	return pos
 }
@@ -127,14 +126,13 @@ func (t *Places) line(rule string) string {
 		if end < begin {
 			end = len(text)
 		}
-		key, places, _ := strings.Cut(text[begin:end], " ")
-		switch c := cmp.Compare(rule, key); {
-		case c == 0:
-			return places
-		case c < 0:
+		switch key := text[begin:min(begin+len(rule), end)]; {
+		case rule > key:
+			text = text[min(end+1, len(text)):]
+		case rule < key || !strings.HasPrefix(text[begin+len(rule):end], " "):
 			text = text[:begin]
 		default:
-			text = text[min(end+1, len(text)):]
+			return text[begin+len(rule)+1 : end]
 		}
 	}
 	return ""

@@ -42,9 +42,10 @@ var reductions = map[string]Reduce{
 
 // aggregates compiles the aggregates of all teams.
 func (c *compiler) aggregates() {
-	of := func(v *policy.Aggregate) (rank, order int) { return 0, v.Order }
-	for at, v := range inOrder(c.set, SectionAggregate, func(t *policy.Team) map[string]policy.Aggregate { return t.Aggregate }, of) {
-		r := c.ordered(&v.Ordered, at, "aggregate")
+	by := func(v policy.Aggregate) (rank, order int) { return 0, v.Order }
+	for _, e := range inOrder(c.set, c.from, SectionAggregate, func(t *policy.Team) map[string]policy.Aggregate { return t.Aggregate }, by) {
+		at, v := e.place, e.of.Aggregate[e.name]
+		r := c.ordered(&v.Ordered, e, "aggregate")
 		if (len(v.Drop) == 0) == (len(v.Keep) == 0) {
 			c.fail(diag.AggregateLabels, at, "an aggregate needs either drop or keep", "drop lists the labels that go, keep those that stay")
 		}

@@ -54,9 +54,10 @@ type budget struct {
 
 // budgets compiles the budgets of all teams.
 func (c *compiler) budgets() {
-	of := func(v *policy.Budget) (rank, order int) { return 0, v.Order }
-	for at, v := range inOrder(c.set, SectionBudget, func(t *policy.Team) map[string]policy.Budget { return t.Budget }, of) {
-		r := c.ordered(&v.Ordered, at, "budget")
+	by := func(v policy.Budget) (rank, order int) { return 0, v.Order }
+	for _, e := range inOrder(c.set, c.from, SectionBudget, func(t *policy.Team) map[string]policy.Budget { return t.Budget }, by) {
+		at, v := e.place, e.of.Budget[e.name]
+		r := c.ordered(&v.Ordered, e, "budget")
 		b := &budget{Bound: Bound{Series: v.Series, Samples: v.SamplesPerSecond, Drop: v.Overflow == "drop"}, per: v.Per}
 		switch v.Per {
 		case "task":

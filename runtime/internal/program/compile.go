@@ -85,6 +85,7 @@ type compiler struct {
 	rules    []rule
 	findings []diag.Diagnostic
 
+	room        patterns                  // what lists of patterns are cut from
 	expressions map[string]pattern        // that were compiled, by their text
 	controlled  map[plainControl]*control // that rules share
 
@@ -108,11 +109,8 @@ func (c *compiler) fail(code diag.Code, at place, message, hint string) {
 }
 
 // add appends a rule, which is whole when the next one is added.
-func (c *compiler) add(at place, action, description string) *rule {
-	c.rules = append(c.rules, rule{Rule: Rule{
-		ID: RuleID(at.team + "/" + at.name), Section: at.section, Action: action, Description: description,
-		Pos: c.from.Rule(at.team, at.section, at.name),
-	}})
+func (c *compiler) add(e *sectionEntry, action, description string) *rule {
+	c.rules = append(c.rules, rule{Rule: Rule{ID: e.id(), Section: e.section, Action: action, Description: description, Pos: e.pos}})
 	return &c.rules[len(c.rules)-1]
 }
 
@@ -125,9 +123,9 @@ func (c *compiler) scope(team string) string {
 }
 
 // ordered adds a rule with what those of all sections but task have in common.
-func (c *compiler) ordered(o *policy.Ordered, at place, action string) *rule {
-	r := c.add(at, action, o.Description)
-	r.team = c.scope(at.team)
+func (c *compiler) ordered(o *policy.Ordered, e *sectionEntry, action string) *rule {
+	r := c.add(e, action, o.Description)
+	r.team = c.scope(e.team)
 	switch {
 	case !o.Enabled:
 		r.Inert = "disabled"
@@ -135,9 +133,9 @@ func (c *compiler) ordered(o *policy.Ordered, at place, action string) *rule {
 		r.Inert = "expired on " + o.Expires
 	}
 	c.off(r)
-	r.match = c.selector(&o.Match, at.in(".match"))
+	r.match = c.selector(&o.Match, e.in(".match"))
 	if o.Unless != nil {
-		unless := c.selector(o.Unless, at.in(".unless"))
+		unless := c.selector(o.Unless, e.in(".unless"))
 		r.unless = &unless
 	}
 	return r

@@ -33,13 +33,14 @@ var (
 
 // controls compiles the control rules of all teams.
 func (c *compiler) controls() {
-	of := func(v *policy.Control) (rank, order int) { return slices.Index(tiers[:], v.Tier), v.Order }
-	for at, v := range inOrder(c.set, SectionControl, func(t *policy.Team) map[string]policy.Control { return t.Control }, of) {
-		r := c.ordered(&v.Ordered, at, v.Action)
+	by := func(v policy.Control) (rank, order int) { return slices.Index(tiers[:], v.Tier), v.Order }
+	for _, e := range inOrder(c.set, c.from, SectionControl, func(t *policy.Team) map[string]policy.Control { return t.Control }, by) {
+		at, v := e.place, e.of.Control[e.name]
+		r := c.ordered(&v.Ordered, e, v.Action)
 		if !slices.Contains(tiers[:], v.Tier) {
 			c.fail(diag.BadValue, at.in(".tier"), fmt.Sprintf("there is no tier %q", v.Tier), "write guard, tenant or default")
 		}
-		r.control = c.shareControl(c.control(v, at))
+		r.control = c.shareControl(c.control(&v, at))
 	}
 }
 
@@ -53,7 +54,8 @@ type plainControl struct {
 // of a few things.
 func (c *compiler) shareControl(do control) *control {
 	if do.to != nil {
-		return &do
+		own := do
+		return &own
 	}
 	key := plainControl{do.drop, do.protects, do.wholeSeries, do.step}
 	if known := c.controlled[key]; known != nil {
@@ -62,8 +64,9 @@ func (c *compiler) shareControl(do control) *control {
 	if c.controlled == nil {
 		c.controlled = map[plainControl]*control{}
 	}
-	c.controlled[key] = &do
-	return &do
+	shared := do // a parameter that is pointed to would have every rule make its own
+	c.controlled[key] = &shared
+	return &shared
 }
 
 func (c *compiler) control(v *policy.Control, at place) control {

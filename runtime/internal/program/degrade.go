@@ -28,15 +28,16 @@ var priorities = map[string]ladder.Step{"P3": ladder.P3, "P2": ladder.P2, "P1": 
 // series up: those that do it first come first.
 func (c *compiler) degrades() {
 	before := len(c.rules)
-	of := func(v *policy.Degrade) (rank, order int) { return int(priorities[v.Priority]), v.Order }
-	for at, v := range inOrder(c.set, SectionDegrade, func(t *policy.Team) map[string]policy.Degrade { return t.Degrade }, of) {
+	by := func(v policy.Degrade) (rank, order int) { return int(priorities[v.Priority]), v.Order }
+	for _, e := range inOrder(c.set, c.from, SectionDegrade, func(t *policy.Team) map[string]policy.Degrade { return t.Degrade }, by) {
+		at, v := e.place, e.of.Degrade[e.name]
 		if len(c.rules)-before == maxDegrades {
 			c.fail(diag.BadValue, at, "the set has more than 65534 degrade rules", "")
 			return
 		}
-		r := c.ordered(&v.Ordered, at, v.Action)
+		r := c.ordered(&v.Ordered, e, v.Action)
 		r.Priority = v.Priority
-		r.degrade = c.degrade(v, at)
+		r.degrade = c.degrade(&v, at)
 	}
 }
 

@@ -2,9 +2,9 @@ package program
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 
+	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 )
 
@@ -18,6 +18,8 @@ func (p place) in(field string) place {
 	return p
 }
 
+func (p place) id() RuleID { return RuleID(p.team + "/" + p.name) }
+
 // String is the path of the place; that of one in no set is its field.
 func (p place) String() string {
 	if p.team == "" {
@@ -28,19 +30,14 @@ func (p place) String() string {
 
 // sectionEntry is an entry of a section of a set, with what its place in the order depends on.
 type sectionEntry struct {
-	team        *policy.Team
-	section     string
-	name        string
+	place
+	pos         diag.Pos // where it is written
+	of          *policy.Team
 	rank, order int
 }
 
-func (e *sectionEntry) place() place {
-	return place{team: e.team.Name, section: e.section, name: e.name}
-}
-
-// entriesOf appends the entries of one section of all teams. of gives the rank and
-// the order of one.
-func entriesOf[T any](to []sectionEntry, set *policy.Set, section string, values func(*policy.Team) map[string]T, of func(*T) (rank, order int)) []sectionEntry {
+// entries appends those of one section of all teams. by gives the rank and the order of one.
+func entries[T any](to []sectionEntry, set *policy.Set, from policy.Provenance, section string, values func(*policy.Team) map[string]T, by func(T) (rank, order int)) []sectionEntry {
 	n := 0
 	for i := range set.Teams {
 		n += len(values(&set.Teams[i]))
@@ -48,16 +45,32 @@ func entriesOf[T any](to []sectionEntry, set *policy.Set, section string, values
 	to = slices.Grow(to, n)
 	for i := range set.Teams {
 		t := &set.Teams[i]
+		places := from[t.Name]
 		for name, v := range values(t) {
-			rank, order := of(&v)
-			to = append(to, sectionEntry{team: t, section: section, name: name, rank: rank, order: order})
+			e := sectionEntry{place: place{team: t.Name, section: section, name: name}, of: t, pos: places.Rule(section, name)}
+			e.rank, e.order = by(v)
+			to = append(to, e)
 		}
 	}
 	return to
 }
 
+// inOrder lists one section of all teams in the order of compareEntries.
+func inOrder[T any](set *policy.Set, from policy.Provenance, section string, values func(*policy.Team) map[string]T, by func(T) (rank, order int)) []*sectionEntry {
+	return sorted(entries(nil, set, from, section, values, by), compareEntries)
+}
+
+func sorted(all []sectionEntry, compare func(a, b *sectionEntry) int) []*sectionEntry {
+	out := make([]*sectionEntry, len(all))
+	for i := range all {
+		out[i] = &all[i]
+	}
+	slices.SortFunc(out, compare)
+	return out
+}
+
 // compareEntries goes by rank, order, team, name and section.
-func compareEntries(a, b sectionEntry) int {
+func compareEntries(a, b *sectionEntry) int {
 	if a.rank != b.rank {
 		return cmp.Compare(a.rank, b.rank)
 	}
@@ -65,23 +78,7 @@ func compareEntries(a, b sectionEntry) int {
 		return cmp.Compare(a.order, b.order)
 	}
 	if a.team != b.team {
-		return cmp.Compare(a.team.Name, b.team.Name)
+		return cmp.Compare(a.team, b.team)
 	}
 	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.section, b.section))
-}
-
-// inOrder goes through one section of all teams in the order of compareEntries. A value is
-// valid until the next.
-func inOrder[T any](set *policy.Set, section string, values func(*policy.Team) map[string]T, of func(*T) (rank, order int)) iter.Seq2[place, *T] {
-	entries := entriesOf(nil, set, section, values, of)
-	slices.SortFunc(entries, compareEntries)
-	return func(yield func(place, *T) bool) {
-		var v T
-		for i := range entries {
-			e := &entries[i]
-			if v = values(e.team)[e.name]; !yield(e.place(), &v) {
-				return
-			}
-		}
-	}
 }

@@ -29,28 +29,27 @@ type rewrite func(*draft)
 
 // rewrites compiles the rewrites and transforms of all teams, in one order.
 func (c *compiler) rewrites() {
-	all := entriesOf(nil, c.set, SectionRewrite, func(t *policy.Team) map[string]policy.Rewrite { return t.Rewrite },
-		func(v *policy.Rewrite) (rank, order int) { return 0, v.Order })
-	all = entriesOf(all, c.set, SectionTransform, func(t *policy.Team) map[string]policy.Transform { return t.Transform },
-		func(v *policy.Transform) (rank, order int) { return 0, v.Order })
-	slices.SortFunc(all, compareEntries)
-	for i := range all {
-		if e := &all[i]; e.section == SectionRewrite {
-			v := e.team.Rewrite[e.name]
-			c.rewriteRule(&v, e.place())
+	all := entries(nil, c.set, c.from, SectionRewrite, func(t *policy.Team) map[string]policy.Rewrite { return t.Rewrite },
+		func(v policy.Rewrite) (rank, order int) { return 0, v.Order })
+	all = entries(all, c.set, c.from, SectionTransform, func(t *policy.Team) map[string]policy.Transform { return t.Transform },
+		func(v policy.Transform) (rank, order int) { return 0, v.Order })
+	for _, e := range sorted(all, compareEntries) {
+		if e.section == SectionRewrite {
+			v := e.of.Rewrite[e.name]
+			c.rewriteRule(&v, e)
 		} else {
-			v := e.team.Transform[e.name]
-			c.transform(&v, e.place())
+			v := e.of.Transform[e.name]
+			c.transform(&v, e)
 		}
 	}
 }
 
-func (c *compiler) rewriteRule(v *policy.Rewrite, at place) {
-	r := c.ordered(&v.Ordered, at, v.Action)
+func (c *compiler) rewriteRule(v *policy.Rewrite, e *sectionEntry) {
+	r := c.ordered(&v.Ordered, e, v.Action)
 	if v.Action == "drop-labels" {
-		r.drops = c.patterns(v.Labels, at, ".labels")
+		r.drops = c.patterns(v.Labels, e.place, ".labels")
 	}
-	r.rewrite = c.rewrite(v, at, r.drops)
+	r.rewrite = c.rewrite(v, e.place, r.drops)
 	r.touches = touches(v)
 }
 

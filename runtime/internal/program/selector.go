@@ -96,7 +96,7 @@ func (c *compiler) patterns(list []string, at place, field string) patterns {
 	if len(list) == 0 {
 		return nil
 	}
-	out := make(patterns, len(list))
+	out := c.cut(len(list))
 	for i, s := range list {
 		p, err := c.pattern(s)
 		if err != nil {
@@ -106,6 +106,21 @@ func (c *compiler) patterns(list []string, at place, field string) patterns {
 		out[i] = p
 	}
 	return out
+}
+
+// roomSize is how many patterns are made at once, at most: not quite a power of two,
+// since what the allocator adds must fit, too.
+const roomSize = 500
+
+// cut returns room for n patterns, of a piece that other rules have the rest of: most
+// have a list or two, of one pattern each.
+func (c *compiler) cut(n int) patterns {
+	if cap(c.room)-len(c.room) < n {
+		c.room = make(patterns, 0, max(n, min(cap(c.rules), roomSize)))
+	}
+	begin, end := len(c.room), len(c.room)+n
+	c.room = c.room[:end]
+	return c.room[begin:end:end]
 }
 
 // pattern compiles a pattern. Those that are expressions have some kilobytes, and

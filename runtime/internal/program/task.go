@@ -2,7 +2,6 @@ package program
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -86,12 +85,11 @@ func (t *tasks) owner(hits bitset) string {
 // taskSection compiles the task sections of all teams.
 func (c *compiler) taskSection(set *policy.Set) tasks {
 	var t tasks
-	all := entriesOf(nil, set, SectionTask, func(t *policy.Team) map[string]policy.Task { return t.Task },
-		func(*policy.Task) (rank, order int) { return 0, 0 })
-	slices.SortFunc(all, c.compareTasks)
-	for i := range all {
-		at, v := all[i].place(), all[i].team.Task[all[i].name]
-		r := c.add(at, "tag", v.Description)
+	all := entries(nil, set, c.from, SectionTask, func(t *policy.Team) map[string]policy.Task { return t.Task },
+		func(policy.Task) (rank, order int) { return 0, 0 })
+	for _, e := range sorted(all, c.compareTasks) {
+		at, v := e.place, e.of.Task[e.name]
+		r := c.add(e, "tag", v.Description)
 		if !v.Enabled {
 			r.Action = "disable"
 		}
@@ -133,9 +131,9 @@ func (c *compiler) tasksOff() (entries []taskEntry) {
 }
 
 // compareTasks puts the platform's entries first, then goes by name.
-func (c *compiler) compareTasks(a, b sectionEntry) int {
+func (c *compiler) compareTasks(a, b *sectionEntry) int {
 	rank := func(team string) int { return min(len(c.scope(team)), 1) }
-	return cmp.Or(cmp.Compare(rank(a.team.Name), rank(b.team.Name)), cmp.Compare(a.name, b.name), cmp.Compare(a.team.Name, b.team.Name))
+	return cmp.Or(cmp.Compare(rank(a.team), rank(b.team)), cmp.Compare(a.name, b.name), cmp.Compare(a.team, b.team))
 }
 
 // tags are the tags of an entry. In a set of several teams, an entry gives its

@@ -118,10 +118,10 @@ type TransformFailure struct {
 }
 
 // transform compiles a transform.
-func (c *compiler) transform(v *policy.Transform, at place) {
-	r := c.ordered(&v.Ordered, at, cmp.Or(v.Scope, "series"))
+func (c *compiler) transform(v *policy.Transform, e *sectionEntry) {
+	r := c.ordered(&v.Ordered, e, cmp.Or(v.Scope, "series"))
 	t := &Transform{
-		Rule: int32(len(c.rules) - 1), ID: r.ID, OnError: lookup(c, v.OnError, at.in(".onError"), onErrors),
+		Rule: int32(len(c.rules) - 1), ID: r.ID, OnError: lookup(c, v.OnError, e.in(".onError"), onErrors),
 		Shadow: v.Shadow, samples: v.Scope == "sample",
 	}
 	r.transform = t
@@ -133,7 +133,7 @@ func (c *compiler) transform(v *policy.Transform, at place) {
 		t.Plugin, err = c.plugins.Open(v)
 	}
 	if err != nil {
-		c.fail(diag.PluginFailed, at.in(".plugin"), fmt.Sprintf("plugin %s: %v", v.Plugin, err), "")
+		c.fail(diag.PluginFailed, e.in(".plugin"), fmt.Sprintf("plugin %s: %v", v.Plugin, err), "")
 		return
 	}
 	p := t.Plugin.Plugin()

@@ -33,10 +33,11 @@ type TestResult struct {
 // interpreter that runs, then by the steps. What steps hold goes on at the end.
 func RunTests(p *Program, set *policy.Set, classify func(scope, metric string) metric.Origin) []TestResult {
 	var out []TestResult
-	of := func(*policy.Test) (rank, order int) { return 0, 0 }
-	for at, test := range inOrder(set, "test", func(t *policy.Team) map[string]policy.Test { return t.Test }, of) {
-		r := p.TryTest(test, at.team, classify)
-		r.ID, r.Pos = RuleID(at.team+"/"+at.name), p.from.Rule(at.team, at.section, at.name)
+	by := func(policy.Test) (rank, order int) { return 0, 0 }
+	for _, e := range inOrder(set, p.from, "test", func(t *policy.Team) map[string]policy.Test { return t.Test }, by) {
+		test := e.of.Test[e.name]
+		r := p.TryTest(&test, e.team, classify)
+		r.ID, r.Pos = e.id(), e.pos
 		out = append(out, r)
 	}
 	return out
