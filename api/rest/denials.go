@@ -10,17 +10,17 @@ import (
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
-// Bounds on what is recorded of requests that somebody who is known may not make. The
-// audit of the fleet keeps 10,000 entries: who asks for ever must not push out what
-// was done.
+// Bounds on what is recorded of requests that somebody who is known may not make, or
+// makes in a wrong way. The audit of the fleet keeps 10,000 entries: who asks for ever
+// must not push out what was done.
 const (
 	denialTime   = time.Hour
 	denialsOfOne = 20  // actor, within an hour
 	denialsOfAll = 100 // actors
 )
 
-// denials record in the audit what was asked for by who is known and may not. All of
-// it is counted. Who is not known, and what a page of another site had a browser ask,
+// denials record in the audit what was asked for by who is known, and refused. What is
+// beyond the bounds is counted: the next that is recorded tells how much it was. Who is not known, and what a page of another site had a browser ask,
 // is never recorded. Safe for concurrent use.
 type denials struct {
 	runtime *runtime.Runtime

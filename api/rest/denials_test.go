@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -78,6 +79,47 @@ func TestDenialsAreAudited(t *testing.T) {
 	for reason, n := range map[string]int{"forbidden": denialsOfOne + 7, "cross-site": 1} {
 		if line := fmt.Sprintf("sluice_auth_refused_total{reason=%q} %d\n", reason, n); !bytes.Contains(w.Body.Bytes(), []byte(line)) {
 			t.Errorf("the metrics lack %s", line)
+		}
+	}
+}
+
+// A change that is refused for whatever reason is in the audit, and not without bound;
+// what may have been done in part is always there.
+func TestRefusedChangesAreBounded(t *testing.T) {
+	s := start(t)
+	x := &conformance{site: s, handler: s.asRoles(t)}
+	ask := func(method, path, body string, header http.Header, want int) {
+		t.Helper()
+		header = header.Clone()
+		header.Set(roleHeader, string(runtime.RoleAdmin))
+		if w := x.call(request{method: method, path: prefix + path, body: body, header: header}); w.Code != want {
+			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+	}
+	json := http.Header{"Content-Type": {"application/json"}}
+	other := json.Clone()
+	other.Set("If-Match", `"0123456789abcdef"`)
+	for range denialsOfOne {
+		ask("POST", "/policies/apply", `{"files":{"policy.cue":"package policies"},"reason":"for the test"}`, other, 412)
+		ask("POST", "/streams/none/pause", `{"reason":"for the test"}`, json, 404)
+		ask("POST", "/streams/native/pause", `{"reason":7}`, json, 400)
+		ask("DELETE", "/overrides/none", "", http.Header{}, 404)
+	}
+	ask("POST", "/streams/native/pause", `{"reason":"for the test"}`, json, 200)
+	ask("POST", "/streams/native/resume", `{"reason":"for the test"}`, json, 200)
+	counts := map[string]int{}
+	for _, e := range s.instance.AuditTrail(runtime.AuditFilter{Who: "tester"}) {
+		counts[e.Result]++
+	}
+	if diff := cmp.Diff(map[string]int{runtime.AuditRefused: denialsOfOne, runtime.AuditDone: 2}, counts); diff != "" {
+		t.Error(diff)
+	}
+	for err, want := range map[error]bool{
+		nil: false, runtime.ErrNotDrained: false, context.Canceled: false, context.DeadlineExceeded: false, runtime.ErrUnreachable: false,
+		runtime.ErrConflict: true, runtime.ErrRollout: true, runtime.ErrRejected: true, wrong("for the test"): true,
+	} {
+		if refused(err) != want {
+			t.Errorf("%v: refused is not %t", err, want)
 		}
 	}
 }

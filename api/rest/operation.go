@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -125,7 +126,8 @@ type server struct {
 }
 
 // handler checks a request, has it done, and answers. One that changes something
-// is audited, be it done or refused; of others, what the asker may not.
+// is audited, be it done or refused; of others, what the asker may not. Refusals are
+// audited within bounds.
 func (s *server) handler(o *operation) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx, cancel := s.bound(c.Request().Context(), o)
@@ -138,6 +140,8 @@ func (s *server) handler(o *operation) echo.HandlerFunc {
 			s.runtime.CountRefused("cross-site")
 		case err != nil && problemOf(err).Status == http.StatusForbidden:
 			s.runtime.CountRefused("forbidden")
+			s.denials.record(ctx, o.entry(c, asked, before, before, err))
+		case o.changes && refused(err):
 			s.denials.record(ctx, o.entry(c, asked, before, before, err))
 		case o.changes:
 			s.audit(o.entry(c, asked, before, s.runtime.Revision(), err), asked)
@@ -185,12 +189,22 @@ func (o *operation) entry(c echo.Context, asked *call, before, after string, err
 	}
 	if err != nil {
 		p := problemOf(err)
-		e.Error, e.Result = p.Code+": "+p.Detail, runtime.AuditRefused
-		if p.Status >= http.StatusInternalServerError {
-			e.Result = runtime.AuditFailed
+		e.Error, e.Result = p.Code+": "+p.Detail, runtime.AuditFailed
+		if refused(err) {
+			e.Result = runtime.AuditRefused
 		}
 	}
 	return e
+}
+
+// refused reports whether an error says that nothing was done. A request whose asker
+// has gone, and a drain that does not come to its end, may have done a part.
+func refused(err error) bool {
+	if err == nil || errors.Is(err, runtime.ErrNotDrained) {
+		return false
+	}
+	status := problemOf(err).Status
+	return status < http.StatusInternalServerError && status != statusGone
 }
 
 // audit records what became of a change. An entry that cannot be written is in the log.
