@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -152,10 +153,20 @@ func (g *guest) failed(step string, err error) *Error {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		out.Message = strings.TrimPrefix(first, "wasm error: ")
 	}
-	if said := g.call.said; said != "" {
+	if said := cmp.Or(g.call.said, g.call.reason()); said != "" {
 		out.Message += ": " + said
 	}
 	return out
+}
+
+// reason is the last that the guest said about the batch as a whole: why it gives up.
+func (c *call) reason() string {
+	for _, n := range slices.Backward(c.notes) {
+		if n.record < 0 {
+			return n.message
+		}
+	}
+	return ""
 }
 
 func (g *guest) allowed(step string) time.Duration {
@@ -176,10 +187,8 @@ func (g *guest) starved() bool {
 
 // refused makes the Error of a guest that answered with a code.
 func (g *guest) refused(step string, code abi.Code) *Error {
-	for _, n := range g.call.notes {
-		if n.record < 0 {
-			return fault(code, step, "%s", n.message)
-		}
+	if why := g.call.reason(); why != "" {
+		return fault(code, step, "%s", why)
 	}
 	if code > abi.Internal {
 		return fault(abi.BadOutput, step, "it answered with the code %d, which no plugin has", code)

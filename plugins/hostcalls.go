@@ -65,7 +65,11 @@ func hostCount(c *call, _ api.Module, s []uint64) {
 }
 
 func hostAbort(c *call, m api.Module, s []uint64) {
-	panic(&stopped{code: abi.Trap, message: "abort: " + c.utf16(m, uint32(s[0]))})
+	message := "abort: " + c.utf16(m, uint32(s[0]))
+	if file := c.utf16(m, uint32(s[1])); file != "" {
+		message += fmt.Sprintf(" (%s:%d:%d)", file, uint32(s[2]), uint32(s[3]))
+	}
+	panic(&stopped{code: abi.Trap, message: message})
 }
 
 // provide gives the runtime the functions that a module imports, and the tick of a

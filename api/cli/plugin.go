@@ -54,12 +54,21 @@ func pluginError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &missing), errors.As(err, &path):
+	case errors.As(err, &missing), errors.As(err, &path), errors.Is(err, project.ErrNone):
 		return environment(err)
 	case errors.Is(err, project.ErrInput), errors.As(err, &fault), errors.As(err, &build):
 		return &exitError{exitRejected, err}
 	}
 	return err
+}
+
+// configured says of a plugin that refused a config which nobody has given it how to
+// give it one.
+func configured(err error, config string) error {
+	if fault := (*plugins.Error)(nil); config == "" && errors.As(err, &fault) && fault.Step == plugins.StepInit && fault.Code == abi.BadConfig {
+		err = fmt.Errorf("%w; give it a config with --config FILE", err)
+	}
+	return pluginError(err)
 }
 
 // readModule reads a file that may be a plugin.

@@ -129,10 +129,13 @@ func printBuilt(out io.Writer, b *project.Built) error {
 	return err
 }
 
+// isModule tells whether a command is about a module, by its name.
+func isModule(args []string) bool { return len(args) == 1 && filepath.Ext(args[0]) == ".wasm" }
+
 // moduleOf returns the module that a command is about: a file, or a project's, which
 // is built.
 func moduleOf(ctx context.Context, args []string) (wasm []byte, name string, err error) {
-	if len(args) == 1 && filepath.Ext(args[0]) == ".wasm" {
+	if isModule(args) {
 		wasm, err = readModule(args[0])
 		return wasm, args[0], err
 	}
@@ -211,6 +214,9 @@ func newPluginTest(t terminal) *cobra.Command {
 		if err != nil {
 			return pluginError(err)
 		}
+		if run != "" && len(report.Fixtures) == 0 {
+			return environment(fmt.Errorf("--run: %q finds no fixture", run))
+		}
 		return printTested(t.out, report, format)
 	}
 	return c
@@ -252,6 +258,6 @@ func testedText(r *project.TestReport) string {
 			fmt.Fprintf(&b, "ok    %s\n", f.Name)
 		}
 	}
-	fmt.Fprintf(&b, "%d fixtures, %d failed; %d runs\n", len(r.Fixtures), r.Failed, r.Runs)
+	fmt.Fprintf(&b, "%s, %d failed; %s\n", counted(len(r.Fixtures), "fixture"), r.Failed, counted(r.Runs, "run"))
 	return b.String()
 }

@@ -29,7 +29,7 @@ plugin, and print what comes out. FILE is a module; the project in DIR
 
 A line is a sample as fixtures have it, or a record as it lies on a topic,
 which is taken apart: each of its points is a sample. Samples that fail are
-named on standard error, with the reason (exit code 2).`,
+named on standard error, by their number from 0, with the reason (exit code 2).`,
 		Example: `  sluice plugin run mask.wasm --config config.json < samples.jsonl
   sluice plugin run --config config.json < records.jsonl`,
 		Args: atMostOneArg,
@@ -63,7 +63,7 @@ named on standard error, with the reason (exit code 2).`,
 		if err == nil && failed > 0 {
 			return rejected()
 		}
-		return pluginError(err)
+		return configured(err, config)
 	}
 	return c
 }
@@ -174,7 +174,7 @@ func newPluginBench(t terminal) *cobra.Command {
 		}
 		var x measured
 		if x.Cost, err = project.Bench(c.Context(), wasm, load); err != nil {
-			return pluginError(err)
+			return configured(err, config)
 		}
 		x.Growth = x.Cost.Growth()
 		if against != "" {
@@ -248,9 +248,12 @@ func (x *measured) write(out io.Writer) error {
 // benchLoad is what there is to measure with: files, or a fixture of the project.
 func benchLoad(args []string, input, config string) (load project.Load, err error) {
 	if input == "" {
+		if isModule(args) {
+			return load, environment(fmt.Errorf("%s is a module, which has no samples to measure with: give some with --input", args[0]))
+		}
 		p, err := projectIn(args)
 		if err != nil {
-			return load, fmt.Errorf("%w; or give a module samples with --input", err)
+			return load, err
 		}
 		if load, err = p.BenchLoad(); err != nil {
 			return load, pluginError(err)
@@ -288,14 +291,14 @@ func readSamples(name string) (out []project.Sample, err error) {
 func newPluginVerify(t terminal) *cobra.Command {
 	var config string
 	c := &cobra.Command{
-		Use:   "verify [FILE]",
+		Use:   "verify [FILE | DIR]",
 		Short: "Show that the sandbox holds, or that a plugin keeps the rules",
-		Long: `Without FILE, try the sandbox of this program with modules that do what a
-plugin must not: loops without end, bombs, wrong pointers, too much of
+		Long: `Without an argument, try the sandbox of this program with modules that do what
+a plugin must not: loops without end, bombs, wrong pointers, too much of
 everything, crashes. Each is stopped with its code, and the next batch is right
 again.
 
-With FILE, pass batches through a plugin that are legal and unusual: empty
+With FILE, a module, or DIR, a project, which is built first, pass batches through a plugin that are legal and unusual: empty
 ones, infinities, the longest texts. What it makes of them must not depend on
 the engine, on the size of a batch, or on what came before. Exit code 2:
 something is wrong.`,
@@ -312,13 +315,13 @@ something is wrong.`,
 		if len(args) == 0 {
 			return printFindings(t.out, verify.Sandbox(c.Context()))
 		}
-		wasm, err := readModule(args[0])
+		wasm, _, err := moduleOf(c.Context(), args)
 		if err != nil {
 			return err
 		}
 		found, err := verify.Plugin(c.Context(), wasm, given)
 		if err != nil {
-			return pluginError(err)
+			return configured(err, config)
 		}
 		return printFindings(t.out, found)
 	}

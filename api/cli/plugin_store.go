@@ -65,7 +65,8 @@ func newPluginList(t terminal) *cobra.Command {
 		Short: "List the plugins that policies can name",
 		Long: `List the plugins that an instance has: those that were pushed to the fleet, and
 those that lie in its data directory alone. USED BY are the transforms of the
-policies in force.
+policies in force. Digests are cut; --format json has them whole, as policies
+name them.
 
 With --running: those that its policies run, or ran since it started, and what
 they did. IN and OUT are records, FAILED those that were not transformed; a

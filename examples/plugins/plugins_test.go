@@ -14,7 +14,7 @@ import (
 )
 
 // maxCommitted bounds a module that is kept beside its source, in bytes.
-const maxCommitted = 20 << 10
+const maxCommitted = 24 << 10
 
 // opened returns the examples by name.
 var opened = sync.OnceValues(func() (map[string]*project.Project, error) {

@@ -12,7 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-metrics/sluice/api/cli"
+	"github.com/sluice-metrics/sluice/plugins/project"
 )
+
+// TestMain is the program, too: commands start it to evaluate policies.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
 
 // session is a block of a page that begins with a prompt.
 var session = regexp.MustCompile("(?s)```\n(\\$ .*?)```\n")
@@ -53,6 +62,47 @@ func TestReadmes(t *testing.T) {
 				t.Errorf("the commands print something else:\n%s", d)
 			}
 		})
+	}
+}
+
+// How a page names its plugin in a policy.
+var (
+	inPolicy   = regexp.MustCompile("(?s)```\n(policy: transform.*?)```\n")
+	pluginName = regexp.MustCompile(`plugin: "[^"]*"`)
+)
+
+// The policies of pages are right, those of a new project too.
+func TestPoliciesOfPages(t *testing.T) {
+	all, err := opened()
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := filepath.Join(t.TempDir(), "mask")
+	if _, err := project.New(started, "mask", project.C); err != nil {
+		t.Fatal(err)
+	}
+	for dir, p := range map[string]*project.Project{
+		"mask-users": all["mask-users"], "tables": all["tables"], "tier": all["tier"], "units": all["units"], started: all["quickstart-c"],
+	} {
+		page, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := inPolicy.FindSubmatch(page)
+		if block == nil {
+			t.Errorf("%s has no policy", dir)
+			continue
+		}
+		set := t.TempDir()
+		text := "package policies\n\npolicy: {team: \"pages\", stream: native: topics: [\"flink.native\"], sink: store: {type: \"store\", default: true}}\n" + pluginName.ReplaceAllString(string(block[1]), `plugin: "./it.wasm"`)
+		for name, b := range map[string][]byte{"policy.cue": []byte(text), "it.wasm": module(t, p)} {
+			if err := os.WriteFile(filepath.Join(set, name), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if said := run(t, "check "+set); !strings.HasPrefix(said, "ok: ") {
+			t.Errorf("the policy of %s:\n%s", dir, said)
+		}
 	}
 }
 

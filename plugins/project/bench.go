@@ -2,7 +2,6 @@ package project
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -143,19 +142,20 @@ func (p *Project) BenchLoad() (Load, error) {
 }
 
 // Run has samples transformed as they come, in batches of 1,000 at most, and hands on
-// what comes of each batch. next returns the next sample, and false at the end.
-// Errors: those of next and emit, a *plugins.Error when a batch fails.
+// what comes of each batch. A batch that fails is halved, so that the samples it fails
+// for are told apart. next returns the next sample, and false at the end. Errors: those
+// of next and emit, a *plugins.Error for a plugin that is not let in.
 func Run(ctx context.Context, wasm, config []byte, next func() (Sample, bool, error), emit func(*Outcome) error) error {
 	plugin, err := plugins.Load(ctx, wasm, plugins.Options{Config: config})
 	if err != nil {
 		return err
 	}
 	defer plugin.Close(ctx)
-	instance, err := plugin.Instance(ctx)
+	worker, err := plugins.NewQuestions(plugin).Worker(ctx)
 	if err != nil {
 		return err
 	}
-	defer instance.Close()
+	defer worker.Close()
 	var b plugins.Batch
 	var in []Sample
 	scope := plugin.Manifest().Scope
@@ -175,8 +175,8 @@ func Run(ctx context.Context, wasm, config []byte, next func() (Sample, bool, er
 			return nil
 		}
 		fill(&b, in, scope, now, first)
-		if err := instance.Transform(ctx, &b); err != nil {
-			return inBatch(err, first, len(in))
+		if err := worker.Run(ctx, &b); err != nil {
+			return fmt.Errorf("samples %d to %d: %w", first, first+len(in)-1, err)
 		}
 		out := &Outcome{}
 		out.collect(&b, in, scope, first)
@@ -185,12 +185,4 @@ func Run(ctx context.Context, wasm, config []byte, next func() (Sample, bool, er
 		}
 	}
 	return nil
-}
-
-// inBatch says which samples failed together.
-func inBatch(err error, first, n int) error {
-	if fault := (*plugins.Error)(nil); errors.As(err, &fault) && fault.Record >= 0 {
-		return fmt.Errorf("sample %d: %w", first+fault.Record, err)
-	}
-	return fmt.Errorf("samples %d to %d: %w", first, first+n-1, err)
 }

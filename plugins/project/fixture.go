@@ -35,6 +35,8 @@ type Outcome struct {
 	Out    []Sample // by the sample that they are or were made of
 	Failed []Failure
 	Error  string // of the whole: step, code and message, as "init: bad-config: why"; "": none
+
+	why string // what is beside Error for people, and may be another in every engine
 }
 
 // Failure is a sample that was not transformed.
@@ -182,7 +184,11 @@ func (o *Outcome) same(got *Outcome) string {
 		if got.Error == o.Error || o.Error != "" && strings.HasPrefix(got.Error, o.Error+":") {
 			return ""
 		}
-		return fmt.Sprintf("error\n  want %s\n  got  %s", orNone(o.Error), orNone(got.Error))
+		is := orNone(got.Error)
+		if got.why != "" {
+			is += ": " + got.why
+		}
+		return fmt.Sprintf("error\n  want %s\n  got  %s", orNone(o.Error), is)
 	}
 	if d := firstDifference("failed sample", o.Failed, got.Failed); d != "" {
 		return d

@@ -27,6 +27,9 @@ const Fixtures = "testdata"
 // ErrInput says that a file of a project, or what was given to it, is wrong.
 var ErrInput = errors.New("wrong input")
 
+// ErrNone says that there is no project where one was looked for.
+var ErrNone = errors.New("no project of a plugin")
+
 // Project is one that was opened.
 type Project struct {
 	Dir      string
@@ -34,13 +37,16 @@ type Project struct {
 	Language Language
 }
 
-// Open reads the project in a directory. Errors: ErrInput for a plugin.json that is
+// Open reads the project in a directory. Errors: ErrNone, ErrInput for a plugin.json that is
 // not one, or source in no language that is known; else those of the file system.
 func Open(dir string) (*Project, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is %w: a project is a directory, and the name of a module ends in .wasm", dir, ErrNone)
+	}
 	name := filepath.Join(dir, ManifestFile)
 	text, err := readFile(name, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no project of a plugin: there is no %s; 'sluice plugin new' makes one", dir, ManifestFile)
+		return nil, fmt.Errorf("%s is %w: there is no %s; 'sluice plugin new' makes one", dir, ErrNone, ManifestFile)
 	} else if err != nil {
 		return nil, err
 	}

@@ -126,11 +126,10 @@ func (f *Fixture) load(ctx context.Context, wasm []byte, o plugins.Options, each
 	w := way{engine: o.Engine, unmetered: o.Unmetered, size: sizes[0]}
 	plugin, err := plugins.Load(ctx, wasm, o)
 	if err != nil {
-		text, fault := refusedText(err)
-		if fault != nil {
-			return fault
+		out, err := refused(err)
+		if err == nil {
+			_, err = each(w, out, f)
 		}
-		_, err := each(w, &Outcome{Error: text}, f)
 		return err
 	}
 	defer plugin.Close(ctx)
@@ -162,17 +161,17 @@ func (f *Fixture) load(ctx context.Context, wasm []byte, o plugins.Options, each
 	return nil
 }
 
-// refusedText is an error of the sandbox as a fixture has it. fault is any other.
-func refusedText(err error) (text string, fault error) {
+// refused is an error of the sandbox as a fixture has it; any other is returned.
+func refused(err error) (*Outcome, error) {
 	e := (*plugins.Error)(nil)
 	if !errors.As(err, &e) {
-		return "", err
+		return nil, err
 	}
-	text = e.Step + ": " + e.Code.String()
+	out := &Outcome{Error: e.Step + ": " + e.Code.String(), why: e.Message}
 	if stable(e.Code) && e.Message != "" {
-		text += ": " + e.Message
+		out.Error, out.why = out.Error+": "+e.Message, ""
 	}
-	return text, nil
+	return out, nil
 }
 
 // passAll has samples transformed in batches of a size, all or none.
@@ -187,8 +186,7 @@ func passAll(ctx context.Context, i *plugins.Instance, scope abi.Scope, in []Sam
 		part := in[first:min(first+size, len(in))]
 		fill(&b, part, scope, now, first)
 		if err := i.Transform(ctx, &b); err != nil {
-			text, fault := refusedText(err)
-			return &Outcome{Error: text}, fault
+			return refused(err)
 		}
 		out.collect(&b, part, scope, first)
 	}

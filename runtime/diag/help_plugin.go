@@ -8,7 +8,8 @@ var pluginHelp = []Help{
 		Text: "A transform names its plugin by a file of the set, as ./plugins/mask.wasm from its root, or by the " +
 			"name and digest of one that was pushed. The set has no such file, nothing was pushed under the " +
 			"digest, or what was is called otherwise. A digest pins the very bytes: another version has another " +
-			"digest. `sluice plugin list` shows what was pushed.",
+			"digest. `sluice plugin list` shows what was pushed. A command that asks no instance, such as `sluice check`, " +
+			"knows no plugin that was pushed: it looks for the digest among the .wasm files of the set.",
 		Bad: `policy: transform: mask: schema.#Transform & {
 	match: labels: user: ["?*"]
 	plugin: "mask@sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"

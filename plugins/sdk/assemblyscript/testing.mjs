@@ -14,8 +14,16 @@ const utf8 = new TextEncoder(), text = new TextDecoder("utf-8", { fatal: true })
 export async function load(wasm) {
   let heard, memory;
   const string = (at, length) => text.decode(new Uint8Array(memory.buffer, at, length));
+  const utf16 = (at) => { // as AssemblyScript lays a string out: its length in bytes ahead
+    const length = at && new DataView(memory.buffer).getUint32(at - 4, true);
+    return String.fromCharCode(...new Uint16Array(memory.buffer.slice(at, at + length)));
+  };
   const { instance } = await WebAssembly.instantiate(wasm, {
-    env: { abort() { throw new Error("the plugin aborted"); } },
+    env: {
+      abort(message, file, line, column) {
+        throw new Error(`the plugin aborted: ${utf16(message)} (${utf16(file)}:${line}:${column})`);
+      },
+    },
     sluice: {
       log: (_, at, length) => heard.logged.push(string(at, length)),
       fail: (_, record, at, length) => {

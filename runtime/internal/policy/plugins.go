@@ -123,7 +123,7 @@ func (r *resolver) transform(ctx context.Context, at *locator, name string, tr T
 	case errors.As(err, &refused):
 		return tr, wrong(diag.PluginRefused, "`sluice plugin inspect` shows what a module is and what it may be", refused.Error(), "plugin"), nil
 	case err != nil:
-		return tr, wrong(diag.PluginMissing, "name a file of the set, or push the plugin first with `sluice plugin push`", err.Error(), "plugin"), nil
+		return tr, wrong(diag.PluginMissing, missingHint(tr.Plugin), err.Error(), "plugin"), nil
 	}
 	m := &info.Manifest
 	if named, _, pinned := strings.Cut(tr.Plugin, "@"); pinned && named != m.Name {
@@ -149,6 +149,14 @@ func (r *resolver) transform(ctx context.Context, at *locator, name string, tr T
 	}
 	tr.Config = config
 	return tr, found, nil
+}
+
+// missingHint says how a plugin that is not there comes to be.
+func missingHint(ref string) string {
+	if strings.Contains(ref, "@") {
+		return "push it to the fleet with `sluice plugin push`; or put its .wasm among the files of the set, where commands that ask no instance, such as check, find it by its digest, too"
+	}
+	return "name a file of the set, from its root; or push the plugin with `sluice plugin push` and name it as that prints"
 }
 
 // limits compares what a transform and its plugin want with what they may have.

@@ -36,7 +36,8 @@ each((r: Record): void => {
   else if (what == "replace") {
     r.setLabel(fresh, "1");
     r.rename(a, again);
-  } else if (what == "say") log(Level.Info, said);
+  } else if (what == "throw") throw new Error("no " + r.name);
+  else if (what == "say") log(Level.Info, said);
   else if (what == "set") {
     r.setLabel(fresh, "1");
     r.setLabel(again, r.name + "!");

@@ -32,6 +32,10 @@ test("labels", async () => {
   assert.deepEqual(labels(await run("remove")), [{ z: "x" }, {}, {}]);
 });
 
+test("what a plugin throws is told, with where", async () => {
+  await assert.rejects(run("throw"), /the plugin aborted: no m \(tests\/everything\.ts:\d+:\d+\)/);
+});
+
 test("what is worked out for a string is worked out once per batch", async () => {
   const plugin = await load(wasm);
   plugin.init({ do: "map" });

@@ -175,24 +175,30 @@ mod memory {
         }
     }
 
-    // A panic says where it was and ends the instance.
+    // What is kept of a text, on one line: a panic must not take memory.
+    struct Line {
+        text: [u8; 512],
+        length: usize,
+    }
+
+    impl core::fmt::Write for Line {
+        fn write_str(&mut self, s: &str) -> core::fmt::Result {
+            for &b in s.as_bytes() {
+                if self.length < self.text.len() {
+                    self.text[self.length] = if b == b'\n' { b' ' } else { b };
+                    self.length += 1;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    // A panic says what and where it was, and ends the instance.
     #[panic_handler]
     fn panic(info: &core::panic::PanicInfo) -> ! {
-        if let Some(at) = info.location() {
-            let file = at.file();
-            let mut line = [b' '; 10];
-            let mut n = at.line();
-            for d in line.iter_mut().rev() {
-                if n != 0 {
-                    *d = b'0' + (n % 10) as u8;
-                }
-                n /= 10;
-            }
-            unsafe {
-                super::import_log(3, file.as_ptr(), file.len());
-                super::import_log(3, line.as_ptr(), line.len());
-            }
-        }
+        let mut line = Line { text: [0; 512], length: 0 };
+        let _ = core::fmt::write(&mut line, format_args!("{info}")); // a line takes what fits
+        unsafe { super::import_fail(crate::abi::Code::Internal as i32, -1, line.text.as_ptr(), line.length) }
         core::arch::wasm32::unreachable()
     }
 }
