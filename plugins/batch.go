@@ -124,11 +124,9 @@ func (b *Batch) forget(n int) {
 	b.Strings = slices.Delete(b.Strings, n, len(b.Strings))
 }
 
-// check says whether a caller put together what it may.
-func (b *Batch) check(l Limits) *Error {
-	if len(b.Records) > l.Records {
-		return fault(abi.BadBatch, StepTransform, "%d records; a batch has at most %d", len(b.Records), l.Records)
-	}
+// check says whether a caller put together what it may, records of so many labels at
+// most.
+func (b *Batch) check(labels int) *Error {
 	total := uint64(len(b.Strings))
 	for i := range b.Records {
 		r := &b.Records[i]
@@ -137,8 +135,8 @@ func (b *Batch) check(l Limits) *Error {
 			return faultAt(abi.BadBatch, i, "its labels lie outside of the batch")
 		case uint64(r.Name) >= total:
 			return faultAt(abi.BadBatch, i, "its name is string %d of %d", r.Name, total)
-		case int(r.Labels) > l.Labels:
-			return faultAt(abi.BadBatch, i, "%d labels; a record has at most %d", r.Labels, l.Labels)
+		case int(r.Labels) > labels:
+			return faultAt(abi.BadBatch, i, "%d labels; a record has at most %d", r.Labels, labels)
 		case r.Kind > abi.Text, r.Kind == abi.Text && math.Float64bits(r.Value) >= total:
 			return faultAt(abi.BadBatch, i, "its kind is %d and its value has the bits %#x", r.Kind, math.Float64bits(r.Value))
 		}

@@ -28,6 +28,8 @@ type exchange struct {
 	ids  []uint32 // number in the batch of a string sent, then of the guest's own
 	host int      // strings of the batch before the guest's own
 
+	renumbered bool // some of ids are other numbers
+
 	back result
 }
 

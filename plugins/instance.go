@@ -61,6 +61,14 @@ func closedFault() *Error {
 //
 // ctx ends the call before its deadline. Two calls at once are refused.
 func (i *Instance) Transform(ctx context.Context, b *Batch) error {
+	if err := b.check(i.plugin.limits.Labels); err != nil {
+		return err
+	}
+	return i.pass(ctx, b)
+}
+
+// pass does, for a batch that was checked.
+func (i *Instance) pass(ctx context.Context, b *Batch) error {
 	if !i.busy.CompareAndSwap(false, true) {
 		return &Error{Code: abi.Internal, Step: StepTransform, Record: -1, Message: errBusy.Error(), Err: errBusy}
 	}
@@ -78,8 +86,8 @@ func (i *Instance) Transform(ctx context.Context, b *Batch) error {
 
 func (i *Instance) transform(ctx context.Context, b *Batch) *Error {
 	p, x := i.plugin, &i.exchange
-	if err := b.check(p.limits); err != nil {
-		return err
+	if len(b.Records) > p.limits.Records {
+		return fault(abi.BadBatch, StepTransform, "%d records; a batch has at most %d", len(b.Records), p.limits.Records)
 	}
 	if i.guest == nil {
 		g, err := p.take(ctx)

@@ -173,6 +173,10 @@ func (x *exchange) prepare() {
 	v.failed = slices.Grow(v.failed[:0], n)[:n]
 	clear(v.failed)
 	v.moved = moved{}
+	x.renumbered = false
+	for i := x.host; i < len(x.ids) && !x.narrowed; i++ {
+		x.renumbered = x.renumbered || x.ids[i] != uint32(i)
+	}
 }
 
 // keep lets a row pass that the plugin did not see.

@@ -74,7 +74,7 @@ type Worker struct {
 // untouched: ctx ended, the plugin was closed, the instance is in use, or the batch
 // is not one.
 func (w *Worker) Run(ctx context.Context, b *Batch) error {
-	if err := b.check(Limits{Records: 1 << 20, Labels: w.use.plugin.limits.Labels}); err != nil {
+	if err := b.check(w.use.plugin.limits.Labels); err != nil {
 		return err
 	}
 	if !w.use.breaker.allow(time.Now()) {
@@ -82,7 +82,7 @@ func (w *Worker) Run(ctx context.Context, b *Batch) error {
 		return nil
 	}
 	n := len(b.Records)
-	err := w.instance.Transform(ctx, b)
+	err := w.instance.pass(ctx, b)
 	switch {
 	case err == nil:
 		w.use.breaker.report(time.Now(), n, 0)
@@ -153,7 +153,7 @@ func (w *Worker) bisect(ctx context.Context, b *Batch, lo, hi, halvings int, why
 		}
 		w.calls++
 		w.cut(b, half[0], half[1])
-		err := w.instance.Transform(ctx, &w.part)
+		err := w.instance.pass(ctx, &w.part)
 		switch {
 		case err == nil:
 			w.add(half[0])

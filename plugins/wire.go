@@ -29,6 +29,23 @@ func words(p []abi.Pair) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(p))), len(p))
 }
 
+// raw is a record as numbers that are compared at once.
+type raw struct {
+	time, value uint64
+	names       uint64 // the name, and above it the first pair
+	shape       uint64 // the number of pairs, above it kind, flags and source
+}
+
+func (r *raw) name() uint32   { return uint32(r.names) }
+func (r *raw) first() uint64  { return r.names >> 32 }
+func (r *raw) labels() uint64 { return r.shape & math.MaxUint16 }
+func (r *raw) kind() abi.Kind { return abi.Kind(r.shape >> 16) }
+
+// rawOf views records as such numbers.
+func rawOf(r []abi.Record) []raw {
+	return unsafe.Slice((*raw)(unsafe.Pointer(unsafe.SliceData(r))), len(r))
+}
+
 // textOf returns the number of the string that is the value of a Text record.
 func textOf(r *abi.Record) uint64 { return math.Float64bits(r.Value) & math.MaxUint32 }
 
