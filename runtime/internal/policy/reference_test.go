@@ -14,6 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// layout says which files make a set.
+const layout = "A set of one team lies in one directory. A set of several has a directory for each of them, `teams/<team>`; what stands in\n" +
+	"the root or in `teams` counts for every team. The rules of the team `platform` see all tasks, those of another team the tasks\n" +
+	"that an entry of [task](#task) gives it. Files named `*_test.cue` hold tests and nothing else. [examples/gitops](../examples/gitops)\n" +
+	"is such a set; `sluice init` writes one."
+
 // TestReference keeps schema/README.md what the schema says; -update writes it. The
 // examples in it are those of testdata/reference, which are checked like any set:
 // there must be one for each section, and for each action or type.
@@ -129,7 +135,7 @@ everything it may say; [policies/](../policies) is a set to learn from, and `+"`
 	}
 }
 `+"```\n\n")
-	r.printf("%s\n\nA field in **bold** must be given; the others have the default shown, or none.\n\n## Policy\n\n", r.doc("#Policy"))
+	r.printf("%s\n\n%s\n\nA field in **bold** must be given; the others have the default shown, or none.\n\n## Policy\n\n", r.doc("#Policy"), layout)
 	r.table(r.fields("Policy"))
 	for _, s := range sections {
 		r.section(t, s)
