@@ -199,12 +199,12 @@ func (w *Worker) moved(src *source) {
 
 // had reports whether a generation had a rule. One that is forgotten had: it was
 // replaced long ago.
-func (f *forces) had(gen uint32, rule program.RuleID) bool {
+func (f *forces) had(gen uint32, rule ruleName) bool {
 	key := ruleOf{gen, rule}
 	had, known := f.rules[key]
 	if !known {
 		from := f.find(gen)
-		had = from == nil || slices.ContainsFunc(from.rules, func(r program.Rule) bool { return r.ID == rule && r.Inert == "" })
+		had = from == nil || rule.among(from.rules)
 		f.rules[key] = had
 	}
 	return had
@@ -213,7 +213,21 @@ func (f *forces) had(gen uint32, rule program.RuleID) bool {
 // ruleOf names a rule of a generation.
 type ruleOf struct {
 	gen  uint32
-	rule program.RuleID
+	rule ruleName
+}
+
+// ruleName tells a rule from all others, over generations: an ID is one rule's in its
+// section only.
+type ruleName struct {
+	section string
+	id      program.RuleID
+}
+
+func nameOf(r *program.Rule) ruleName { return ruleName{r.Section, r.ID} }
+
+// among reports whether the rule is one of those, and in force.
+func (n ruleName) among(rules []program.Rule) bool {
+	return slices.ContainsFunc(rules, func(r program.Rule) bool { return nameOf(&r) == n && r.Inert == "" })
 }
 
 // Comparison tells how a canary and the rest do, over all workers that are given

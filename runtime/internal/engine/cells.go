@@ -30,7 +30,7 @@ type cells struct {
 // timeline are the windows of one rule, and its cells.
 type timeline struct {
 	program.Timeline
-	rule   program.RuleID
+	rule   ruleName
 	spec   program.Aggregation
 	missed int64   // source.moved of the first member: until then it has seen nothing
 	cells  []*cell // in the order in which they were made
@@ -104,7 +104,7 @@ func (k *cells) renew(rules []program.Rule, since int64, forgot bool) {
 		k.since = max(k.since, since)
 	}
 	for _, t := range k.timelines {
-		if !slices.ContainsFunc(rules, func(r program.Rule) bool { return r.ID == t.rule && r.Inert == "" }) {
+		if !t.rule.among(rules) {
 			t.gone = true
 		}
 	}
@@ -125,8 +125,9 @@ func (k *cells) needs(next int64) int64 {
 // new one.
 func (w *Worker) cell(by from, m *program.Merge, v *program.Verdict) *cell {
 	k, src := &w.cells, w.cache.source(by.slot)
-	rule := w.cur.rules[m.Rule].ID
-	key := append(append(k.key[:0], rule...), 0, byte(by.kind))
+	rule := nameOf(&w.cur.rules[m.Rule])
+	key := append(append(append(k.key[:0], rule.section...), 0), rule.id...)
+	key = append(key, 0, byte(by.kind))
 	key = append(append(key, v.Topic...), 0)
 	key = append(append(key, m.Name...), 0)
 	key = append(append(key, src.task()...), 0)
@@ -165,7 +166,7 @@ func (w *Worker) cell(by from, m *program.Merge, v *program.Verdict) *cell {
 	return c
 }
 
-func (k *cells) timeline(rule program.RuleID, spec program.Aggregation, missed int64) *timeline {
+func (k *cells) timeline(rule ruleName, spec program.Aggregation, missed int64) *timeline {
 	for _, t := range k.timelines {
 		if t.rule == rule && t.spec == spec && t.missed == missed && !t.gone {
 			return t

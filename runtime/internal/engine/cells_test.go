@@ -211,6 +211,32 @@ func TestCellsMoveOverGenerations(t *testing.T) {
 	b.want(sample("in", "5", 30)) // from the first window that is whole
 }
 
+// An aggregate that is out of force for a while has gaps, also where a rule of another
+// section has its name and stays.
+func TestAnAggregateIsNotTakenForARuleOfItsName(t *testing.T) {
+	written := map[string][]string{}
+	for _, name := range []string{"other", "sum"} {
+		with := func(team *policy.Team) *policy.Team {
+			team.Control = map[string]policy.Control{name: {
+				Ordered: policy.Ordered{Enabled: true, Match: policy.Match{Metrics: []string{"never"}}}, Tier: "tenant", Action: "drop", Reason: "a reason",
+			}}
+			return team
+		}
+		b := newBench(t, setup{team: with(summing(nil))})
+		b.tick(1, rec(1, "g", "gauge", `{"s":0,"v":1},{"s":1,"v":2}`))
+		b.engine.Apply(b.generation("r2", with(&policy.Team{})))
+		b.tick(3, rec(3, "g", "gauge", `{"s":0,"v":7},{"s":1,"v":9}`))
+		b.engine.Apply(b.generation("r3", with(summing(nil))))
+		b.tick(5, rec(5, "g", "gauge", `{"s":0,"v":3}`))
+		b.tick(40, rec(40, "tick", "counter", `{"c":1}`))
+		b.balanced()
+		written[name] = b.sink.written
+	}
+	if diff := cmp.Diff(written["other"], written["sum"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Whatever is killed when, what the next owner reads again gives the same windows;
 // totals begin at 0 then, and grow by the same.
 func TestARestartGivesTheSameWindows(t *testing.T) {
