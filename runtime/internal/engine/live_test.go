@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -155,6 +156,30 @@ func TestLiveBesideBatches(t *testing.T) {
 	}
 	b.flush()
 	b.balanced()
+}
+
+// A worker that closes waits for who looks: it changes what they read.
+func TestAWorkerThatClosesWaitsForWhoLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, setup{team: bounded(nil)})
+		b.send(rec(1, "g", "gauge", `{"s":0,"v":1}`))
+		b.flush()
+		b.worker.turn.take()
+		closed := false
+		go func() {
+			b.worker.Close()
+			closed = true
+		}()
+		synctest.Wait()
+		if closed {
+			t.Error("the worker has closed while its cache was looked at")
+		}
+		b.worker.turn.give()
+		synctest.Wait()
+		if !closed {
+			t.Error("the worker has not closed")
+		}
+	})
 }
 
 // BenchmarkLive reads 200,000 series, and reports how long the worker waited at most.

@@ -11,8 +11,8 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
-// Worker governs one partition. It is used from one goroutine; only Engine.Live
-// looks into its cache from another one, between two batches.
+// Worker governs one partition. It is used from one goroutine; only Engine.Live and
+// Engine.Weigh look into its cache from others, in their turn between two batches.
 type Worker struct {
 	opts      *Options
 	gen       *atomic.Pointer[Generation]
@@ -438,6 +438,7 @@ func (w *Worker) Pending() int { return w.pending }
 // ledger: the next owner of the partition reads it again.
 func (w *Worker) Close() {
 	w.closed()
+	defer w.turn.take().give()
 	for _, n := range w.unacked {
 		w.entry.In -= n
 		w.entry.By[ledger.InFlight] -= n
