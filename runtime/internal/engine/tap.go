@@ -62,9 +62,8 @@ type Tapped struct {
 // Tap is a bounded look at samples. Its reader and the workers may use it at the
 // same time.
 type Tap struct {
-	opts  TapOptions
-	only  uint32 // set of dispositions, 0: all
-	ready chan struct{}
+	opts TapOptions
+	only uint32 // set of dispositions, 0: all
 
 	matched atomic.Uint64
 	lost    atomic.Uint64
@@ -93,7 +92,7 @@ func (t *Taps) Open(o TapOptions) (*Tap, error) {
 	if len(list) == MaxTaps {
 		return nil, ErrTaps
 	}
-	tap := &Tap{opts: o, ready: make(chan struct{}, 1), ring: make([]Tapped, 2*o.PerSecond+tapSlots)}
+	tap := &Tap{opts: o, ring: make([]Tapped, 2*o.PerSecond+tapSlots)}
 	for _, d := range o.Dispositions {
 		tap.only |= 1 << d
 	}
@@ -133,9 +132,6 @@ func (t *Taps) list() *[]*Tap {
 	}
 	return t.open.Load()
 }
-
-// Ready has something when something can be read.
-func (t *Tap) Ready() <-chan struct{} { return t.ready }
 
 // Read appends what came since the last call to list, oldest first.
 func (t *Tap) Read(list []Tapped) []Tapped {
@@ -201,16 +197,12 @@ func (t *Tap) put(x *Tapped) {
 		t.lost.Add(1)
 		return
 	}
+	defer t.mu.Unlock()
 	t.ring[t.next] = *x
 	t.next = (t.next + 1) % len(t.ring)
 	if t.n < len(t.ring) {
 		t.n++
 	} else {
 		t.lost.Add(1)
-	}
-	t.mu.Unlock()
-	select {
-	case t.ready <- struct{}{}:
-	default:
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -280,11 +281,12 @@ func TestTapIsSafeForWorkersAndReader(t *testing.T) {
 		n := 0
 		for {
 			select {
-			case <-tap.Ready():
-				n += len(tap.Read(nil))
 			case <-stop:
 				done <- n + len(tap.Read(nil))
 				return
+			default:
+				n += len(tap.Read(nil))
+				runtime.Gosched()
 			}
 		}
 	}()

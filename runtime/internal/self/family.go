@@ -15,8 +15,7 @@ type (
 	source  func(emitter)
 )
 
-// family is all values of one row. Sources run under its lock, so that a source
-// that was stopped is never running.
+// family is all values of one row. Sources run under its lock.
 type family struct {
 	row  Row
 	kind prometheus.ValueType // of a counter or gauge
@@ -24,7 +23,7 @@ type family struct {
 
 	mu      sync.Mutex
 	cells   cells
-	sources map[*source]struct{}
+	sources []source
 }
 
 // cells are the values of a family by their joined label values.
@@ -39,7 +38,7 @@ type cell struct {
 func newFamily(r Row, kind prometheus.ValueType) *family {
 	f := &family{
 		row: r, kind: kind, desc: prometheus.NewDesc(r.Name, r.Help, r.Labels, nil),
-		cells: cells{}, sources: map[*source]struct{}{},
+		cells: cells{},
 	}
 	if len(r.Labels) == 0 { // reads zero from the start
 		f.at(f.cells, nil)
@@ -97,23 +96,11 @@ func (f *family) sum(into cells, v float64, buckets []uint64, labels []string) {
 	}
 }
 
-// collect adds a source; stop removes it and, when keep is set, folds its last
-// word into the family's own cells.
-func (f *family) collect(keep bool, s source) (stop func()) {
+// collect adds a source.
+func (f *family) collect(s source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.sources[&s] = struct{}{}
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if _, on := f.sources[&s]; !on {
-			return
-		}
-		delete(f.sources, &s)
-		if keep {
-			s(func(v float64, buckets []uint64, labels []string) { f.sum(f.cells, v, buckets, labels) })
-		}
-	}
+	f.sources = append(f.sources, s)
 }
 
 // Describe implements prometheus.Collector.
@@ -135,8 +122,8 @@ func (f *family) snapshot() []prometheus.Metric {
 	for key, x := range f.cells {
 		all[key] = &cell{labels: x.labels, value: x.value, buckets: slices.Clone(x.buckets)}
 	}
-	for s := range f.sources {
-		(*s)(func(v float64, buckets []uint64, labels []string) { f.sum(all, v, buckets, labels) })
+	for _, s := range f.sources {
+		s(func(v float64, buckets []uint64, labels []string) { f.sum(all, v, buckets, labels) })
 	}
 	out := make([]prometheus.Metric, 0, len(all))
 	for _, x := range all {

@@ -29,12 +29,10 @@ func (c Counter) Add(n uint64, labels ...string) { c.f.add(float64(n), labels) }
 
 // Collect registers a source that is asked at every scrape and emits totals
 // since its own start: the way of a hot path that keeps plain counts. The totals
-// of all sources and of Add are summed by label values. A source runs on the
-// scraping goroutine and must not call this handle. Stop asks the source one
-// last time and keeps what it said, so that the counter never goes back; after
-// it returns the source is not called again.
-func (c Counter) Collect(source func(emit func(total uint64, labels ...string))) (stop func()) {
-	return c.f.collect(true, func(emit emitter) {
+// of all sources and of Add are summed by label values. A total must not go back. A
+// source runs on the scraping goroutine and must not call this handle.
+func (c Counter) Collect(source func(emit func(total uint64, labels ...string))) {
+	c.f.collect(func(emit emitter) {
 		source(func(total uint64, labels ...string) { emit(float64(total), nil, labels) })
 	})
 }
@@ -55,10 +53,9 @@ func (g Gauge) Set(v float64, labels ...string) { g.f.set(v, labels) }
 // Collect registers a source that is asked at every scrape and emits present
 // values, which are summed by label values over all sources and Set. What it no
 // longer emits is no longer exposed. A source runs on the scraping goroutine and
-// must not call this handle. Stop forgets the source; after it returns the
-// source is not called again.
-func (g Gauge) Collect(source func(emit func(v float64, labels ...string))) (stop func()) {
-	return g.f.collect(false, func(emit emitter) {
+// must not call this handle.
+func (g Gauge) Collect(source func(emit func(v float64, labels ...string))) {
+	g.f.collect(func(emit emitter) {
 		source(func(v float64, labels ...string) { emit(v, nil, labels) })
 	})
 }
@@ -83,9 +80,9 @@ func (h Histogram) Observe(v float64, labels ...string) {
 // Collect registers a source that is asked at every scrape and emits histograms
 // of its own since its own start: how many values there are, how many of them lie
 // below a duration, and their sum in seconds. They are summed with what was
-// observed, and kept when the source is stopped, as those of a Counter are.
-func (h Histogram) Collect(source func(emit func(count uint64, below func(time.Duration) uint64, sum float64, labels ...string))) (stop func()) {
-	return h.f.collect(true, func(emit emitter) {
+// observed.
+func (h Histogram) Collect(source func(emit func(count uint64, below func(time.Duration) uint64, sum float64, labels ...string))) {
+	h.f.collect(func(emit emitter) {
 		source(func(count uint64, below func(time.Duration) uint64, sum float64, labels ...string) {
 			buckets, last := make([]uint64, 0, len(h.f.row.Buckets)+1), uint64(0)
 			for _, bound := range h.f.row.Buckets {

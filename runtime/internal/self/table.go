@@ -144,7 +144,7 @@ func Bounds() map[string]string {
 		"rule":        "rules of the policy set",
 		"reason":      "the reasons of the wire contract and of the cache",
 		"path":        "fast and slow",
-		"group":       "one for the input and one per sink",
+		"group":       "one per stream and one per sink",
 		"topic":       "topics that the streams name",
 		"partition":   "partitions of those topics",
 		"state":       "the states of a partition worker",
