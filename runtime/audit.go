@@ -22,7 +22,7 @@ type AuditEntry struct {
 	At        time.Time         `json:"at"`               // set by Audit when it is zero
 	Instance  string            `json:"instance"`         // that did it; set by Audit
 	Actor     Actor             `json:"actor"`            // who asked; sluice is the instance itself
-	Operation string            `json:"operation"`        // what was asked, such as override.set
+	Operation string            `json:"operation"`        // what was asked, such as setOverride
 	Target    string            `json:"target,omitempty"` // what it was done to
 	Reason    string            `json:"reason,omitempty"` // in the words of who asked
 	Before    string            `json:"before,omitempty"` // revision
@@ -204,14 +204,14 @@ func (r *Runtime) putAudits(ctx context.Context, audits *control.Audits, patienc
 type AuditFilter struct {
 	Since     time.Time // not before
 	Who       string    // name of the actor
-	Operation string    // or what it begins with: override finds override.set
+	Operation string
 	Target    string
 }
 
 func (f AuditFilter) takes(e AuditEntry) bool {
 	return !e.At.Before(f.Since) &&
 		(f.Who == "" || e.Actor.Name == f.Who) &&
-		(f.Operation == "" || e.Operation == f.Operation || strings.HasPrefix(e.Operation, f.Operation+".")) &&
+		(f.Operation == "" || e.Operation == f.Operation) &&
 		(f.Target == "" || e.Target == f.Target)
 }
 

@@ -100,12 +100,12 @@ func (c *canary) part() *engine.Canary {
 	}
 }
 
-// with is the same canary with another program.
-func (c *canary) with(rev *revision) *canary {
+// again is a canary to take the place of itself, with what changes of it.
+func (c *canary) again() *canary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &canary{
-		rev: rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every, compare: c.compare,
+		rev: c.rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every, compare: c.compare,
 		share: c.share, partitions: c.partitions, steps: c.steps, changed: c.changed, unhealthy: c.unhealthy, shared: c.shared,
 	}
 }
@@ -372,10 +372,8 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 			Before: c.base.digest, After: c.rev.digest,
 		})
 	default:
-		next := &canary{
-			rev: c.rev, set: c.set, base: c.base, by: c.by, reason: c.reason, since: c.since, every: c.every,
-			share: c.steps[0], steps: c.steps[1:], changed: time.Now(), compare: &engine.Comparison{},
-		}
+		next := c.again()
+		next.share, next.steps, next.changed, next.compare = c.steps[0], c.steps[1:], time.Now(), &engine.Comparison{}
 		if err := r.share(ctx, next); errors.Is(err, ErrConflict) {
 			return // another instance was first
 		} else if err != nil {

@@ -53,7 +53,7 @@ func TestAPromotedCanaryIsPushed(t *testing.T) {
 	}
 	second.reloading.Lock() // a day later
 	c := second.rollouts.canary.Load()
-	later := c.with(c.rev)
+	later := c.again()
 	later.changed = c.changed.Add(-2 * MaxCanaryStep)
 	second.rollouts.canary.Store(later)
 	second.reloading.Unlock()
@@ -155,7 +155,7 @@ func TestAChangeOfACanaryThatIsBehind(t *testing.T) {
 		}
 		return ""
 	})
-	late := second.rollouts.canary.Load().with(second.rollouts.canary.Load().rev)
+	late := second.rollouts.canary.Load().again()
 	if err := second.share(ctx, late); !errors.Is(err, ErrConflict) {
 		t.Errorf("another part: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
@@ -59,8 +58,8 @@ func handedOver(by Actor, reason string) Origin {
 // loadCandidate evaluates a candidate. The report tells what was found; an error, or
 // a report that refuses the set, leaves nothing behind.
 func (r *Runtime) loadCandidate(ctx context.Context, actor Actor, c *Candidate) (loadedSet, error) {
-	if n := utf8.RuneCountInString(c.Reason); n < 3 || n > 500 {
-		return loadedSet{}, fmt.Errorf("%w: reason: write 3 to 500 characters", ErrRejected)
+	if err := checkReason(c.Reason); err != nil {
+		return loadedSet{}, err
 	}
 	set, err := r.evaluate(ctx, c.Files, c.Plugins, false)
 	set.origin = handedOver(actor, c.Reason)

@@ -103,9 +103,9 @@ func TestAuditIsSeenByTheWholeFleet(t *testing.T) {
 	fleet := startFleet(t, 2, testConfig(t, simpleSet))
 	ann := Actor{Name: "ann", Role: RoleOperator, Address: "10.1.1.1:5000"}
 	for _, e := range []AuditEntry{
-		{Actor: ann, Operation: "override.set", Target: "task t-1", Reason: "too loud", Before: "r1", After: "r1"},
-		{Actor: Actor{Name: "bob"}, Operation: "override.end", Result: AuditRefused, Error: "no such override"},
-		{Actor: ann, Operation: "overrides", Detail: map[string]string{"count": "3"}},
+		{Actor: ann, Operation: "setOverride", Target: "task t-1", Reason: "too loud", Before: "r1", After: "r1"},
+		{Actor: Actor{Name: "bob"}, Operation: "endOverride", Result: AuditRefused, Error: "no such override"},
+		{Actor: ann, Operation: "degrade", Detail: map[string]string{"count": "3"}},
 	} {
 		if err := fleet[0].Audit(t.Context(), e); err != nil {
 			t.Error(err)
@@ -122,10 +122,10 @@ func TestAuditIsSeenByTheWholeFleet(t *testing.T) {
 			filter AuditFilter
 			want   []string
 		}{
-			{AuditFilter{}, []string{"overrides done", "override.end refused", "override.set done"}},
-			{AuditFilter{Who: "ann"}, []string{"overrides done", "override.set done"}},
-			{AuditFilter{Operation: "override"}, []string{"override.end refused", "override.set done"}},
-			{AuditFilter{Target: "task t-1"}, []string{"override.set done"}},
+			{AuditFilter{}, []string{"degrade done", "endOverride refused", "setOverride done"}},
+			{AuditFilter{Who: "ann"}, []string{"degrade done", "setOverride done"}},
+			{AuditFilter{Operation: "setOverride"}, []string{"setOverride done"}},
+			{AuditFilter{Target: "task t-1"}, []string{"setOverride done"}},
 			{AuditFilter{Since: time.Now().Add(time.Hour)}, nil},
 		} {
 			var got []string
@@ -140,7 +140,7 @@ func TestAuditIsSeenByTheWholeFleet(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"operation=override.set", `reason="too loud"`, "from=10.1.1.1:5000", "level=WARN msg=audit operation=override.end"} {
+	for _, want := range []string{"operation=setOverride", `reason="too loud"`, "from=10.1.1.1:5000", "level=WARN msg=audit operation=endOverride"} {
 		if !strings.Contains(fleet[0].log.String(), want) {
 			t.Errorf("the log does not say %s", want)
 		}

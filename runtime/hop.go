@@ -109,15 +109,7 @@ func (h *hop) status() Hop {
 	return s
 }
 
-// consumer adds where the partitions of the input stand.
-func (h *Hop) consumer(s kafka.Status) {
-	h.Gaps = s.GapRecords
-	if s.Err != nil {
-		h.Error = s.Err.Error()
-	}
-	h.Partitions = partitionsOf(s)
-}
-
+// partitionsOf tells where the partitions of an input stand.
 func partitionsOf(s kafka.Status) []Partition {
 	out := make([]Partition, 0, len(s.Partitions))
 	for _, p := range s.Partitions {

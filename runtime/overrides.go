@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
@@ -130,11 +129,11 @@ func ruleTarget(r *program.Rule) string { return r.Section + ":" + string(r.ID) 
 // others do within seconds. Errors wrap ErrRejected, ErrForeignTeam, ErrTooMany,
 // ErrNoDegrade, ErrNotReady or ErrUnreachable.
 func (r *Runtime) SetOverride(ctx context.Context, by Actor, req OverrideRequest) (Override, error) {
-	switch n := utf8.RuneCountInString(req.Reason); {
-	case req.For < MinOverrideTime || req.For > MaxOverrideTime:
+	if req.For < MinOverrideTime || req.For > MaxOverrideTime {
 		return Override{}, fmt.Errorf("%w: for: %v is not from %v to 30d", ErrRejected, req.For, MinOverrideTime)
-	case n < 3 || n > 500:
-		return Override{}, fmt.Errorf("%w: reason: write 3 to 500 characters", ErrRejected)
+	}
+	if err := checkReason(req.Reason); err != nil {
+		return Override{}, err
 	}
 	o := control.Override{
 		Kind: req.Kind, Target: req.Target, Reason: req.Reason, By: by.Name, Address: by.Address, Until: time.Now().Add(req.For),
@@ -253,16 +252,10 @@ func (r *Runtime) aimTask(ctx context.Context, by Actor, o *control.Override, un
 			o.Team = team
 		}
 	}
-	if len(by.Teams) > 0 && !onlyOf(o.Target, o.Team) {
+	if len(by.Teams) > 0 && (o.Team == "" || isPattern(o.Target)) { // other tasks may match a pattern later
 		return fmt.Errorf("%w: %s may only switch off single tasks of %s", ErrForeignTeam, by.Name, strings.Join(by.Teams, ", "))
 	}
 	return nil
-}
-
-// onlyOf reports whether a target is one task, and not a pattern that other tasks
-// may match later.
-func onlyOf(target, team string) bool {
-	return team != "" && !isPattern(target)
 }
 
 // controlLog returns the control topic, or ErrNotReady while nothing can be known of it.

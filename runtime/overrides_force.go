@@ -35,7 +35,9 @@ func (r *Runtime) takeOverrides(active []control.Override) {
 	next := r.under(was.again())
 	r.policies.overridden(was, next, r.measures(time.Now()))
 	if c := r.rollouts.canary.Load(); c != nil {
-		r.rollouts.canary.Store(c.with(r.under(c.rev.again())))
+		c = c.again()
+		c.rev = r.under(c.rev.again())
+		r.rollouts.canary.Store(c)
 	}
 	r.swap(next, nil)
 }

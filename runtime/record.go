@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,15 +37,13 @@ func (r *Runtime) Traffic(ctx context.Context, w io.Writer, since time.Duration,
 		return fmt.Errorf("%w: %d recordings of traffic at a time", ErrBusy, maxTrafficRequests)
 	}
 	defer r.recording.Add(-1)
-	r.mu.RLock()
-	streams := slices.Clone(r.streams)
-	r.mu.RUnlock()
+	streams := r.hops(&r.streams)
 	if len(streams) == 0 {
 		return fmt.Errorf("%w: no stream is open here", ErrNotReady)
 	}
 	now := time.Now().UTC()
 	out, err := traffic.NewWriter(w, traffic.Header{
-		Version: r.opts.Version, From: now.Add(-min(since, time.Since(r.started))), To: now, Sources: []string{instanceName(&r.cfg)}, Revision: r.rev.Load().digest,
+		Version: r.opts.Version, From: now.Add(-min(since, time.Since(r.started))), To: now, Sources: []string{r.name}, Revision: r.rev.Load().digest,
 	}, nil)
 	if err != nil {
 		return err
@@ -66,18 +62,6 @@ func (r *Runtime) Traffic(ctx context.Context, w io.Writer, since time.Duration,
 		}
 	}
 	return out.Close(leftOut)
-}
-
-// instanceName is how an instance is known to others.
-func instanceName(cfg *Config) string {
-	if cfg.InstanceID != "" {
-		return cfg.InstanceID
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return cfg.Listen
-	}
-	return host
 }
 
 // RecordOptions say what is written.

@@ -13,7 +13,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/source"
 )
 
-// origin is where an instance takes policy sets from.
+// policyOrigin is where an instance takes policy sets from.
 type policyOrigin interface {
 	// load returns the set that the origin has now; its origin is filled in.
 	load(ctx context.Context, how Loading) (loadedSet, error)

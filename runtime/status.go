@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
@@ -182,10 +181,7 @@ func hopStatus(book *ledger.Book, src kafka.Status) Hop {
 		h.Rules = append(h.Rules, RuleCount{r.ID, r.Disposition.String(), n})
 	}
 	slices.SortFunc(h.Rules, func(a, b RuleCount) int {
-		if a.Samples != b.Samples {
-			return int(min(max(int64(b.Samples)-int64(a.Samples), -1), 1))
-		}
-		return strings.Compare(a.Rule, b.Rule)
+		return cmp.Or(cmp.Compare(b.Samples, a.Samples), cmp.Compare(a.Rule, b.Rule))
 	})
 	for r, n := range s.Refused {
 		h.Refused = append(h.Refused, RefusedCount{r.Sink, r.Reason, n})
@@ -193,7 +189,10 @@ func hopStatus(book *ledger.Book, src kafka.Status) Hop {
 	slices.SortFunc(h.Refused, func(a, b RefusedCount) int {
 		return cmp.Or(cmp.Compare(a.Sink, b.Sink), cmp.Compare(a.Reason, b.Reason))
 	})
-	h.consumer(src)
+	h.Gaps, h.Partitions = src.GapRecords, partitionsOf(src)
+	if src.Err != nil {
+		h.Error = src.Err.Error()
+	}
 	return h
 }
 

@@ -171,9 +171,8 @@ func (t *TaskInfo) describe(p *program.Program, overrides []Override) {
 	}
 	if !t.Enabled {
 		rule := p.Rules()[known.Disabled]
-		t.Off = cmp.Or(rule.Description, string(rule.ID))
-		if t.Override == nil {
-			t.Off = string(rule.ID)
+		if t.Off = string(rule.ID); t.Override != nil {
+			t.Off = cmp.Or(rule.Description, t.Off)
 		}
 	}
 }

@@ -13,17 +13,16 @@ import (
 
 // Revision is a policy set that was pushed. Its bundle lies beside it, by digest.
 type Revision struct {
-	N      int             `json:"n"`              // place in the history, from 1
-	ID     string          `json:"id"`             // tells pushes of the same N apart
-	Digest string          `json:"digest"`         // of the policy set
-	Base   string          `json:"base,omitempty"` // digest that it was made against; "" when there was none
-	By     string          `json:"by,omitempty"`   // who pushed it; "" is an instance itself
-	From   string          `json:"from,omitempty"` // the address that was pushed from
-	At     time.Time       `json:"at"`
-	Reason string          `json:"reason,omitempty"`
-	Origin Origin          `json:"origin"`
-	Plan   string          `json:"plan,omitempty"`   // digest of the plan that was agreed to
-	Canary json.RawMessage `json:"canary,omitempty"` // how it is rolled out; this package does not look
+	N      int       `json:"n"`              // place in the history, from 1
+	ID     string    `json:"id"`             // tells pushes of the same N apart
+	Digest string    `json:"digest"`         // of the policy set
+	Base   string    `json:"base,omitempty"` // digest that it was made against; "" when there was none
+	By     string    `json:"by,omitempty"`   // who pushed it; "" is an instance itself
+	From   string    `json:"from,omitempty"` // the address that was pushed from
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
+	Origin Origin    `json:"origin"`
+	Plan   string    `json:"plan,omitempty"` // digest of the plan that was agreed to
 }
 
 // Origin says where a revision is from.

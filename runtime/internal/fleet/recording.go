@@ -179,7 +179,7 @@ func newCutter(entries []Record, r run) *cutter {
 		for _, field := range idFields {
 			if _, rest, found := bytes.Cut(entries[i].Value, field); found {
 				id, _, _ := bytes.Cut(rest, []byte(`"`))
-				if len(id) > 0 && !c.ids[string(id)] {
+				if len(id) > 0 {
 					c.ids[string(id)] = true
 				}
 			}

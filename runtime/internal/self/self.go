@@ -85,9 +85,6 @@ func New(version string) *Metrics {
 	return m
 }
 
-// Gatherer returns a snapshot of all metrics on each call of its Gather.
-func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
-
 // Handler serves all metrics in the Prometheus text or protobuf format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

@@ -63,7 +63,7 @@ func every(m *Metrics) {
 func TestLint(t *testing.T) {
 	m := New("v1.2.3")
 	every(m)
-	families, err := m.Gatherer().Gather()
+	families, err := m.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestGaugeForgetsWhatIsNotEmitted(t *testing.T) {
 
 func expect(t *testing.T, m *Metrics, name, text string) {
 	t.Helper()
-	if err := testutil.GatherAndCompare(m.Gatherer(), strings.NewReader(text), name); err != nil {
+	if err := testutil.GatherAndCompare(m.registry, strings.NewReader(text), name); err != nil {
 		t.Error(err)
 	}
 }
@@ -222,7 +222,7 @@ func TestConcurrent(t *testing.T) {
 				m.Records.Add(1, "s")
 				m.EventLag.Observe(.1, "store")
 				m.Scans.Add(1, "fast")
-				if _, err := m.Gatherer().Gather(); err != nil {
+				if _, err := m.registry.Gather(); err != nil {
 					t.Error(err)
 				}
 			}
