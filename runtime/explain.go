@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/source"
 )
 
 // Question is what explain is asked. Exactly one of Series, Record, Rule and
@@ -46,6 +47,9 @@ type Answer struct {
 	Rule   *RuleExplanation `json:"rule,omitempty"`
 	WhyNot *Absence         `json:"why_not,omitempty"`
 }
+
+// Commit is the git commit that a directory was checked out at.
+type Commit = source.Commit
 
 // QuestionError says what is wrong with a question. It wraps ErrRejected.
 type QuestionError struct {
@@ -84,7 +88,7 @@ func Explain(ctx context.Context, dir string, how Loading, q Question) (Answer, 
 	a, err := x.answer(&q)
 	a.Policies, a.Revision = x.dir, l.bundle.Digest
 	if dir != "" {
-		a.Commit = commitOf(dir)
+		a.Commit = source.CommitOf(dir)
 	}
 	return a, l.report, err
 }

@@ -1,19 +1,11 @@
 package runtime
 
 import (
-	"archive/zip"
-	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/catalogue"
@@ -41,149 +33,14 @@ func DirSource(dir string) (PolicySource, error) {
 	return PolicySource{Name: dir, Prefix: dir, Files: os.DirFS(dir)}, nil
 }
 
-// Bounds of what is asked of git: a policy set has 8 MiB at most.
-const (
-	gitPatience = 30 * time.Second
-	maxGitBytes = 32 << 20
-)
-
-// GitSource is the policy set that a git repository has at a revision. dir is a
-// directory of the repository. spec is REV or REV:PATH, with PATH from the root of
-// the repository; without it, the path of dir. A submodule is a repository of its
-// own: of a directory in one, spec names a revision of the submodule. The error is
-// ErrConfig.
-//
-// It asks the program git, which knows every way to name and to store a revision:
-// packs, alternates, worktrees, sparse and shallow clones. No shell is involved and
-// nothing of the repository is run.
+// GitSource is the policy set that a git repository has at a revision, see
+// source.AtRevision. The error is ErrConfig.
 func GitSource(ctx context.Context, dir, spec string) (PolicySource, error) {
-	rev, at, pathGiven := strings.Cut(spec, ":")
-	if rev == "" || strings.HasPrefix(rev, "-") {
-		return PolicySource{}, fmt.Errorf("%w: %q names no git revision; write git:REV or git:REV:PATH, such as git:origin/main", ErrConfig, spec)
-	}
-	git := gitRepository{dir: dir}
-	where, err := git.ask(ctx, "rev-parse", "--show-toplevel", "--show-prefix")
+	at, err := source.AtRevision(ctx, dir, spec)
 	if err != nil {
-		return PolicySource{}, err
+		return PolicySource{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	top, prefix, _ := strings.Cut(strings.TrimSuffix(string(where), "\n"), "\n")
-	git.dir = top // from below, an archive has what is below only
-	if !pathGiven {
-		at = prefix
-	}
-	at = path.Clean("/" + filepath.ToSlash(at))[1:]
-	hash, err := git.ask(ctx, "rev-parse", "--verify", "--quiet", rev+"^{commit}")
-	if err != nil {
-		return PolicySource{}, fmt.Errorf("%w: the repository of %s has no revision %q; in CI, a shallow clone may lack it: fetch it first", ErrConfig, dir, rev)
-	}
-	commit := strings.TrimSpace(string(hash))
-	if err := git.notInModule(ctx, commit, at, rev); err != nil {
-		return PolicySource{}, err
-	}
-	tree := commit + ":" + at
-	parts, err := git.partsOf(ctx, tree)
-	if err != nil {
-		return PolicySource{}, err
-	}
-	text, err := git.ask(ctx, append([]string{"archive", "--format=zip", tree, "--"}, parts...)...)
-	if err != nil {
-		return PolicySource{}, fmt.Errorf("%w: there is no policy set in %s at %s (%.12s)", ErrConfig, cmp.Or(at, "the root"), rev, commit)
-	}
-	files, err := zip.NewReader(bytes.NewReader(text), int64(len(text)))
-	if err != nil {
-		return PolicySource{}, fmt.Errorf("files of %s: %w", rev, err)
-	}
-	return PolicySource{Name: fmt.Sprintf("git %s (%.12s)", rev, commit), Prefix: rev + ":" + at, Files: files}, nil
-}
-
-// gitRepository is the repository around a directory.
-type gitRepository struct{ dir string }
-
-// notInModule refuses a path that is a submodule, or in one: its files are those of
-// another repository, at a revision that this one names.
-func (g gitRepository) notInModule(ctx context.Context, commit, at, rev string) error {
-	for p := at; p != "" && p != "."; p = path.Dir(p) {
-		entry, err := g.ask(ctx, "ls-tree", commit, "--", p)
-		if err != nil {
-			return err
-		}
-		about, _, _ := strings.Cut(string(entry), "\t")
-		if words := strings.Fields(about); len(words) == 3 && words[0] == gitModule {
-			return fmt.Errorf("%w: %s is a submodule of git, which %s has at %.12s; check it out (git submodule update --init), give its directory as the policy set, and as the base git:%.12s",
-				ErrConfig, p, rev, words[2], words[2])
-		}
-	}
-	return nil
-}
-
-// partsOf returns the pathspecs of what a policy set in a tree is made of: those that
-// match something, without which git gives nothing at all. What stands in place of a
-// team, or of them all, and is a symbolic link is among them, so that it is refused: a
-// team must not be missing without a word.
-func (g gitRepository) partsOf(ctx context.Context, tree string) ([]string, error) {
-	listed, err := g.ask(ctx, "ls-tree", "-r", "-z", tree)
-	if err != nil {
-		return []string{"*.cue"}, nil // there is no such tree, which git will say again
-	}
-	parts := []string{"*.cue"}
-	plugins := false
-	for entry := range strings.SplitSeq(string(listed), "\x00") {
-		about, name, _ := strings.Cut(entry, "\t")
-		mode, _, _ := strings.Cut(about, " ")
-		team := name == "teams" || path.Dir(name) == "teams"
-		switch {
-		case team && mode == gitLink && path.Ext(name) != ".cue":
-			parts = append(parts, ":(literal)"+name)
-		case team && mode == gitModule:
-			return nil, fmt.Errorf("%w: %s is a submodule of git, whose files are not read; check the revision out and give its directory", ErrConfig, name)
-		}
-		plugins = plugins || path.Ext(name) == ".wasm"
-	}
-	if plugins {
-		parts = append(parts, "*.wasm")
-	}
-	return parts, nil
-}
-
-// Modes of what is neither a file nor a directory in a tree of git.
-const (
-	gitLink   = "120000"
-	gitModule = "160000"
-)
-
-// ask runs one command of git and returns what it prints.
-func (g gitRepository) ask(ctx context.Context, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, gitPatience)
-	defer cancel()
-	out, told := &bounded{most: maxGitBytes}, &bounded{most: 4096}
-	c := exec.CommandContext(ctx, "git", append([]string{"-C", g.dir}, args...)...)
-	c.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
-	c.Stdout, c.Stderr = out, told
-	switch err := c.Run(); {
-	case errors.Is(err, exec.ErrNotFound):
-		return nil, fmt.Errorf("%w: a base of git needs the program git, and there is none here; check the revision out and give its directory, or --base deployed", ErrConfig)
-	case out.over:
-		return nil, fmt.Errorf("%w: the policy set in git is larger than %d MiB", ErrConfig, maxGitBytes>>20)
-	case err != nil:
-		first, _, _ := strings.Cut(strings.TrimPrefix(told.String(), "fatal: "), "\n")
-		return nil, fmt.Errorf("%w: git in %s: %s (%w)", ErrConfig, g.dir, first, err)
-	}
-	return out.Bytes(), nil
-}
-
-// bounded keeps what is written to it, up to a bound; more is an error.
-type bounded struct {
-	bytes.Buffer
-	most int
-	over bool
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.most {
-		b.over = true
-		return 0, io.ErrShortBuffer
-	}
-	return b.Buffer.Write(p)
+	return PolicySource{Name: fmt.Sprintf("git %s (%.12s)", at.Ref, at.Commit), Prefix: at.Ref + ":" + at.Path, Files: at.FS}, nil
 }
 
 // plannable is a policy set that runs, with where it is written as people find it.

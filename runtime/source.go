@@ -70,11 +70,6 @@ func (o fileOrigin) load(ctx context.Context, how Loading) (loadedSet, error) {
 	if err != nil {
 		return loadedSet{origin: from}, sourceFault(err)
 	}
-	if o.kind == OriginDirectory {
-		if c := commitOf(o.place); c != nil {
-			from.Commit, from.Ref = c.Hash, c.Branch
-		}
-	}
 	set, err := loadSet(ctx, files, how, o.place)
 	set.origin = from
 	return set, err

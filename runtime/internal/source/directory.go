@@ -73,7 +73,11 @@ func (d *Directory) Load(context.Context) (Files, error) {
 	if err := IsDirectory(root); err != nil {
 		return Files{}, err
 	}
-	return Files{FS: os.DirFS(root)}, nil
+	files := Files{FS: os.DirFS(root)}
+	if c := CommitOf(d.path); c != nil {
+		files.Commit, files.Ref = c.Hash, c.Branch
+	}
+	return files, nil
 }
 
 // IsDirectory says why a policy set cannot be read from a directory, where it cannot.

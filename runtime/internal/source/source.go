@@ -1,6 +1,6 @@
 // Package source is where files of policy sets come from: a directory or a git
-// repository. It tells when there are others and gives those of one moment. It
-// knows nothing of what is in them.
+// repository, of which it tells when there are others and gives those of one moment,
+// or a revision of a repository at hand. It knows nothing of what is in them.
 package source
 
 import (

@@ -1,4 +1,4 @@
-package runtime
+package source
 
 import (
 	"bufio"
@@ -16,14 +16,14 @@ type Commit struct {
 	Branch string `json:"branch,omitempty"` // "" when no branch is checked out
 }
 
-// maxGitFile bounds what is read of one of git's files.
-const maxGitFile = 16 << 20
+// maxPackedRefs bounds what is read of the file of packed references.
+const maxPackedRefs = 16 << 20
 
 var hashText = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
-// commitOf reads the files of git for the checkout that dir is in; nil when it is
+// CommitOf reads the files of git for the checkout that dir is in; nil when it is
 // in none, or in one that cannot be read.
-func commitOf(dir string) *Commit {
+func CommitOf(dir string) *Commit {
 	git := gitDir(dir)
 	if git == "" {
 		return nil
@@ -99,7 +99,7 @@ func packedRef(name, ref string) string {
 		return ""
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(io.LimitReader(f, maxGitFile))
+	lines := bufio.NewScanner(io.LimitReader(f, maxPackedRefs))
 	for lines.Scan() {
 		if hash, name, ok := strings.Cut(lines.Text(), " "); ok && name == ref {
 			return hash

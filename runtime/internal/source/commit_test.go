@@ -1,4 +1,4 @@
-package runtime
+package source
 
 import (
 	"os"
@@ -42,7 +42,7 @@ func TestCommitOf(t *testing.T) {
 		if err := os.MkdirAll(below, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(tt.want, commitOf(below)); diff != "" {
+		if diff := cmp.Diff(tt.want, CommitOf(below)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
