@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
@@ -26,6 +28,16 @@ type Candidate struct {
 	Files   map[string]string // text by path: teams/pay/keep.cue
 	Plugins map[string]string // digest by path, of those that the files name by path; they must be stored here
 	Reason  string            // 3 to 500 characters
+}
+
+// ReadCandidate reads the CUE files of a set that is to be handed over, with what is
+// wrong with them as files, as Check finds it. Not all that is wrong is found: the
+// set is evaluated where it is handed over.
+func ReadCandidate(set fs.FS) (files map[string]string, found []diag.Diagnostic, err error) {
+	if files, found, err = policy.Files(set); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return files, found, nil
 }
 
 // evaluate evaluates and tests a set that is handed over, as it would be to put it

@@ -137,10 +137,10 @@ func (r *Runtime) Explain(q Question) (Answer, error) {
 func (r *Runtime) explainBy(rev *revision, q *Question) (Answer, error) {
 	x := explainer{
 		set: &rev.bundle.Set, from: rev.bundle.Provenance, program: rev.program, known: r.opened().known,
-		dir: cmp.Or(r.cfg.Policies, defaultSet), counts: r.ruleCounts(), shortID: r.ShortID, used: r.budgetStatus(), tried: r.triedHere,
+		dir: rev.origin.files(), counts: r.ruleCounts(), shortID: r.ShortID, used: r.budgetStatus(), tried: r.triedHere,
 	}
 	a, err := x.answer(q)
-	a.Policies, a.Revision = x.dir, rev.digest
+	a.Policies, a.Revision = cmp.Or(r.cfg.Policies, defaultSet), rev.digest
 	if o := rev.origin; o.Commit != "" {
 		a.Commit = &Commit{Hash: o.Commit, Branch: o.Ref}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/source"
 )
 
 // Kinds of Origin.
@@ -27,6 +28,22 @@ type Origin struct {
 	Reason string    `json:"reason,omitempty"` // in the words of who asked, or of the bound that was left
 	Plan   string    `json:"plan,omitempty"`   // digest of the plan that the change was bound to
 	At     time.Time `json:"at"`               // when it was loaded or pushed
+}
+
+// files is what stands before the names of the set's files: where a directory is, or
+// the path within a repository; of what was pushed, nothing.
+func (o Origin) files() string {
+	switch o.Kind {
+	case OriginBuiltIn:
+		return defaultSet
+	case OriginDirectory:
+		return o.Place
+	case OriginGit:
+		if address, err := source.ParseGitAddress(o.Place); err == nil {
+			return address.Path
+		}
+	}
+	return ""
 }
 
 // States of a policy set in force.

@@ -46,6 +46,9 @@ type PlanOptions struct {
 	Traffic     io.Reader
 	TrafficName string
 
+	// Notes are what is known besides that makes the results less sure.
+	Notes []string
+
 	// Gates: shares, 0.05 for 5 %. Nil: no gate.
 	MaxDropped   *float64 // of the samples that go on in the base
 	MaxNewSeries *float64 // of the series that go on in the base
@@ -127,7 +130,7 @@ func (p *Plan) Changes() bool {
 // per series. Plain records are first made into series, of which there may be some
 // two million.
 func NewPlan(ctx context.Context, opts PlanOptions) (*Plan, error) {
-	p := &Plan{Format: PlanFormat, Rules: []RuleChange{}, Gates: []Gate{}, Notes: []string{}}
+	p := &Plan{Format: PlanFormat, Rules: []RuleChange{}, Gates: []Gate{}, Notes: append([]string{}, opts.Notes...)}
 	today := time.Now()
 	base, err := p.Base.load(ctx, opts.Base, opts.Loading, today)
 	if err != nil {

@@ -166,10 +166,24 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 		l.report.Revision, l.report.Teams, l.report.Tests = bundle.Digest, len(bundle.Set.Teams), len(results)
 		l.report.Rules = l.program.Len()
 	}
-	l.report.Findings = diag.Rebase(found, dir)
+	l.report.Findings = partOfSet(diag.Rebase(found, dir), dir)
 	l.report.source = sources(fsys, dir)
 	l.report.took = time.Since(began)
 	return l, nil
+}
+
+// partOfSet says where the rest of a set is when names are missing because dir is
+// only one team of it.
+func partOfSet(found []diag.Diagnostic, dir string) []diag.Diagnostic {
+	if at, err := filepath.Abs(dir); err != nil || filepath.Base(filepath.Dir(at)) != "teams" {
+		return found
+	}
+	for i := range found {
+		if d := &found[i]; d.Code == diag.BadReference && d.Hint == "" {
+			d.Hint = "this is one team of a set; name the directory of the set, " + filepath.Join(dir, "..", "..")
+		}
+	}
+	return found
 }
 
 // knownMetrics returns the catalogue of this binary, which costs some 10 ms to

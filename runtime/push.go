@@ -77,7 +77,7 @@ func (r *Runtime) Apply(ctx context.Context, by Actor, req ApplyRequest) (ApplyR
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	if now := r.rev.Load().digest; req.Base != "" && req.Base != now {
-		return ApplyResult{}, fmt.Errorf("%w: %s is in force, not %s", ErrConflict, now, req.Base)
+		return ApplyResult{}, fmt.Errorf("%w: revision %.12s is in force, not %.12s", ErrConflict, now, req.Base)
 	}
 	set, err := r.evaluate(ctx, req.Files, req.Plugins, true)
 	if err != nil {

@@ -70,7 +70,7 @@ func (o fileOrigin) load(ctx context.Context, how Loading) (loadedSet, error) {
 	if err != nil {
 		return loadedSet{origin: from}, sourceFault(err)
 	}
-	set, err := loadSet(ctx, files, how, o.place)
+	set, err := loadSet(ctx, files, how, from.files())
 	set.origin = from
 	return set, err
 }

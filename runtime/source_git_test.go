@@ -89,14 +89,14 @@ func TestGit(t *testing.T) {
 	})
 	bad := repo.commit(t, policySet(strings.Replace(dropping("b"), `"tenant"`, `"boss"`, 1)))
 	p = r.awaitPolicies(t, "the bad commit", func(p *PolicyStatus) bool { return p.Refused != nil && p.Refused.Origin.Commit == bad })
-	if p.Revision != good.Revision || len(p.Refused.Findings) == 0 || r.Ready() != nil {
+	if p.Revision != good.Revision || len(p.Refused.Findings) == 0 || p.Refused.Findings[0].Pos.File != "sets/prod/policy.cue" || r.Ready() != nil {
 		t.Errorf("%+v", p)
 	}
 	third := repo.commit(t, policySet(dropping("c")))
 	r.awaitPolicies(t, "the third commit", func(p *PolicyStatus) bool { return p.Origin.Commit == third && p.Refused == nil })
 	a, err := r.Explain(Question{Rule: "platform/drop-c"})
-	if err != nil || a.Commit == nil || a.Commit.Hash != third {
-		t.Errorf("explain: %+v, error %v", a.Commit, err)
+	if err != nil || a.Commit == nil || a.Commit.Hash != third || a.Policies != cfg.Policies || a.Rule.Pos.File != "sets/prod/policy.cue" {
+		t.Errorf("explain: %+v of %s, commit %+v, error %v", a.Rule, a.Policies, a.Commit, err)
 	}
 	if _, err := r.Apply(context.Background(), pusher, pushing(dropping("d"))); !errors.Is(err, ErrForeign) {
 		t.Errorf("a push: %v", err)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -73,12 +74,17 @@ func readFiles(name string) ([]FormattedFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.Mode().Type() == fs.ModeSymlink { // to where the set is, as for the other commands
+		if to, err := os.Stat(name); err == nil && to.IsDir() {
+			info = to
+		}
+	}
 	if info.Mode().IsRegular() {
 		text, err := os.ReadFile(name)
 		return []FormattedFile{{Name: name, Before: text}}, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is neither a file nor a directory; symbolic links are not followed", name)
+		return nil, fmt.Errorf("%s is neither a file nor a directory; symbolic links to files are not followed", name)
 	}
 	snap, found, err := policy.Take(os.DirFS(name))
 	if err != nil {

@@ -35,7 +35,7 @@ type Token struct {
 	Name    string       `json:"name"` // of who has it; in the audit
 	Role    runtime.Role `json:"role"`
 	Teams   []string     `json:"teams,omitempty"` // what it may change is bounded to these; none: no bound
-	Hash    string       `json:"hash"`            // SHA-256 of the token, in hexadecimal digits
+	Hash    string       `json:"hash,omitempty"`  // SHA-256 of the token, in hexadecimal digits
 	Created time.Time    `json:"created"`
 	Expires time.Time    `json:"expires,omitzero"` // zero: never
 }
@@ -97,7 +97,7 @@ func (t *Token) check() error {
 
 func rights(of string, role runtime.Role, teams []string) error {
 	if !role.Known() {
-		return fmt.Errorf("%s: role is %q; write one of %v", of, role, runtime.Roles())
+		return fmt.Errorf("%s: role is %q; write one of viewer, author, operator, admin", of, role)
 	}
 	if slices.Contains(teams, "") {
 		return fmt.Errorf("%s: a team has no name", of)

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,12 +22,11 @@ import (
 
 // applyFlags are those of commands that change the policies in force.
 type applyFlags struct {
-	asking      *asking
+	asking      *questions
 	reason      string
 	plan        string
 	base        string
 	fleet, wait bool
-	json        bool
 	canary      string // share or partitions; "": not as a canary
 	shadow      bool
 }
@@ -37,8 +36,7 @@ func (f *applyFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.reason, "reason", "", "why, for the history")
 	flags.BoolVar(&f.fleet, "fleet", false, "wait until every instance that is heard of runs it")
 	flags.BoolVar(&f.wait, "wait", false, "wait until it has passed its probation; exit code 2 when it was rolled back")
-	flags.BoolVar(&f.json, "json", false, "print the result as JSON")
-	f.asking = instanceFlags(flags)
+	f.asking = questionFlags(flags)
 }
 
 func newApply(t terminal) *cobra.Command {
@@ -110,11 +108,11 @@ func (f *applyFlags) apply(ctx context.Context, t terminal, dir string) error {
 // send reads the set in dir, gives the fleet the plugins of it that it lacks, and has
 // the rest done with both.
 func (f *applyFlags) send(ctx context.Context, t terminal, dir string, do func(*client.Client, *policyFiles) error) error {
-	set, err := readPolicies(dir)
+	set, err := readPolicies(t, dir)
 	if err != nil {
-		return environment(err)
+		return err
 	}
-	at, err := f.asking.client()
+	at, err := f.asking.open()
 	if err != nil {
 		return err
 	}
@@ -154,8 +152,7 @@ func refusedPolicies(t terminal, err error, dir string) error {
 	if !errors.As(err, &problem) || len(problem.Diagnostics) == 0 {
 		return err
 	}
-	read := func(file string) ([]byte, error) { return os.ReadFile(path.Join(dir, file)) }
-	if rendered := renderFindings(t.err, problem.Diagnostics, read); rendered != nil {
+	if rendered := renderFindings(t.err, diag.Rebase(problem.Diagnostics, filepath.ToSlash(dir)), os.ReadFile); rendered != nil {
 		return rendered
 	}
 	return rejected()
@@ -178,10 +175,8 @@ func (f *applyFlags) done(ctx context.Context, t terminal, at *client.Client, ou
 }
 
 func (f *applyFlags) show(w io.Writer, out *runtime.ApplyResult) error {
-	if f.json {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(out)
+	if f.asking.format == "json" {
+		return printJSON(w, out)
 	}
 	text := fmt.Sprintf("revision %.12s is in force already\n", out.Revision)
 	if out.Changed {
@@ -206,7 +201,7 @@ func (f *applyFlags) awaitGood(ctx context.Context, t terminal, at *client.Clien
 		case p.Revision != revision:
 			return &exitError{exitRejected, fmt.Errorf("revision %.12s was replaced by %.12s", revision, p.Revision)}
 		case p.State == runtime.PolicyGood:
-			if f.json {
+			if f.asking.format == "json" {
 				return nil
 			}
 			_, err := fmt.Fprintf(t.out, "revision %.12s has passed its probation\n", revision)
@@ -234,7 +229,7 @@ its digest. "sluice history" lists them.`,
 	}
 	f.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		at, err := f.asking.client()
+		at, err := f.asking.open()
 		if err != nil {
 			return err
 		}
@@ -277,8 +272,6 @@ back.`,
 }
 
 func newHistory(t terminal) *cobra.Command {
-	var asJSON bool
-	var asking *asking
 	c := &cobra.Command{
 		Use:   "history [FROM [TO]]",
 		Short: "List the policy sets that were pushed, or say how two differ",
@@ -288,25 +281,30 @@ and why. The one that the instance runs has a star.
 With FROM, and TO or what is in force, say how these differ, rule by rule.`,
 		Example: `  sluice history
   sluice history 4f1c09ab`,
-		Args: cobra.MaximumNArgs(2),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) <= 2 {
+				return nil
+			}
+			return environment(fmt.Errorf("%s takes two revisions, but got %d", c.CommandPath(), len(args)))
+		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	asking = instanceFlags(c.Flags())
+	q := questionFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, args []string) error {
-		at, err := asking.client()
+		at, err := q.open()
 		if err != nil {
 			return err
 		}
 		defer at.Close()
-		enc := json.NewEncoder(t.out)
-		enc.SetIndent("", "  ")
 		if len(args) == 0 {
 			list, err := at.History(c.Context())
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return enc.Encode(list)
+			if q.format == "json" {
+				return printJSON(t.out, list)
+			}
+			if len(list) == 0 {
+				return noHistory(c.Context(), t.out, at)
 			}
 			return historyText(t.out, list)
 		}
@@ -314,19 +312,32 @@ With FROM, and TO or what is in force, say how these differ, rule by rule.`,
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			return enc.Encode(rules)
+		if q.format == "json" {
+			return printJSON(t.out, rules)
 		}
 		return diffText(t.out, rules)
 	}
 	return c
 }
 
-func historyText(out io.Writer, list []runtime.HistoryEntry) error {
-	if len(list) == 0 {
-		_, err := io.WriteString(out, "nothing was pushed yet\n")
+// noHistory says that nothing was pushed, and where the policies come from then.
+func noHistory(ctx context.Context, out io.Writer, at *client.Client) error {
+	p, err := at.Policies(ctx)
+	if err != nil {
 		return err
 	}
+	text := "nothing was pushed yet"
+	if k := p.Origin.Kind; k == runtime.OriginDirectory || k == runtime.OriginGit {
+		text += ": the policies come from " + p.Origin.Place
+		if c := p.Origin.Commit; c != "" {
+			text += fmt.Sprintf(", commit %.12s", c)
+		}
+	}
+	_, err = fmt.Fprintln(out, text)
+	return err
+}
+
+func historyText(out io.Writer, list []runtime.HistoryEntry) error {
 	rows := [][]string{{"", "NUMBER", "REVISION", "AT", "BY", "HOW", "REASON"}}
 	for _, e := range list {
 		star := ""

@@ -33,7 +33,7 @@ func (f *applyFlags) try(ctx context.Context, t terminal, dir string) error {
 		if err != nil {
 			return err
 		}
-		return showRollout(t.out, &status, f.json)
+		return showRollout(t.out, &status, f.asking.format == "json")
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -26,51 +27,57 @@ type policyFiles struct {
 	plugins map[string]string // digest of the other files that may be named by path
 }
 
-// readPolicies reads the files of a directory, without those that no set has.
-func readPolicies(dir string) (*policyFiles, error) {
+// readPolicies reads the files of a directory that are part of a set, as "sluice
+// check" does. What cannot be part of one is told, and refuses the set.
+func readPolicies(t terminal, dir string) (*policyFiles, error) {
 	from, err := runtime.DirSource(dir)
 	if err != nil {
 		return nil, err
 	}
-	s, size := &policyFiles{dir: dir, from: from.Files, texts: map[string]string{}, plugins: map[string]string{}}, 0
-	err = fs.WalkDir(s.from, ".", func(name string, d fs.DirEntry, err error) error {
+	texts, found, err := runtime.ReadCandidate(from.Files)
+	if err != nil {
+		return nil, environment(err)
+	}
+	if len(found) > 0 {
+		if err := renderFindings(t.err, diag.Rebase(found, from.Prefix), os.ReadFile); err != nil {
+			return nil, err
+		}
+		return nil, rejected()
+	}
+	s := &policyFiles{dir: dir, from: from.Files, texts: texts, plugins: map[string]string{}}
+	return s, s.findPlugins()
+}
+
+// findPlugins looks for the modules that the set may name by path.
+func (s *policyFiles) findPlugins() error {
+	err := fs.WalkDir(s.from, ".", func(name string, d fs.DirEntry, err error) error {
 		base := path.Base(name)
 		hidden := name != "." && (strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "cue.mod")
-		plugin := path.Ext(name) == ".wasm" && d != nil && d.Type().IsRegular()
 		switch {
 		case err != nil:
 			return err
 		case hidden && d.IsDir():
 			return fs.SkipDir
-		case hidden || d.IsDir() || path.Ext(name) != ".cue" && !plugin:
+		case hidden || path.Ext(name) != ".wasm" || !d.Type().IsRegular():
 			return nil
-		case len(s.texts) == runtime.MaxCandidateFiles:
-			return fmt.Errorf("%s has more than %d CUE files: is it the directory of a policy set?", dir, len(s.texts))
-		case plugin && len(s.plugins) == runtime.MaxCandidatePlugins:
-			return fmt.Errorf("%s has more than %d .wasm files: is it the directory of a policy set?", dir, len(s.plugins))
+		case len(s.plugins) == runtime.MaxCandidatePlugins:
+			return fmt.Errorf("%s has more than %d .wasm files: is it the directory of a policy set?", s.dir, len(s.plugins))
 		}
 		text, err := fs.ReadFile(s.from, name)
-		if plugin {
-			s.plugins[name] = fmt.Sprintf("sha256:%x", sha256.Sum256(text))
-			return err
-		}
-		s.texts[name] = string(text)
-		if size += len(text); err == nil && size > runtime.MaxCandidateBytes {
-			return fmt.Errorf("%s has more than %d MiB of CUE", dir, runtime.MaxCandidateBytes>>20)
-		}
+		s.plugins[name] = fmt.Sprintf("sha256:%x", sha256.Sum256(text))
 		return err
 	})
-	if err == nil && len(s.texts) == 0 {
-		err = fmt.Errorf("%s has no .cue file", dir)
+	if err != nil {
+		return environment(err)
 	}
-	return s, err
+	return nil
 }
 
 // candidateOf reads a set that is to be tried, and pushes the plugins that it needs.
 func candidateOf(ctx context.Context, t terminal, at *client.Client, dir, reason string) (runtime.Candidate, error) {
-	set, err := readPolicies(dir)
+	set, err := readPolicies(t, dir)
 	if err != nil {
-		return runtime.Candidate{}, environment(err)
+		return runtime.Candidate{}, err
 	}
 	err = set.pushPlugins(ctx, t, at, reason)
 	return runtime.Candidate{Files: set.texts, Plugins: set.plugins, Reason: reason}, err

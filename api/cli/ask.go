@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -19,14 +21,42 @@ type questions struct {
 
 func questionFlags(f *pflag.FlagSet) *questions {
 	q := &questions{asking: instanceFlags(f)}
-	f.StringVar(&q.format, "format", "pretty", "pretty or json")
+	formatFlag(f, &q.format)
 	return q
 }
 
+// formatFlag adds the flag of an answer for people or for programs, and a short form
+// of it. Without names of formats, these are pretty and json; the first one is the
+// default.
+func formatFlag(f *pflag.FlagSet, to *string, names ...string) {
+	if len(names) == 0 {
+		names = []string{"pretty", "json"}
+	}
+	last := len(names) - 1
+	f.StringVar(to, "format", names[0], strings.Join(names[:last], ", ")+" or "+names[last])
+	f.VarPF((*jsonFormat)(to), "json", "", "the same as --format json").NoOptDefVal = "true"
+}
+
+// jsonFormat is the value of a flag that sets a format to json.
+type jsonFormat string
+
+func (j *jsonFormat) String() string { return "false" }
+func (j *jsonFormat) Type() string   { return "bool" }
+
+func (j *jsonFormat) Set(text string) error {
+	if yes, err := strconv.ParseBool(text); err != nil || !yes {
+		return err
+	}
+	*j = "json"
+	return nil
+}
+
 // check refuses a format that there is none of.
-func (q *questions) check() error {
-	if q.format != "pretty" && q.format != "json" {
-		return environment(fmt.Errorf("--format is %q; want pretty or json", q.format))
+func (q *questions) check() error { return checkFormat(q.format) }
+
+func checkFormat(format string) error {
+	if format != "pretty" && format != "json" {
+		return environment(fmt.Errorf("--format is %q; want pretty or json", format))
 	}
 	return nil
 }

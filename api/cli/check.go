@@ -70,7 +70,7 @@ var formatsHelp = "Formats of findings:\n" + diag.FormatHelp()
 type findingsView struct{ format, failLevel string }
 
 func (v *findingsView) flags(c *cobra.Command) {
-	c.Flags().StringVar(&v.format, "format", diag.Formats()[0], strings.Join(diag.Formats(), ", "))
+	formatFlag(c.Flags(), &v.format, diag.Formats()...)
 	c.Flags().StringVar(&v.failLevel, "fail-level", diag.Error.String(), "mildest finding that gives exit code 2: warning or error")
 }
 

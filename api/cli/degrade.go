@@ -41,10 +41,10 @@ what was given up, are those of the instance that is asked.`,
 	f.StringVar(&length, "for", "", "how long the step is held, from 1s to 7d, such as 30m")
 	f.StringVar(&reason, "reason", "", "why, in 3 to 500 characters")
 	asking := instanceFlags(f)
-	f.StringVar(&format, "format", "pretty", "pretty or json")
+	formatFlag(f, &format)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if format != "pretty" && format != "json" {
-			return environment(fmt.Errorf("--format is %q; want pretty or json", format))
+		if err := checkFormat(format); err != nil {
+			return err
 		}
 		if err := checkDegrade(args, length, reason); err != nil {
 			return environment(err)

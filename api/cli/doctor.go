@@ -15,7 +15,7 @@ import (
 )
 
 func newDoctor(t terminal) *cobra.Command {
-	var asJSON bool
+	var format string
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check what an instance needs, and say what to do",
@@ -37,15 +37,18 @@ policies or what it keeps. 3: something around it fails, and nothing of Sluice.`
 	s.instance()
 	s.group()
 	s.kafka("Kafka brokers, host:port; without any, one runs inside the process")
-	c.Flags().BoolVar(&asJSON, "json", false, "write the checks as JSON")
+	formatFlag(c.Flags(), &format)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := checkFormat(format); err != nil {
+			return err
+		}
 		cfg, err := s.load(c, t)
 		if err != nil {
 			return err
 		}
 		checks := runtime.Doctor(c.Context(), cfg, runtime.Options{Version: version(), Child: childCommand()})
 		checks = slices.Insert(checks, 0, listenCheck(cfg))
-		if asJSON {
+		if format == "json" {
 			err = printJSON(t.out, checks)
 		} else {
 			err = printChecks(t.out, checks, columnsOf(t.out))

@@ -70,15 +70,15 @@ refuses.`,
 	f.StringVar(&x.url, "url", "", "ask this instance, such as http://127.0.0.1:7070")
 	x.asking = credentialFlags(f)
 	f.StringVar(&x.traffic, "traffic", "", "file of recorded records, for --rule and --why-not")
-	f.StringVar(&x.format, "format", "pretty", "pretty or json")
+	formatFlag(f, &x.format)
 	f.BoolVar(&x.all, "all", false, "list every rule that does not match, however many they are")
 	c.RunE = func(c *cobra.Command, args []string) error { return x.run(c.Context(), args, t) }
 	return c
 }
 
 func (x *explaining) run(ctx context.Context, args []string, t terminal) error {
-	if x.format != "pretty" && x.format != "json" {
-		return environment(fmt.Errorf("--format is %q; want pretty or json", x.format))
+	if err := checkFormat(x.format); err != nil {
+		return err
 	}
 	if err := x.subject(args, t); err != nil {
 		return err

@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,7 +72,7 @@ traffic is refused. 3: an instance, a file or a revision is not there. With
 	flags.StringVar(&f.traffic, "traffic", "live", "what to compare over: live, FILE or -")
 	f.asking = instanceFlags(flags)
 	f.set.add(flags)
-	flags.StringVar(&f.format, "format", "text", "text, json or markdown")
+	formatFlag(flags, &f.format, "pretty", "json", "markdown")
 	flags.StringVar(&f.maxDropped, "max-dropped", "", "gate: share of the samples going on in the base that may be lost, such as 5%")
 	flags.StringVar(&f.maxNewSeries, "max-new-series", "", "gate: share by which series may be new, of those going on in the base, such as 10%")
 	flags.StringVar(&f.out, "out", "", "file for the plan as JSON, too")
@@ -86,13 +89,13 @@ traffic is refused. 3: an instance, a file or a revision is not there. With
 
 // planFormats are the forms of a plan.
 var planFormats = map[string]func(io.Writer, *runtime.Plan) error{
-	"text": writePlanText, "json": writePlanJSON, "markdown": writePlanMarkdown,
+	"pretty": writePlanText, "json": writePlanJSON, "markdown": writePlanMarkdown,
 }
 
 func plan(ctx context.Context, dir string, f planFlags, t terminal) error {
 	write, ok := planFormats[f.format]
 	if !ok {
-		return environment(fmt.Errorf("--format is %q; want text, json or markdown", f.format))
+		return environment(fmt.Errorf("--format is %q; want pretty, json or markdown", f.format))
 	}
 	opts := runtime.PlanOptions{Loading: f.set.loading()}
 	var err error
@@ -120,6 +123,13 @@ func plan(ctx context.Context, dir string, f planFlags, t terminal) error {
 	}
 	defer in.Close()
 	opts.Traffic, opts.TrafficName = in, name
+	if f.traffic == "live" {
+		fleet, err := at.Fleet(ctx)
+		if err != nil {
+			return err
+		}
+		opts.Notes = fleetNotes(&fleet)
+	}
 	p, err := runtime.NewPlan(ctx, opts)
 	if err != nil {
 		return err
@@ -188,6 +198,9 @@ func baseSource(ctx context.Context, dir, base string, at *client.Client) (runti
 		return runtime.GitSource(ctx, dir, spec)
 	}
 	if base != "deployed" {
+		if _, err := os.Stat(base); errors.Is(err, fs.ErrNotExist) {
+			return runtime.PolicySource{}, environment(fmt.Errorf("--base is %q, and there is no such directory; want deployed, DIR or git:REV[:PATH]", base))
+		}
 		return runtime.DirSource(base)
 	}
 	text, err := at.Bundle(ctx)
@@ -195,6 +208,22 @@ func baseSource(ctx context.Context, dir, base string, at *client.Client) (runti
 		return runtime.PolicySource{}, err
 	}
 	return runtime.PolicySource{Name: "deployed at " + at.URL(), Prefix: "deployed", Bundle: text}, nil
+}
+
+// fleetNotes says that the traffic of an instance is not that of its fleet.
+func fleetNotes(fleet *runtime.FleetStatus) []string {
+	others := 0
+	for i := range fleet.Instances {
+		x := &fleet.Instances[i]
+		if reads := len(x.Roles) == 0 || slices.Contains(x.Roles, "hop1"); reads && !x.This && x.State != runtime.StateStale {
+			others++
+		}
+	}
+	if others == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("this traffic is that of one instance; what %s of the fleet read is not in it: "+
+		"sluice record with --url for each, and --traffic FILE here, has all of it", counted(others, "other"))}
 }
 
 // openTraffic finds what to compare over.

@@ -114,10 +114,10 @@ let in.`,
   sluice plugin inspect mask.wasm --format json`,
 		Args: oneFile,
 	}
-	c.Flags().StringVar(&format, "format", "pretty", "pretty or json")
+	formatFlag(c.Flags(), &format)
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		if format != "pretty" && format != "json" {
-			return environment(fmt.Errorf("--format is %q; want pretty or json", format))
+		if err := checkFormat(format); err != nil {
+			return err
 		}
 		wasm, err := readModule(args[0])
 		if err != nil {

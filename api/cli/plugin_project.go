@@ -189,7 +189,7 @@ func newPluginTest(t terminal) *cobra.Command {
 	f.StringVar(&run, "run", "", "run the fixtures whose name this regular expression finds")
 	f.StringVar(&wasm, "wasm", "", "module to test, in place of building one")
 	f.BoolVar(&update, "update", false, "write what comes out into fixtures that expect something else")
-	f.StringVar(&format, "format", "pretty", "pretty or json")
+	formatFlag(f, &format)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o := project.TestOptions{Update: update}
 		if run != "" {
@@ -199,8 +199,8 @@ func newPluginTest(t terminal) *cobra.Command {
 			}
 			o.Only = pattern.MatchString
 		}
-		if format != "pretty" && format != "json" {
-			return environment(fmt.Errorf("--format is %q; want pretty or json", format))
+		if err := checkFormat(format); err != nil {
+			return err
 		}
 		p, err := projectIn(args)
 		if err != nil {

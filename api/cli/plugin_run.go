@@ -155,10 +155,10 @@ func newPluginBench(t terminal) *cobra.Command {
 	f.StringVar(&input, "input", "", "file of samples, or records, one JSON object a line")
 	f.StringVar(&config, "config", "", "file of the config, JSON (default: the fixture's, or {})")
 	f.DurationVar(&length, "for", time.Second, "how long to measure each module")
-	f.StringVar(&format, "format", "pretty", "pretty or json")
+	formatFlag(f, &format)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if format != "pretty" && format != "json" {
-			return environment(fmt.Errorf("--format is %q; want pretty or json", format))
+		if err := checkFormat(format); err != nil {
+			return err
 		}
 		if length < 0 || length > time.Hour {
 			return environment(fmt.Errorf("--for is %s; want a duration from 0s to 1h", length))

@@ -43,10 +43,11 @@ do otherwise is counted.`,
 // is printed: as JSON, or the status by draw.
 func rolloutCommand(t terminal, c *cobra.Command, do func(ctx context.Context, at *client.Client, args []string) (runtime.RolloutStatus, error)) *cobra.Command {
 	asking := instanceFlags(c.Flags())
-	format := c.Flags().String("format", "pretty", "pretty or json")
+	format := new(string)
+	formatFlag(c.Flags(), format)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *format != "pretty" && *format != "json" {
-			return environment(fmt.Errorf("--format is %q; want pretty or json", *format))
+		if err := checkFormat(*format); err != nil {
+			return err
 		}
 		at, err := asking.client()
 		if err != nil {
@@ -91,7 +92,7 @@ func candidateFindings(out io.Writer, found []diag.Diagnostic, args []string) er
 
 func newRolloutStatus(t terminal) *cobra.Command {
 	return rolloutCommand(t, &cobra.Command{
-		Use: "status", Short: "Show how a canary does, and what a shadow would change", Args: cobra.NoArgs,
+		Use: "status", Short: "Show how a canary does, and what a shadow would change", Args: noArgs,
 		Long: `Show the canary and the shadow of an instance: those that run, or ended last.
 Of a canary, what became of its samples beside those of the rest, since it was
 given what it governs; of a shadow, what it would do otherwise, by its last pass
@@ -184,7 +185,7 @@ func shareOf(flag, text string) (float64, error) {
 
 func newPromote(t terminal) *cobra.Command {
 	c := &cobra.Command{
-		Use: "promote", Short: "Put the set of the canary in force", Args: cobra.NoArgs,
+		Use: "promote", Short: "Put the set of the canary in force", Args: noArgs,
 		Long: `Put the set of the canary in force. The tasks that it governs notice nothing;
 the rest goes over with its next records.`,
 		Example: `  sluice rollout promote --reason "a day without complaints"`,
@@ -200,7 +201,7 @@ the rest goes over with its next records.`,
 
 func newAbort(t terminal) *cobra.Command {
 	c := &cobra.Command{
-		Use: "abort", Short: "Give what the canary governs back to the set in force", Args: cobra.NoArgs,
+		Use: "abort", Short: "Give what the canary governs back to the set in force", Args: noArgs,
 		Long:    "Give what the canary governs back to the set in force, which goes on as before.",
 		Example: `  sluice rollout abort --reason "the pay team misses a metric"`,
 	}

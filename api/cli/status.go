@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -18,7 +17,6 @@ import (
 )
 
 func newStatus(t terminal) *cobra.Command {
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "See what a running instance does, and what is wrong",
@@ -34,10 +32,9 @@ read. The ledger accounts for every sample.`,
   sluice status --json | jq .streams`,
 		Args: noArgs,
 	}
-	asking := instanceFlags(c.Flags())
-	c.Flags().BoolVar(&asJSON, "json", false, "print all of it as JSON")
+	q := questionFlags(c.Flags())
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		at, err := asking.client()
+		at, err := q.open()
 		if err != nil {
 			return err
 		}
@@ -46,10 +43,8 @@ read. The ledger accounts for every sample.`,
 		if err != nil {
 			return err
 		}
-		if asJSON {
-			enc := json.NewEncoder(t.out)
-			enc.SetIndent("", "  ")
-			return enc.Encode(status)
+		if q.format == "json" {
+			return printJSON(t.out, status)
 		}
 		x := statusText{url: at.URL(), now: time.Now(), color: isTerminal(t.out) && os.Getenv("NO_COLOR") == ""}
 		_, err = io.WriteString(t.out, x.draw(&status))
@@ -208,7 +203,11 @@ func (x *statusText) ledger(imbalances ...int64) {
 func (x *statusText) wrong(s *runtime.Status) {
 	var list []string
 	if r := s.Policy.Refused; r != nil {
-		list = append(list, "policies: the source has a set that does not run: "+r.Error)
+		what := "the source has a set"
+		if c := r.Origin.Commit; c != "" {
+			what += fmt.Sprintf(", commit %.12s,", c)
+		}
+		list = append(list, "policies: "+what+" that does not run: "+r.Error)
 	}
 	for _, hops := range []map[string]runtime.Hop{s.Streams, s.Sinks} {
 		for _, name := range slices.Sorted(maps.Keys(hops)) {

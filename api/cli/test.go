@@ -63,7 +63,7 @@ Exit code 2: a test fails, the set is refused, or --min-coverage is not met.`,
 	f := c.Flags()
 	f.StringVar(&x.run, "run", "", "run the tests whose team/name this regular expression finds")
 	x.set.add(f)
-	f.StringVar(&x.format, "format", "pretty", "pretty, json or junit")
+	formatFlag(f, &x.format, "pretty", "json", "junit")
 	f.BoolVar(&x.update, "update", false, "show what the expectations of failing tests would have to be")
 	f.BoolVar(&x.write, "write", false, "with --update: write it into the files")
 	f.BoolVar(&x.coverage, "coverage", false, "list the rules that no test exercises")
@@ -75,7 +75,7 @@ Exit code 2: a test fails, the set is refused, or --min-coverage is not met.`,
 		if x.dir = "."; len(args) == 1 {
 			x.dir = args[0]
 		}
-		if err := x.sensible(); err != nil {
+		if err := x.sensible(f.Changed("count")); err != nil {
 			return environment(err)
 		}
 		if x.fromTraffic != "" {
@@ -86,8 +86,8 @@ Exit code 2: a test fails, the set is refused, or --min-coverage is not met.`,
 	return c
 }
 
-// sensible refuses flags that have no meaning together.
-func (x *testRun) sensible() error {
+// sensible refuses flags that have no meaning together; counts: --count was given.
+func (x *testRun) sensible(counts bool) error {
 	switch {
 	case x.format != "pretty" && x.format != "json" && x.format != "junit":
 		return fmt.Errorf("--format is %q; want pretty, json or junit", x.format)
@@ -99,6 +99,8 @@ func (x *testRun) sensible() error {
 		return fmt.Errorf("--min-coverage is %v; want a percentage from 0 to 100", x.minCoverage)
 	case x.out != "" && x.fromTraffic == "":
 		return errors.New("--out does nothing without --from-traffic")
+	case counts && x.fromTraffic == "":
+		return errors.New("--count does nothing without --from-traffic")
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ output. Nobody can print it again: keep it where it is used, or make another.`,
 			}
 		}
 		if role == "" {
-			return environment(fmt.Errorf("--role is missing; write one of %v", runtime.Roles()))
+			return environment(errors.New("--role is missing; write viewer, author, operator or admin"))
 		}
 		if slices.ContainsFunc(f.Tokens, func(t auth.Token) bool { return t.Name == args[0] }) {
 			return environment(fmt.Errorf("there is a token %s already; revoke it first, or take another name", args[0]))
@@ -93,19 +93,28 @@ output. Nobody can print it again: keep it where it is used, or make another.`,
 }
 
 func newTokenList(t terminal, file *string) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the tokens and certificates of a file",
 		Example: `  sluice token list --file tokens.json`,
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			f, err := existingTokens(*file)
 			if err != nil {
 				return environment(err)
 			}
+			if format == "json" {
+				return printJSON(t.out, withoutDigests(f))
+			}
 			return listTokens(t.out, f, time.Now())
 		},
 	}
+	formatFlag(c.Flags(), &format)
+	return c
 }
 
 func newTokenRevoke(t terminal, file *string) *cobra.Command {
@@ -149,17 +158,26 @@ func existingTokens(name string) (auth.File, error) {
 	return auth.Read(name)
 }
 
+// withoutDigests is what a file says of tokens that is for everybody.
+func withoutDigests(f auth.File) auth.File {
+	f.Tokens = slices.Clone(f.Tokens)
+	for i := range f.Tokens {
+		f.Tokens[i].Hash = ""
+	}
+	return f
+}
+
 func listTokens(out io.Writer, f auth.File, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tRIGHTS\tCREATED\tEXPIRES")
 	for _, t := range f.Tokens {
 		expires := "-"
 		if !t.Expires.IsZero() {
-			if expires = t.Expires.UTC().Format(time.DateOnly); !now.Before(t.Expires) {
+			if expires = t.Expires.UTC().Format(time.RFC3339); !now.Before(t.Expires) {
 				expires += " (expired)"
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, rightsText(t.Role, t.Teams), t.Created.UTC().Format(time.DateOnly), expires)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, rightsText(t.Role, t.Teams), t.Created.UTC().Format(time.RFC3339), expires)
 	}
 	for _, c := range f.Certificates {
 		fmt.Fprintf(w, "%s (certificate)\t%s\t-\t-\n", c.Name, rightsText(c.Role, c.Teams))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 )
@@ -88,12 +89,34 @@ func Compile(snap Snapshot, opt Options) (*Bundle, []diag.Diagnostic, error) {
 	return compile(context.Background(), snap, nil, opt)
 }
 
+// nothing says that a directory has no policy set.
+func nothing() diag.Diagnostic {
+	return diag.Diagnostic{
+		Code: diag.NoPolicy, Pos: diag.Pos{File: "."}, Message: "there is no policy set here: no .cue file in the root or in " + teamsDir + "/<team>",
+		Hint: "sluice init writes one",
+	}
+}
+
+// Files are the texts of a snapshot of fsys, and what is wrong with it without
+// looking at them, as Take says it; a snapshot of no set is wrong.
+func Files(fsys fs.FS) (map[string]string, []diag.Diagnostic, error) {
+	snap, found, err := Take(fsys)
+	if err == nil && len(found) == 0 && len(packages(snap)) == 0 {
+		found = append(found, nothing())
+	}
+	texts := make(map[string]string, len(snap))
+	for name, text := range snap {
+		if texts[name] = string(text); !utf8.Valid(text) { // JSON could not carry it
+			found = append(found, diag.Diagnostic{Code: diag.Syntax, Pos: diag.Pos{File: name}, Message: "illegal UTF-8 encoding"})
+		}
+	}
+	return texts, diag.Sort(found), err
+}
+
 func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
 	pkgs := packages(snap)
 	if len(pkgs) == 0 {
-		return nil, []diag.Diagnostic{{
-			Code: diag.NoPolicy, Message: "there is no policy set here: no .cue file in the root or in " + teamsDir + "/<team>",
-		}}, nil
+		return nil, []diag.Diagnostic{nothing()}, nil
 	}
 	work := judgement{Snapshot: snap, Packages: pkgs, Rest: rest(pkgs, snap), Tags: opt.Tags}
 	teams, found, err := opt.Cache.judge(ctx, work, opt.judge)
