@@ -84,6 +84,11 @@ func lists(names []string, s string) bool {
 	return slices.Contains(names, "*") || slices.Contains(names, s)
 }
 
+// within returns those of some labels that a list has.
+func within(labels, list []string) []string {
+	return slices.DeleteFunc(slices.Clone(labels), func(l string) bool { return !lists(list, l) })
+}
+
 func isLabelName(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -36,6 +36,7 @@ type Options struct {
 	Limits   Limits                              // a zero field is its default
 	CacheDir string                              // of compiled modules, made when missing; "": none
 	Config   []byte                              // JSON that its init is given; nil: {}
+	Writes   []string                            // labels that it may change, of those that its manifest says; nil: all of these
 	Log      func(level slog.Level, line string) // what the plugin says; called from any goroutine, must not block; nil: nobody listens
 	Engine   Engine
 
@@ -110,6 +111,9 @@ func load(ctx context.Context, wasm []byte, o Options) (*Plugin, *Error) {
 		info: info, manifest: info.Manifest, options: o, limits: o.Limits.with(info.Manifest.Limits.Pages),
 		counts: newCounters(info.Manifest), made: newWindow(), spare: make(chan *guest, 1),
 	}
+	if o.Writes != nil {
+		p.manifest.Writes.Labels = within(o.Writes, p.manifest.Writes.Labels)
+	}
 	sum := sha256.Sum256(wasm)
 	p.seed = binary.LittleEndian.Uint64(sum[:])
 	if err := p.compile(ctx, wasm, m); err != nil {
@@ -123,7 +127,8 @@ func load(ctx context.Context, wasm []byte, o Options) (*Plugin, *Error) {
 	return p, nil
 }
 
-// Manifest returns what the plugin says about itself.
+// Manifest returns what the plugin says about itself, with the labels that it may
+// change here.
 func (p *Plugin) Manifest() abi.Manifest { return p.manifest }
 
 // Digest returns the identity of the module: "sha256:" and 64 hexadecimal digits.

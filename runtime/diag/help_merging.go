@@ -11,7 +11,8 @@ var mergingHelp = []Help{
 			"task says key: \"task\"; its metrics may be merged. With key: \"process\" nothing can be: aggregate in the " +
 			"store, by a recording rule. Before the merge, neither a rewrite nor a plugin may change torrent_task_id. What " +
 			"a plugin may change its manifest says under writes: one that names torrent_task_id is refused, one that " +
-			"writes all labels (\"*\") or names of several metrics gets a warning.",
+			"writes all labels (\"*\") or names of several metrics gets a warning. A transform may name the labels that its " +
+			"plugin is to change, of those: writes: [\"user\"].",
 		Bad: `policy: aggregate: fleet: schema.#Aggregate & {
 	match: {metrics: ["flink_taskmanager_job_task_numRecordsIn"], kinds: ["counter"]}
 	drop: ["subtask_index", "torrent_task_id"]

@@ -79,7 +79,7 @@ var pluginHelp = []Help{
 		Title: "more than plugins may use",
 		Text: "The operator of an instance says how much memory a plugin may have and how long a batch may take at " +
 			"most. A transform may lower both and cannot raise them; a plugin that asks for more in its manifest " +
-			"is not used. Where the instance is given more, with --plugin-pages and --plugin-batch, give the same to " +
+			"is not used. Nor may its plugin change labels that the manifest does not name: writes only leaves some out. Where the instance is given more, with --plugin-pages and --plugin-batch, give the same to " +
 			"`sluice check`, which else takes the defaults.",
 		Bad: `policy: transform: mask: schema.#Transform & {
 	match: labels: user: ["?*"]

@@ -19,14 +19,17 @@ func (p *partitioned) transforms(t teamOutcome) {
 		if !known || tr.Shadow > 0 {
 			continue // reported elsewhere, or what it gives goes nowhere
 		}
-		said := &plugin.Manifest
+		said, writes := &plugin.Manifest, plugin.Manifest.Writes.Labels
+		if len(tr.Writes) > 0 {
+			writes = tr.Writes
+		}
 		if m := p.about(t, &tr.Ordered, "aggregate"); m != nil {
 			switch notes := []diag.Note{m.note()}; {
-			case slices.Contains(said.Writes.Labels, taskLabel):
+			case slices.Contains(writes, taskLabel):
 				p.add(t, "plugin "+said.Name+" writes "+taskLabel+" of series that are then merged", keepsTask, notes, "transform", name, "plugin")
-			case slices.Contains(said.Writes.Labels, everyLabel):
+			case slices.Contains(writes, everyLabel):
 				p.warn(t, "plugin "+said.Name+" may change any label of series that are then merged, and so "+taskLabel,
-					"series of several tasks are on different partitions; have the manifest of the plugin name the labels that it writes, "+
+					"series of several tasks are on different partitions; name the labels that it is to change, as in writes: [\"user\"], which the sandbox holds it to, "+
 						"or let the transform match what no aggregate does", notes, name)
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,6 +142,12 @@ func (r *resolver) transform(ctx context.Context, at *locator, name string, tr T
 		found = append(found, wrong(diag.PluginScope, "compare with `sluice plan`, which shows what a plugin changes", "a plugin of scope series is not tried on a share of batches: it sees each series once", "shadow")...)
 	}
 	found = append(found, r.limits(m, &tr, wrong)...)
+	for i, label := range tr.Writes {
+		if all := m.Writes.Labels; !slices.Contains(all, everyLabel) && !slices.Contains(all, label) {
+			found = append(found, wrong(diag.PluginLimits, "a transform can name some of the labels that the manifest does, and no others: `sluice plugin inspect` shows them",
+				fmt.Sprintf("plugin %s does not change label %s", m.Name, label), "writes", strconv.Itoa(i))...)
+		}
+	}
 	config, faults, err := r.config(ctx, m, tr.Config)
 	if err != nil {
 		return tr, nil, err

@@ -20,7 +20,7 @@ type manifests map[string]string // by digest: those that were pushed
 // pushed are the plugins that scenes and examples name by their digest.
 var pushed = manifests{
 	"sha256:" + strings.Repeat("0123456789abcdef", 4): `{"name": "mask", "version": "1.0.0", "scope": "series", "config": "labels!: [...string]\nsalt: *1 | int"}`,
-	"sha256:" + strings.Repeat("5", 64):               `{"name": "mask", "version": "2.0.0", "scope": "sample", "config": "labels!: [...string]\nsalt: *1 | int"}`,
+	"sha256:" + strings.Repeat("5", 64):               `{"name": "mask", "version": "2.0.0", "scope": "sample", "writes": {"labels": ["user"]}, "config": "labels!: [...string]\nsalt: *1 | int"}`,
 	"sha256:" + strings.Repeat("6", 64):               `{"name": "tasks", "version": "1.0.0", "scope": "series", "writes": {"labels": ["torrent_task_id"]}}`,
 	"sha256:" + strings.Repeat("a", 64):               "this is no module",
 }

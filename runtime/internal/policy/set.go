@@ -139,6 +139,7 @@ type Transform struct {
 	Scope   string          `json:"scope,omitempty"` // series, sample
 	Config  map[string]any  `json:"config,omitempty"`
 	Limits  TransformLimits `json:"limits,omitzero"`
+	Writes  []string        `json:"writes,omitempty"` // labels that the plugin may set or take away; none: those of its manifest
 	OnError string          `json:"onError"`          // quarantine, drop, pass, stop
 	Accept  string          `json:"accept,omitempty"` // "loss"
 	Shadow  float64         `json:"shadow,omitempty"` // share of batches that it is only tried on

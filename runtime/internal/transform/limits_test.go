@@ -1,12 +1,16 @@
 package transform
 
 import (
+	"errors"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sluice-metrics/sluice/plugins"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
 // A rule may lower what the operator allows; without a word of it, memory is what the
@@ -48,5 +52,26 @@ func TestPages(t *testing.T) {
 		if got := pages(tt[0], tt[1], tt[2]); got != tt[3] {
 			t.Errorf("rule %d, manifest %d, at most %d: %d, want %d", tt[0], tt[1], tt[2], got, tt[3])
 		}
+	}
+}
+
+// A rule may leave out labels that a plugin changes by its manifest; it is held to that.
+func TestWritesOfARule(t *testing.T) {
+	p, refs := stored(t)
+	for writes, failed := range map[string]string{"user,who": "", "user": "capability", "other": "capability"} {
+		x, err := p.Open(&policy.Transform{Plugin: refs["rename.wasm"], Writes: strings.Split(writes, ",")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := x.Series("m", labels("user", "ann"))
+		if failed == "" && (err != nil || out.Labels.Get("who") != "ann") {
+			t.Errorf("writes %s: %+v, %v", writes, out, err)
+		}
+		if fault := (*program.TransformError)(nil); failed != "" && (!errors.As(err, &fault) || fault.Code != failed) {
+			t.Errorf("writes %s: %+v, %v", writes, out, err)
+		}
+	}
+	if x := open(t, p, refs["rename.wasm"]); !slices.Equal(x.Plugin().Writes, []string{"user", "who"}) {
+		t.Errorf("without a word of the rule: %v", x.Plugin().Writes)
 	}
 }

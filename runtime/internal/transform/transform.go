@@ -58,6 +58,7 @@ type Plugins struct {
 type key struct {
 	digest, config string
 	limits         policy.TransformLimits
+	writes         string // labels, with commas; "": those of the manifest
 }
 
 // entry is a running plugin.
@@ -126,7 +127,7 @@ func (p *Plugins) Open(rule *policy.Transform) (program.Transformer, error) {
 	if rule.Config == nil {
 		config = []byte("{}")
 	}
-	e, err := p.join(key{digest, string(config), rule.Limits})
+	e, err := p.join(key{digest, string(config), rule.Limits, strings.Join(rule.Writes, ",")})
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +235,9 @@ func (e *entry) start(p *Plugins) {
 	}
 	o := plugins.Options{
 		Limits: LimitsOf(&e.key.limits, &info.Manifest, p.opts.Limits), CacheDir: p.opts.CacheDir, Config: []byte(e.key.config),
+	}
+	if e.key.writes != "" {
+		o.Writes = strings.Split(e.key.writes, ",")
 	}
 	p.listen(&o, &info.Manifest)
 	loaded, err := plugins.Load(context.Background(), module, o)
