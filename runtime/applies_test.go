@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"testing"
@@ -27,7 +29,9 @@ type switching struct {
 	seen      []uint8 // by number of the record
 	delays    []delay
 	mixed     int        // records that one revision decided and another signed
+	control   bool       // nothing is applied
 	resident  [2]float64 // MB, after a tenth of the applies and after all
+	live      [2]float64 // MB of the heap, then
 }
 
 // delay is how long a record was on its way from the publisher to the processed topic.
@@ -155,26 +159,40 @@ func (x *switching) parse(t testing.TB, value []byte) (number, at int64, by stri
 	return number, at, string(after(value, `"by":"`))
 }
 
-// apply puts the sets in force in turn and says how long each took.
-func (x *switching) apply(t testing.TB, times int, pause time.Duration) (took []time.Duration) {
+// apply puts the sets in force in turn, one after every so much time, and says how long
+// each took. A control lets the time pass.
+func (x *switching) apply(t testing.TB, times int, every time.Duration) (took []time.Duration) {
 	for i := range times {
 		began := time.Now()
-		x.r.reloading.Lock()
-		late := x.r.putInForce(t.Context(), &x.sets[i%2], nil)
-		x.r.reloading.Unlock()
-		took = append(took, time.Since(began))
+		if !x.control {
+			x.change(t, i)
+			took = append(took, time.Since(began))
+		}
 		if i == times/10 || i == times-1 {
 			x.resident = [2]float64{x.resident[1], statusMB(t, "VmRSS:")}
-		}
-		if len(late) > 0 {
-			t.Fatalf("apply %d: %v are late", i, late)
+			x.live = [2]float64{x.live[1], liveMB()}
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(every - time.Since(began)):
 		case <-t.Context().Done():
 		}
 	}
 	return took
+}
+
+func (x *switching) change(t testing.TB, i int) {
+	x.r.reloading.Lock()
+	defer x.r.reloading.Unlock()
+	if late := x.r.putInForce(t.Context(), &x.sets[i%2], nil); len(late) > 0 {
+		t.Fatalf("apply %d: %v are late", i, late)
+	}
+}
+
+// liveMB is what the last garbage collection found to be reachable.
+func liveMB() float64 {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	return float64(live[0].Value.Uint64()) / (1 << 20)
 }
 
 // exact proves that every record came out once, decided and signed by one revision.
@@ -214,7 +232,7 @@ func quantileOf(in []time.Duration, q float64) time.Duration {
 }
 
 // run publishes throughout, quietly at first, and applies in the second part.
-func (x *switching) run(t testing.TB, rate, applies int, pause, quiet time.Duration) (took []time.Duration, began, switched, ended time.Time) {
+func (x *switching) run(t testing.TB, rate, applies int, every, quiet time.Duration) (took []time.Duration, began, switched, ended time.Time) {
 	ctx, stop := context.WithCancel(t.Context())
 	go x.publish(ctx, t, rate)
 	read := make(chan struct{})
@@ -222,7 +240,7 @@ func (x *switching) run(t testing.TB, rate, applies int, pause, quiet time.Durat
 	began = time.Now()
 	x.apply(t, 1, quiet)
 	switched = time.Now()
-	took = x.apply(t, applies, pause)
+	took = x.apply(t, applies, every)
 	ended = time.Now()
 	stop()
 	<-read
@@ -236,7 +254,7 @@ func TestAppliesUnderLoad(t *testing.T) {
 	x := newSwitching(t)
 	x.apply(t, 2, 0)
 	before := goruntime.NumGoroutine()
-	x.run(t, 2_000, 200, 5*time.Millisecond, 0)
+	x.run(t, 2_000, 200, 10*time.Millisecond, 0)
 	eventually(t, func() string {
 		if n := goruntime.NumGoroutine(); n > before+100 { // of connections that come and go; 200 would be one an apply
 			return fmt.Sprintf("%d goroutines, %d before", n, before)
@@ -245,22 +263,56 @@ func TestAppliesUnderLoad(t *testing.T) {
 	})
 }
 
-// BenchmarkAppliesUnderLoad applies 1,000 times under 50,000 records a second. Delay
-// is from the publisher to the processed topic; publisher, broker and reader share
-// the process, and its memory holds the store's blocks and the reader's notes.
+// A set that is replaced leaves nothing in memory.
+func TestAppliesLeaveNothing(t *testing.T) {
+	x := newSwitching(t)
+	x.r.publish(t, "flink.native", flat("t-1", "a", "gauge", time.Now().UnixMilli(), "1"))
+	x.r.settled(t, false, "native", 1)
+	x.apply(t, 500, 0)
+	before, goroutines := heapInUse(), goruntime.NumGoroutine()
+	x.apply(t, 2_000, 0)
+	eventually(t, func() string {
+		heap, now := heapInUse(), goruntime.NumGoroutine()
+		if heap > before+2<<20 || now > goroutines+20 { // 1 KiB each
+			return fmt.Sprintf("%d KiB and %d goroutines, %d and %d before", heap>>10, now, before>>10, goroutines)
+		}
+		return ""
+	})
+}
+
+// BenchmarkAppliesUnderLoad applies 1,000 times under 50,000 records a second; its
+// control has the same load for the same time. Delay is from the publisher to the
+// processed topic; publisher, broker and reader share the process, and its memory holds
+// the store's blocks and the reader's notes: what applies cost is the difference.
 func BenchmarkAppliesUnderLoad(b *testing.B) {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	for b.Loop() {
-		x := newSwitching(b)
-		x.seen, x.delays = make([]uint8, 0, 8_000_000), make([]delay, 0, 1_000_000)
-		goroutines := goruntime.NumGoroutine()
-		took, began, switched, ended := x.run(b, 50_000, 1_000, 20*time.Millisecond, 10*time.Second)
-		b.ReportMetric(float64(x.published), "records")
-		b.ReportMetric(ms(quantileOf(took, .99)), "apply-p99-ms")
-		b.ReportMetric(ms(x.quantile(.99, began.Add(2*time.Second), switched)), "quiet-p99-ms")
-		b.ReportMetric(ms(x.quantile(.99, switched, ended)), "switching-p99-ms")
-		b.ReportMetric(x.resident[0], "resident-first-MB")
-		b.ReportMetric(x.resident[1], "resident-last-MB")
-		b.ReportMetric(float64(goruntime.NumGoroutine()-goroutines), "goroutines")
+	const applies = 1_000
+	every := 30 * time.Millisecond
+	for _, control := range []bool{false, true} {
+		b.Run(map[bool]string{false: "applies", true: "control"}[control], func(b *testing.B) {
+			for b.Loop() {
+				every = max(every, applyUnderLoad(b, control, applies, every)/applies) // on a busy machine the control takes as long
+			}
+		})
 	}
+}
+
+func applyUnderLoad(b *testing.B, control bool, applies int, every time.Duration) time.Duration {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	debug.FreeOSMemory() // of the one before
+	x := newSwitching(b)
+	x.control = control
+	x.seen, x.delays = make([]uint8, 0, 8_000_000), make([]delay, 0, 1_000_000)
+	goroutines := goruntime.NumGoroutine()
+	took, began, switched, ended := x.run(b, 50_000, applies, every, 10*time.Second)
+	b.ReportMetric(float64(x.published), "records")
+	b.ReportMetric(ended.Sub(switched).Seconds(), "seconds")
+	b.ReportMetric(ms(quantileOf(took, .99)), "apply-p99-ms")
+	b.ReportMetric(ms(x.quantile(.99, began.Add(2*time.Second), switched)), "quiet-p99-ms")
+	b.ReportMetric(ms(x.quantile(.99, switched, ended)), "switching-p99-ms")
+	b.ReportMetric(x.resident[0], "resident-first-MB")
+	b.ReportMetric(x.resident[1], "resident-last-MB")
+	b.ReportMetric(x.live[0], "live-first-MB")
+	b.ReportMetric(x.live[1], "live-last-MB")
+	b.ReportMetric(float64(goruntime.NumGoroutine()-goroutines), "goroutines")
+	return ended.Sub(switched)
 }
