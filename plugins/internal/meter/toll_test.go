@@ -73,7 +73,7 @@ func TestWorkIsPaidFor(t *testing.T) {
 		m.Data(0, choices(rapid.Uint64().Draw(t, "choices")))
 		p := &paths{T: t, left: 40}
 		m.Func("f", "", "", "i", as.Loop+p.places(1)+as.Br(0)+as.End)
-		b.ticks, b.taken = 100, 0
+		b.ticks, b.taken = 5, 0
 		const slice = 1000
 		i, err := b.start(metered(outer, m.Bytes(), Options{Slice: slice}))
 		if err != nil {

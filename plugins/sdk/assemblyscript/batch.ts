@@ -26,9 +26,9 @@ class Room {
 }
 
 const block = new Room(1);
-const refs = new Room(REF); // of the new strings, numbered from header.strings on
+const refs = new Room(REF); // of the new strings, numbered from strings on
 const rows = new Room(ROW); // the new ones; not moved while the batch lasts
-const room = new Room(PAIR); // new pairs, at positions from header.pairs on
+const room = new Room(PAIR); // new pairs, at positions from came on
 const numbers = new Map<string, u32>(); // of the new strings
 const result = changetype<Result>(heap.alloc(RESULT));
 export const counts = new StaticArray<i64>(32);
@@ -40,6 +40,8 @@ export let named: i32 = -1; // the last record that was given a label; -1: none
 let made: u32 = 0; // bytes of strings for the plugin since garbage was collected
 let pages: i32 = 0; // of memory then
 let refused: i32 = 0;
+export let strings: u32 = 0; // that came with the batch
+let came: u32 = 0; // pairs that did
 let pairsAt: usize = 0, refsAt: usize = 0;
 
 export function reserve(size: u32): usize {
@@ -51,6 +53,8 @@ export function open(at: usize, length: u32): bool {
   const h = changetype<Header>(at);
   if (length < HEADER || h.magic != BATCH_MAGIC || h.major != 1 || h.recordSize != ROW || h.length > length) return false;
   header = h;
+  strings = h.strings;
+  came = h.pairs;
   pairsAt = at + h.pairsAt;
   refsAt = at + h.refsAt;
   for (let i: u32 = 0; i < refs.used; i++) heap.free(changetype<Ref>(refs.at + i * REF).at);
@@ -70,12 +74,12 @@ export function row(i: u32): Row {
 }
 
 function bytesOf(n: u32): Ref {
-  return changetype<Ref>(n >= header.strings ? refs.at + (n - header.strings) * REF : refsAt + n * REF);
+  return changetype<Ref>(n >= strings ? refs.at + (n - strings) * REF : refsAt + n * REF);
 }
 
 export function text(n: u32): string {
   const r = bytesOf(n);
-  const at: usize = (n >= header.strings ? 0 : <u32>changetype<usize>(header)) + r.at;
+  const at: usize = (n >= strings ? 0 : <u32>changetype<usize>(header)) + r.at;
   made += 2 * r.length + 64;
   return String.UTF8.decodeUnsafe(at, r.length);
 }
@@ -83,8 +87,8 @@ export function text(n: u32): string {
 // find returns the number of a string, NONE when the batch has no such string. guess is
 // a number to look at first.
 export function find(s: string, bytes: ArrayBuffer, guess: u32): u32 {
-  if (guess < header.strings && same(guess, bytes)) return guess;
-  for (let i: u32 = 0; i < header.strings; i++) if (same(i, bytes)) return i;
+  if (guess < strings && same(guess, bytes)) return guess;
+  for (let i: u32 = 0; i < strings; i++) if (same(i, bytes)) return i;
   return numbers.has(s) ? numbers.get(s) : NONE;
 }
 
@@ -103,7 +107,7 @@ export function add(s: string): u32 {
   ref.at = <u32>heap.alloc(length);
   ref.length = length;
   String.UTF8.encodeUnsafe(changetype<usize>(s), s.length, ref.at, false, String.UTF8.ErrorMode.REPLACE);
-  const n = header.strings + refs.used - 1;
+  const n = strings + refs.used - 1;
   numbers.set(s, n);
   return n;
 }
@@ -117,7 +121,7 @@ export function again(): u32 {
 // @ts-ignore: decorator
 @inline
 export function pairs(r: Row): usize {
-  return r.first < header.pairs ? pairsAt + r.first * PAIR : room.at + (r.first - header.pairs) * PAIR;
+  return r.first < came ? pairsAt + r.first * PAIR : room.at + (r.first - came) * PAIR;
 }
 
 // given notes that a record was given a label.
@@ -129,7 +133,7 @@ export function given(record: i32): void {
 
 // move gives a record pairs of its own, behind all others.
 function move(r: Row): void {
-  const end = header.pairs + room.used;
+  const end = came + room.used;
   room.reserve(room.used + r.labels);
   const from = pairs(r);
   memory.copy(room.next(r.labels), from, r.labels * PAIR);
@@ -137,7 +141,7 @@ function move(r: Row): void {
 }
 
 export function append(r: Row, key: u32, value: u32): void {
-  if (r.first < header.pairs || r.first + r.labels != header.pairs + room.used) move(r);
+  if (r.first < came || r.first + r.labels != came + room.used) move(r);
   const p = changetype<Pair>(room.next(1));
   p.key = key;
   p.value = value;

@@ -1,4 +1,4 @@
-import { NONE, add, again, find, header, opened, serial, text } from "./batch";
+import { NONE, add, again, find, opened, serial, strings, text } from "./batch";
 
 // Key is a string that many records are looked at with, mostly the name of a label. Its
 // number is found once per batch, and then a record compares numbers, first where the
@@ -33,7 +33,8 @@ export class Key {
     return n != NONE ? n : this.enter();
   }
 
-  private enter(): u32 {
+  // enter adds it to the batch, which does not have it.
+  enter(): u32 {
     this.n = add(this.text);
     this.known = again();
     return this.n;
@@ -72,7 +73,7 @@ export class Memo<T> {
 
   put(n: u32, v: T): void {
     if (n >= <u32>this.marks.length) {
-      const most = max<u32>(n + n / 2 + 16, header.strings);
+      const most = max<u32>(n + n / 2 + 16, strings);
       const marks = new StaticArray<u32>(most), values = new StaticArray<T>(most);
       for (let i = 0; i < this.marks.length; i++) {
         marks[i] = this.marks[i];

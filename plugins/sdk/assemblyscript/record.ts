@@ -1,11 +1,19 @@
 import { Flag, PAIR, Pair, Row } from "./abi";
-import { NONE, add, append, emit, failed, given, header, named, pairs, row, text } from "./batch";
+import { NONE, add, append, emit, failed, given, named, pairs, row, strings, text } from "./batch";
 import { Key, Mapping, Memo } from "./key";
 
 // Kind is the Flink type of a metric. A histogram and a meter arrive as their parts.
 export enum Kind { Gauge, Counter, Meter, Histogram, Text }
 
-// scan looks for a label where the record before did not have it.
+// place returns where the label is among those from p on, 0 when it is not.
+// @ts-ignore: decorator
+@inline
+function place(k: Key, p: usize, labels: u32, n: u32): usize {
+  const at = p + k.place * PAIR;
+  return k.place < labels && changetype<Pair>(at).key == n ? at : scan(k, p, labels, n);
+}
+
+// scan looks for it where the record before did not have it.
 function scan(k: Key, p: usize, labels: u32, n: u32): usize {
   for (let i: u32 = 0; i < labels; i++, p += PAIR) {
     if (changetype<Pair>(p).key != n) continue;
@@ -24,6 +32,8 @@ export class Record {
   private more: Record | null = null;
 
   // take makes it the record i of the batch.
+  // @ts-ignore: decorator
+  @inline
   take(i: u32): void {
     this.row = row(i);
     this.number = i;
@@ -55,18 +65,17 @@ export class Record {
   // @ts-ignore: decorator
   @inline
   private find(k: Key): usize {
-    return this.seek(k, k.number);
+    const n = k.number;
+    return this.lacks(n) ? 0 : place(k, pairs(this.row), this.row.labels, n);
   }
 
-  // seek does, by the number of the key. A name that did not come with the batch no
-  // record has that comes after the last one that was given a label.
+  // lacks tells whether the record cannot have a label whose name has the number n. A
+  // name that did not come with the batch no record has that comes after the last one
+  // that was given a label.
   // @ts-ignore: decorator
   @inline
-  private seek(k: Key, n: u32): usize {
-    if (n >= header.strings && (n == NONE || this.number > named)) return 0;
-    const p = pairs(this.row), place = k.place;
-    if (place < this.row.labels && changetype<Pair>(p + place * PAIR).key == n) return p + place * PAIR;
-    return scan(k, p, this.row.labels, n);
+  private lacks(n: u32): bool {
+    return n >= strings && (n == NONE || this.number > named);
   }
 
   private removeAt(p: usize): void {
@@ -109,10 +118,10 @@ export class Record {
   rename(from: Key, to: Key): void {
     const a = from.number, z = to.number;
     if (a == NONE || a == z) return;
-    const at = this.seek(from, a);
+    const r = this.row, labels: u32 = r.labels, p = pairs(r), at = place(from, p, labels, a);
     if (!at) return;
-    const there = this.seek(to, z);
-    changetype<Pair>(at).key = to.made;
+    const there = this.lacks(z) ? 0 : place(to, p, labels, z);
+    changetype<Pair>(at).key = z != NONE ? z : to.enter();
     given(this.number);
     if (there) this.removeAt(there);
   }

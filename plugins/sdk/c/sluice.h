@@ -111,7 +111,7 @@ static inline void sl_rename(sl_record *r, sl_key *from, sl_key *to) {
 	sl_pair *at = sl_find_number(r, from, a);
 	if (!at) return;
 	sl_pair *there = sl_find_number(r, to, z);
-	at->key = sl_make_number(to);
+	at->key = z != SL_NONE ? z : sl_enter(to);
 	sl_named(r);
 	if (there) sl_remove_at(r, there);
 }

@@ -51,7 +51,7 @@ impl Key {
     }
 
     #[cold]
-    fn enter(&self, b: &mut Batch) -> u32 {
+    pub(crate) fn enter(&self, b: &mut Batch) -> u32 {
         self.number.set(b.add(&self.text));
         b.serial += 1; // another key of this text may have looked already
         self.serial.set(b.serial);

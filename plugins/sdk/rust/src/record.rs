@@ -105,17 +105,18 @@ impl Record<'_> {
     #[inline]
     fn find(&mut self, k: &Key) -> Option<usize> {
         let n = k.of(self.batch);
-        self.seek(k, n)
-    }
-
-    // The same, by the number of the key. A name that did not come with the batch no record
-    // has that comes after the last one that was given a label.
-    #[inline]
-    fn seek(&mut self, k: &Key, n: u32) -> Option<usize> {
-        if n >= self.batch.header.strings && (n == NONE || self.number > self.batch.named) {
+        if self.lacks(n) {
             return None;
         }
         k.place(self.batch.labels(self.row), n)
+    }
+
+    // Whether the record cannot have a label whose name has the number n. A name that did
+    // not come with the batch no record has that comes after the last one that was given a
+    // label.
+    #[inline]
+    fn lacks(&self, n: u32) -> bool {
+        n >= self.batch.header.strings && (n == NONE || self.number > self.batch.named)
     }
 
     #[inline]
@@ -177,14 +178,16 @@ impl Record<'_> {
         if a == NONE || a == z {
             return;
         }
-        if let Some(at) = self.seek(from, a) {
-            let there = self.seek(to, z);
-            let n = to.make(self.batch);
-            self.batch.labels(self.row)[at].key = n;
-            self.named();
-            if let Some(there) = there {
-                self.remove_at(there);
-            }
+        let lacking = self.lacks(z);
+        let pairs = self.batch.labels(self.row);
+        let Some(at) = from.place(pairs, a) else { return };
+        let there = if lacking { None } else { to.place(pairs, z) };
+        let label: *mut Pair = &mut pairs[at];
+        let n = if z != NONE { z } else { to.enter(self.batch) };
+        unsafe { (*label).key = n }; // entering a string moves no labels
+        self.named();
+        if let Some(there) = there {
+            self.remove_at(there);
         }
     }
 
