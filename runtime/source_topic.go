@@ -48,7 +48,10 @@ func (topicOrigin) accepts() error { return nil }
 // startFromTopic is the part that makes the newest pushed revision the one that
 // streams and sinks are opened by. They wait for the first push.
 func (r *Runtime) startFromTopic(ctx context.Context, ready func()) error {
-	for r.cfg.Policies == sourceTopic && !r.takeNewest(ctx) {
+	for told := false; r.cfg.Policies == sourceTopic && !r.takeNewest(ctx); told = true {
+		if !told {
+			r.log.Info("waits for the first policies to be pushed", "with", "sluice apply DIR")
+		}
 		next := control.NewRevisions(r.control.Load()).Changed()
 		again := time.NewTimer(time.Second) // the topic may become readable without a push
 		select {

@@ -227,5 +227,9 @@ func (t *TestReport) Summary() string {
 	if t.Failed > 0 {
 		outcome = fmt.Sprintf("%d of %s failed", t.Failed, count(len(t.Tests), "test"))
 	}
-	return fmt.Sprintf("%s; they exercise %d of %s", outcome, covered, count(rules, "rule"))
+	who := "they exercise"
+	if len(t.Tests) == 1 {
+		who = "it exercises"
+	}
+	return fmt.Sprintf("%s; %s %d of %s", outcome, who, covered, count(rules, "rule"))
 }

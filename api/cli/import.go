@@ -68,8 +68,8 @@ flink_ and have Flink's scope in them.`,
 		if _, err := t.out.Write(got.Text); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(t.err, "%d steps: %d do the same, %d differ, %d are left out; comments say how and why\n",
-			got.Steps, got.Exact, got.Differ, got.LeftOut)
+		_, err = fmt.Fprintf(t.err, "%s: %d do the same, %d with a difference, %d left out; comments say how and why\n",
+			counted(got.Steps, "step"), got.Exact, got.Differ, got.LeftOut)
 		return err
 	}
 	return c

@@ -107,8 +107,11 @@ func (x *tapping) line(text []byte) error {
 	return err
 }
 
-// indentTap is where the series begin.
-const indentTap = 65
+// Where the series begin: beside the rest, and on lines of their own.
+const (
+	indentTap    = 65
+	indentNarrow = 14
+)
 
 // sample draws what was decided and the series, and below where it goes as what.
 func (x *tapping) sample(b *strings.Builder, s *runtime.TapSample) {
@@ -123,15 +126,20 @@ func (x *tapping) sample(b *strings.Builder, s *runtime.TapSample) {
 		fitted(printable(cmp.Or(s.Rule, s.Reason, "-")), 20), fitted(printable(value), 14))
 	tail := printable(cmp.Or(s.Before, "(no series: the record cannot be read)"))
 	b.WriteString(x.paint.disposition(s.Disposition, head))
+	if x.narrow() {
+		b.WriteString("\n" + strings.Repeat(" ", indentNarrow))
+	}
 	b.WriteString(x.cut(tail) + "\n")
 	place := fmt.Sprintf("%s %s[%d]", s.Stream, s.Topic, s.Partition)
 	if s.Offset >= 0 {
 		place += "@" + strconv.FormatInt(s.Offset, 10)
 	}
-	below := strings.Repeat(" ", 14) + fmt.Sprintf("%-*s", indentTap-17, fitted(printable(place), indentTap-18))
+	below := strings.Repeat(" ", indentNarrow) + fmt.Sprintf("%-*s", indentTap-17, fitted(printable(place), indentTap-18))
 	switch {
 	case s.After == "" || s.After == s.Before:
 		b.WriteString(x.paint.dim(strings.TrimRight(below, " ")) + "\n")
+	case x.narrow():
+		b.WriteString(strings.Repeat(" ", indentNarrow-3) + "-> " + x.cut(printable(s.After)) + "\n" + x.paint.dim(strings.TrimRight(below, " ")) + "\n")
 	default:
 		b.WriteString(x.paint.dim(below) + "-> " + x.cut(printable(s.After)) + "\n")
 	}
@@ -142,8 +150,14 @@ func (x *tapping) cut(series string) string {
 	if x.columns == 0 {
 		return series
 	}
-	return fitted(series, max(x.columns-indentTap-1, 20))
+	if x.narrow() {
+		return fitted(series, max(x.columns-indentNarrow, 20))
+	}
+	return fitted(series, x.columns-indentTap-1)
 }
+
+// narrow reports whether the terminal has no room for a series beside the rest.
+func (x *tapping) narrow() bool { return x.columns > 0 && x.columns < indentTap+40 }
 
 func (x *tapping) counts(b *strings.Builder, c *runtime.TapCounts) {
 	text := fmt.Sprintf("-- %s matched, %s shown", counted(int(c.Matched), "sample"), countText(float64(c.Shown)))

@@ -78,11 +78,11 @@ type topView struct {
 func (d *topView) run(ctx context.Context, out io.Writer, at *client.Client, pause time.Duration) error {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	if d.live { // on a screen of its own, so that what was there comes back
-		if _, err := io.WriteString(out, "\x1b[?1049h\x1b[?25l"); err != nil {
+	if d.live { // on a screen of its own, so that what was there comes back; lines that are too long are cut
+		if _, err := io.WriteString(out, "\x1b[?1049h\x1b[?25l\x1b[?7l"); err != nil {
 			return err
 		}
-		defer fmt.Fprint(out, "\x1b[?25h\x1b[?1049l")
+		defer fmt.Fprint(out, "\x1b[?7h\x1b[?25h\x1b[?1049l")
 	}
 	for {
 		rows := d.fit(out)

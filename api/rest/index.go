@@ -3,7 +3,9 @@ package rest
 import (
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -27,6 +29,7 @@ func index(r *runtime.Runtime) echo.HandlerFunc {
 			{"series in", fmt.Sprint(in.SeriesIn)}, {"series out", fmt.Sprint(in.SeriesOut)},
 			{"ledger imbalance", fmt.Sprint(in.Imbalance + out.Imbalance)},
 		}
+		rows = append(rows, besides(&s)...)
 		var b strings.Builder
 		b.WriteString(pageHead)
 		for _, row := range rows {
@@ -45,6 +48,28 @@ func index(r *runtime.Runtime) echo.HandlerFunc {
 		b.WriteString("</table>")
 		return c.HTML(http.StatusOK, b.String())
 	}
+}
+
+// besides says what is not as it is most of the time.
+func besides(s *runtime.Status) (rows [][2]string) {
+	if r := s.Policy.Refused; r != nil {
+		rows = append(rows, [2]string{"refused policies", r.Error})
+	}
+	if x := s.Rollout; x != nil && x.Canary != nil && x.Canary.Ended == "" {
+		rows = append(rows, [2]string{"canary", fmt.Sprintf("%.12s", x.Canary.Revision)})
+	}
+	if n := len(s.Overrides); n > 0 {
+		rows = append(rows, [2]string{"overrides", fmt.Sprint(n)})
+	}
+	if s.Degrade != nil && s.Degrade.Step != "P0" {
+		rows = append(rows, [2]string{"step of degradation", s.Degrade.Step})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Streams)) {
+		if h := s.Streams[name]; h.State != "" {
+			rows = append(rows, [2]string{"not read", name + " is " + h.State})
+		}
+	}
+	return rows
 }
 
 // row is an operation in the table of the page: a link where it needs no parameter.

@@ -67,7 +67,7 @@ type Tap struct {
 
 	matched atomic.Uint64
 	lost    atomic.Uint64
-	given   atomic.Uint64 // slot of time <<16 | samples that it may still take; 0: none was offered yet
+	given   atomic.Uint64 // slot after which more may be taken <<16 | samples that it may still take; 0: none was offered yet
 
 	mu   sync.Mutex
 	ring []Tapped
@@ -160,13 +160,12 @@ func (t *Tap) perSlot(slot int64) uint64 {
 // not take in the second before it takes now: reports often come in bursts.
 func (t *Tap) room(slot int64) uint64 { _, left := t.left(t.given.Load(), slot); return left }
 
-// left works out of given what it is in a slot, which for a worker that is behind
-// others is theirs.
+// left works out of given what it is in a slot, and from which slot on more is added.
 func (t *Tap) left(given uint64, slot int64) (at int64, left uint64) {
 	at, left = int64(given>>16), given&0xffff
 	switch {
-	case given == 0:
-		return slot, t.perSlot(slot)
+	case given == 0: // what the first second has room for is there at once
+		return slot + tapSlots - 1, uint64(t.opts.PerSecond)
 	case slot-at >= tapSlots:
 		return slot, uint64(t.opts.PerSecond)
 	}
@@ -181,11 +180,11 @@ func (t *Tap) take(slot int64) bool {
 	for {
 		given := t.given.Load()
 		at, left := t.left(given, slot)
-		if left == 0 && given != 0 {
+		if left == 0 {
 			return false
 		}
-		if t.given.CompareAndSwap(given, uint64(at)<<16|max(left, 1)-1) {
-			return left > 0
+		if t.given.CompareAndSwap(given, uint64(at)<<16|(left-1)) {
+			return true
 		}
 	}
 }
