@@ -38,6 +38,15 @@ func newDecoder(text []byte) *decoder {
 	return &decoder{text: text, plans: map[reflect.Type]structPlan{}, seed: maphash.MakeSeed()}
 }
 
+// decodeText reads one JSON value, as json.Marshal writes it, into what is zero.
+func decodeText(text []byte, into any) error {
+	d := newDecoder(text)
+	if err := d.decode(reflect.ValueOf(into).Elem()); err != nil {
+		return err
+	}
+	return d.end()
+}
+
 var errJSON = errors.New("it is not JSON of the form expected")
 
 // wrong says where the text is not what it should be.

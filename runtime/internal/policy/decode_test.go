@@ -11,11 +11,8 @@ import (
 )
 
 func decodeSet(text string) (*Set, error) {
-	d, s := newDecoder([]byte(text)), &Set{}
-	if err := d.decode(reflect.ValueOf(s).Elem()); err != nil {
-		return nil, err
-	}
-	return s, d.end()
+	s := &Set{}
+	return s, decodeText([]byte(text), s)
 }
 
 // What the decoder takes, encoding/json takes, and makes the same of it; what

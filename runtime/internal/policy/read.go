@@ -7,17 +7,15 @@ import (
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/token"
-
-	"github.com/sluice-metrics/sluice/runtime/diag"
 )
 
 // A reader takes an evaluated policy apart, once: CUE sorts the fields of a struct
 // each time that it is asked for them, at a cost near that of evaluating it.
 type reader struct {
 	*locator
-	own    map[string]bool     // files of authors
-	text   []byte              // JSON of what has been read
-	places map[string]diag.Pos // of what has been read, by path with the team
+	own    map[string]bool         // files of authors
+	text   []byte                  // JSON of what has been read
+	places map[string][]fieldPlace // of what has been read, by rule
 }
 
 // policy reads a whole policy: what it says, and where each rule, and each of its
@@ -27,10 +25,10 @@ func (r *reader) policy(policy cue.Value) (*Team, error) {
 		return nil, fmt.Errorf("read evaluated values: %w", err)
 	}
 	team := &Team{}
-	if err := unmarshalStrict(r.text, team); err != nil {
+	if err := decodeText(r.text, team); err != nil {
 		return nil, fmt.Errorf("read evaluated values: %w", err)
 	}
-	r.known = NewProvenance(r.places)
+	r.known = Provenance{team.Name: newPlaces(r.places)}
 	return team, nil
 }
 
@@ -49,7 +47,7 @@ func (r *reader) object(path []string, of cue.Value, each func([]string, cue.Val
 		}
 		r.text = append(append(append(r.text, open), key...), ':')
 		open = ','
-		if err := each(append(path[:len(path):len(path)], name), fields.Value()); err != nil {
+		if err := each(append(path, name), fields.Value()); err != nil { // nobody keeps it
 			return err
 		}
 	}
@@ -102,4 +100,7 @@ func (r *reader) recordRule(path []string) {
 	}
 }
 
-func (r *reader) record(path []string, pos token.Pos) { r.places[r.key(path)] = place(pos) }
+func (r *reader) record(path []string, pos token.Pos) {
+	rule, field := cutRule(pathString(path))
+	r.places[rule] = append(r.places[rule], fieldPlace{field, place(pos)})
+}

@@ -142,5 +142,6 @@ func place(pos token.Pos) diag.Pos {
 	if !pos.IsValid() {
 		return diag.Pos{}
 	}
-	return diag.Pos{File: pos.Filename(), Line: pos.Line(), Column: pos.Column()}
+	at := pos.Position()
+	return diag.Pos{File: at.Filename, Line: at.Line, Column: at.Column}
 }

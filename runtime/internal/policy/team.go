@@ -70,7 +70,7 @@ func (c *contract) judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (tea
 	if err != nil {
 		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
 	}
-	r := &reader{locator: &locator{team: name, tree: func() *tree { return t.fields[policyField] }}, own: x.own, places: map[string]diag.Pos{}}
+	r := &reader{locator: &locator{team: name, tree: func() *tree { return t.fields[policyField] }}, own: x.own, places: map[string][]fieldPlace{}}
 	if out.Team, err = r.policy(e.value); err != nil {
 		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
 	}
