@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -338,22 +337,14 @@ func noHistory(ctx context.Context, out io.Writer, at *client.Client) error {
 }
 
 func historyText(out io.Writer, list []runtime.HistoryEntry) error {
-	rows := [][]string{{"", "NUMBER", "REVISION", "AT", "BY", "HOW", "REASON"}}
-	for _, e := range list {
+	return table(out, "\tNUMBER\tREVISION\tAT\tBY\tHOW\tREASON", "nothing was pushed yet", list, func(w io.Writer, e *runtime.HistoryEntry) {
 		star := ""
 		if e.InForce {
 			star = "*"
 		}
-		rows = append(rows, []string{
-			star, fmt.Sprint(e.Number), e.Revision[:min(12, len(e.Revision))], e.Origin.At.UTC().Format(time.RFC3339),
-			cmp.Or(e.Origin.By, "-"), e.Origin.Kind, cmp.Or(e.Origin.Reason, "-"),
-		})
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	return w.Flush()
+		fmt.Fprintf(w, "%s\t%d\t%.12s\t%s\t%s\t%s\t%s\n", star, e.Number, e.Revision, e.Origin.At.UTC().Format(time.RFC3339),
+			printable(cmp.Or(e.Origin.By, "-")), e.Origin.Kind, printable(cmp.Or(e.Origin.Reason, "-")))
+	})
 }
 
 func diffText(out io.Writer, rules []runtime.RuleChange) error {

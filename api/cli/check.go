@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -95,9 +94,7 @@ func (v *findingsView) output(w io.Writer) (diag.Output, error) {
 // formats for people end in a summary.
 func writeReport(w io.Writer, report runtime.Report, format string, how diag.Output) error {
 	if format == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(report)
+		return printJSON(w, report)
 	}
 	if err := diag.Render(w, format, report.Findings, how); err != nil {
 		return err

@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,14 +117,7 @@ func collect(ctx context.Context, cfg runtime.Config, opts runtime.CollectorOpti
 }
 
 func listCollected(t terminal) error {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERIES\tKIND\tUNIT\tMEANING")
-	for _, m := range runtime.CollectedMetrics() {
-		unit := m.Unit
-		if unit == "" {
-			unit = "-"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.Series, m.Kind, unit, m.Meaning)
-	}
-	return w.Flush()
+	return table(t.out, "SERIES\tKIND\tUNIT\tMEANING", "nothing is collected", runtime.CollectedMetrics(), func(w io.Writer, m *runtime.CollectedMetric) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.Series, m.Kind, cmp.Or(m.Unit, "-"), m.Meaning)
+	})
 }

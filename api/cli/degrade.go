@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,9 +58,7 @@ what was given up, are those of the instance that is asked.`,
 			return err
 		}
 		if format == "json" {
-			enc := json.NewEncoder(t.out)
-			enc.SetIndent("", "  ")
-			return enc.Encode(status)
+			return printJSON(t.out, status)
 		}
 		return degradeText(t.out, &status, time.Now())
 	}
@@ -144,7 +141,7 @@ func degradeText(out io.Writer, s *runtime.DegradeStatus, now time.Time) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, printable(b.String()))
 	return err
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -190,9 +189,7 @@ func (d *demo) result(s runtime.Status) result {
 func (d *demo) final(s runtime.Status, out io.Writer) error {
 	res := d.result(s)
 	if d.json {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(res)
+		return printJSON(out, res)
 	}
 	_, err := fmt.Fprintf(out, "\n%s records in, %s of %s samples out, ledger imbalance %d\n",
 		countText(float64(res.RecordsIn)), countText(float64(res.SamplesOut)), countText(float64(res.SamplesIn)), res.LedgerImbalance)

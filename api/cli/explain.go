@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -91,9 +90,7 @@ func (x *explaining) run(ctx context.Context, args []string, t terminal) error {
 		return err
 	}
 	if x.format == "json" {
-		enc := json.NewEncoder(t.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(answer)
+		return printJSON(t.out, answer)
 	}
 	_, err = io.WriteString(t.out, explanationText(&answer, x.all))
 	return err

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -167,10 +166,7 @@ func tellPlan(t terminal, p *runtime.Plan, f planFlags, write func(io.Writer, *r
 }
 
 func writePlanJSON(w io.Writer, p *runtime.Plan) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(p)
+	return printJSON(w, p)
 }
 
 // share reads 5% or 0.05; nil for nothing. A bare number above 1 is refused: the 5

@@ -38,7 +38,7 @@ func writePlanText(w io.Writer, p *runtime.Plan) error {
 		b.volumes()
 	}
 	b.foot()
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, printable(b.String()))
 	return err
 }
 

@@ -298,10 +298,10 @@ a plugin must not: loops without end, bombs, wrong pointers, too much of
 everything, crashes. Each is stopped with its code, and the next batch is right
 again.
 
-With FILE, a module, or DIR, a project, which is built first, pass batches through a plugin that are legal and unusual: empty
-ones, infinities, the longest texts. What it makes of them must not depend on
-the engine, on the size of a batch, or on what came before. Exit code 2:
-something is wrong.`,
+With FILE, a module, or DIR, a project, which is built first, pass batches
+through a plugin that are legal and unusual: empty ones, infinities, the longest
+texts. What it makes of them must not depend on the engine, on the size of a
+batch, or on what came before. Exit code 2: something is wrong.`,
 		Example: `  sluice plugin verify
   sluice plugin verify mask.wasm --config config.json`,
 		Args: atMostOneArg,

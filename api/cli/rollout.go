@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -74,9 +73,7 @@ func showRollout(out io.Writer, status *runtime.RolloutStatus, asJSON bool) erro
 	if !asJSON {
 		return rolloutText(out, status, time.Now())
 	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(status)
+	return printJSON(out, status)
 }
 
 // candidateFindings prints what is wrong with a set in a directory.

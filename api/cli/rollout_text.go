@@ -25,7 +25,7 @@ func rolloutText(out io.Writer, s *runtime.RolloutStatus, now time.Time) error {
 	if s.Shadow != nil {
 		b.shadow(s.Shadow, now)
 	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, printable(b.String()))
 	return err
 }
 

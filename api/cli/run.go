@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,9 +54,7 @@ shows the result. Secrets are references: env://NAME or file:///path.`,
 			return err
 		}
 		if printConfig {
-			enc := json.NewEncoder(t.out)
-			enc.SetIndent("", "  ")
-			return enc.Encode(cfg)
+			return printJSON(t.out, cfg)
 		}
 		log := newLogger(cfg.Log, t.err)
 		r, err := newRuntime(c.Context(), cfg, runtime.Options{Log: log}, t)

@@ -111,7 +111,7 @@ func (x *statusText) step(d *runtime.DegradeStatus) string {
 	text := d.Step
 	switch {
 	case d.Hand != nil:
-		text += fmt.Sprintf(", by hand for another %s: %s", lengthText(d.Hand.Until.Sub(x.now)), d.Hand.Reason)
+		text += fmt.Sprintf(", by hand for another %s: %s", lengthText(d.Hand.Until.Sub(x.now)), printable(d.Hand.Reason))
 	case d.Cause != nil:
 		text += ": " + d.Cause.Text()
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,9 +117,7 @@ func (x *testRun) runTests(ctx context.Context, t terminal) error {
 	}
 	switch x.format {
 	case "json":
-		enc := json.NewEncoder(t.out)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(result)
+		err = printJSON(t.out, result)
 	case "junit":
 		err = writeJUnit(t.out, &result)
 	default:
