@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -344,4 +345,33 @@ func BenchmarkRecordedToSamples(b *testing.B) {
 		values = append(values, values...)
 	}
 	benchmarkWorker(b, false, 10, messages(values))
+}
+
+// BenchmarkEnd ends all series of one metric of a task by one record: what a series
+// costs must not depend on how many there are.
+func BenchmarkEnd(b *testing.B) {
+	for _, series := range []int{1000, 20_000} {
+		b.Run(fmt.Sprint(series), func(b *testing.B) {
+			s := newBench(&testing.T{}, setup{cache: 1 << 40})
+			end := strings.Replace(rec(2, "g", "gauge", ""), `"points"`, `"end":true,"points"`, 1)
+			var took time.Duration
+			for b.Loop() {
+				for from := 0; from < series; from += 1000 {
+					points := make([]string, 1000)
+					for i := range points {
+						points[i] = fmt.Sprintf(`{"s":%d,"v":1}`, from+i)
+					}
+					s.send(rec(1, "g", "gauge", strings.Join(points, ",")))
+				}
+				s.flush()
+				began := time.Now()
+				s.send(end)
+				took += time.Since(began)
+				if s.worker.series.in != 0 {
+					b.Fatal(s.worker.series.in, "series are left")
+				}
+			}
+			b.ReportMetric(float64(took.Nanoseconds())/float64(b.N*series), "ns/series")
+		})
+	}
 }

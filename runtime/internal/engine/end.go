@@ -48,7 +48,7 @@ const maxEnds = 1000
 // endPoints ends the series of the points at hand.
 func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 	v := &w.view
-	ended, out := slices.Clone(w.hits), 0
+	ended, out := make(map[*series]bool, len(w.hits)), 0
 	w.entry.In += int64(len(w.hits))
 	for i, e := range w.hits {
 		if w.tapping != nil {
@@ -61,16 +61,14 @@ func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 		if w.tapping != nil {
 			w.tapEnd(m, sl, e, goesOut)
 		}
+		if goesOut || e.attempt <= v.Points[i].Attempt {
+			ended[e] = true
+		}
+		if !goesOut || w.through(e) != nil { // which has packed its end itself
+			w.hits[i] = nil
+		}
 		if goesOut {
 			out++
-			if w.through(e) != nil { // it has packed its end itself
-				w.hits[i] = nil
-			}
-			continue
-		}
-		w.hits[i] = nil
-		if e.attempt > v.Points[i].Attempt {
-			ended[i] = nil
 		}
 	}
 	w.sent(v.Timestamp, out)
@@ -80,7 +78,7 @@ func (w *Worker) endPoints(ctx context.Context, m *Message, sl *slot) error {
 		}
 	}
 	w.cache.removeSeries(sl, func(e *series) bool {
-		if !slices.Contains(ended, e) {
+		if !ended[e] {
 			return false
 		}
 		w.gone(e, true)
