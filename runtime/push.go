@@ -108,16 +108,23 @@ func (r *Runtime) mayPush(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pushPatience)
 	defer cancel()
+	return r.awaitControl(ctx)
+}
+
+// awaitControl returns when the control topic was read to its end, or ErrNotReady
+// when ctx ends before.
+func (r *Runtime) awaitControl(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if log := r.control.Load(); log != nil && log.Loaded() {
+		_, err := r.controlLog()
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: the control topic is not read yet", ErrNotReady)
+			return err
 		}
 	}
 }

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/control"
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
 // pushing is a request with one file.
@@ -209,6 +213,56 @@ func TestPushBesideADirectory(t *testing.T) {
 		rewriteSet(t, cfg, policySet(dropping("c")))
 		r.awaitPolicies(t, "the directory again", func(p *PolicyStatus) bool { return !p.Pushed && p.Revision != out.Revision })
 	})
+}
+
+// What was pushed before an instance with a directory began to read the control topic
+// is not taken up, however late that is; what is pushed then is.
+func TestAnOldPushIsNotTakenUp(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, dropping("a"))
+	cfg.AllowPush = true
+	first := startInstance(t, cfg)
+	if _, err := first.Apply(t.Context(), pusher, pushing(dropping("b"))); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Brokers = first.Status().Brokers
+	out := &logged{}
+	r, _, err := New(t.Context(), cfg, Options{Log: slog.New(slog.NewTextHandler(out, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := kafka.NewControl(r.kafka, controlTopic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.control.Store(topic)
+	ctx, cancel := context.WithCancel(t.Context())
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer cancel()
+	follows := make(chan struct{})
+	parts.Go(func() { _ = r.followPushes(ctx, func() { close(follows) }) })
+	<-follows
+	parts.Go(func() { _ = topic.Run(ctx, func() {}) })
+	eventually(t, func() string {
+		if r.behind(control.Revision{N: 1}) {
+			return "the topic is not read, or the push is taken for a new one"
+		}
+		return ""
+	})
+	last, err := first.Apply(t.Context(), pusher, pushing(dropping("c")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if now := r.Revision(); now != last.Revision {
+			return "it runs " + now
+		}
+		return ""
+	})
+	if n := strings.Count(out.String(), "policies are in force"); n != 1 {
+		t.Errorf("%d sets were put in force:\n%s", n, out)
+	}
 }
 
 // A pushed set that takes nearly everything away is pushed back for the whole fleet.

@@ -100,6 +100,9 @@ func (r *Runtime) takeNewest(ctx context.Context) bool {
 // where the operator allows that.
 func (r *Runtime) followPushes(ctx context.Context, ready func()) error {
 	ready()
+	if r.awaitControl(ctx) != nil {
+		return nil // it ends
+	}
 	revisions := control.NewRevisions(r.control.Load())
 	current, _ := revisions.Current()
 	r.policies.mu.Lock()
