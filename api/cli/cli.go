@@ -121,14 +121,7 @@ Sluice: a flag, a file, an address, a broker.`,
 		Version:       version(),
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.Args = func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return nil
-		}
-		return environment(unknownCommand(c, args[0]))
-	}
-	root.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-	root.SuggestionsMinimumDistance = 2
+	parent(root)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", flagColumns)))
 	root.SetFlagErrorFunc(wrongFlag)
 	addCommands(root, t)
@@ -172,11 +165,27 @@ func wrongFlag(c *cobra.Command, err error) error {
 	return environment(fmt.Errorf("%w; see '%s --help'", err, c.CommandPath()))
 }
 
-func unknownCommand(root *cobra.Command, name string) error {
-	if near := root.SuggestionsFor(name); len(near) > 0 {
-		return fmt.Errorf("there is no command %q; did you mean %s?", name, strings.Join(near, " or "))
+// parent makes of c a command that only has others below it: alone it helps, and a
+// word that is none of them is a mistake.
+func parent(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	c.AddCommand(below...)
+	c.SuggestionsMinimumDistance = 2
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return environment(unknownCommand(c, args[0]))
 	}
-	return fmt.Errorf("there is no command %q; see 'sluice help'", name)
+	return c
+}
+
+func unknownCommand(of *cobra.Command, name string) error {
+	path := strings.TrimPrefix(of.CommandPath()+" "+name, of.Root().Name()+" ")
+	if near := of.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %s?", path, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("there is no command %q; see '%s --help'", path, of.CommandPath())
 }
 
 func newVersion(t terminal) *cobra.Command {

@@ -93,7 +93,7 @@ func collectFlags(f *pflag.FlagSet, o *runtime.CollectorOptions) {
 	f.StringVar(&o.FlinkCA, "flink-ca", "", "file of the certificates to trust for https")
 	f.StringSliceVar(&o.SourceBrokers, "source-brokers", nil, "brokers of the topics that Flink reads, when they are others than --brokers")
 	f.StringVar(&o.Topic, "topic", "flink.custom", "topic to write to")
-	f.DurationVar(&o.Every, "every", 10*time.Second, "time from one round to the next")
+	durationFlag(f, &o.Every, "every", 10*time.Second, "time from one round to the next")
 	f.StringVar(&o.TaskID, "task-id", "", "task of every record: for a cluster with one job")
 	f.StringVar(&o.JobNameRegex, "task-id-job-name-regex", "", "expression that finds the task in the name of a job")
 	f.StringVar(&o.ClusterID, "cluster-id", "", "task of what belongs to no job (default the name of this machine)")

@@ -56,7 +56,7 @@ before it.`,
 	s := newSettings(c.Flags(), "")
 	s.listen(listenUsage, tokenUsage)
 	s.instance()
-	c.Flags().DurationVar(&d.last, "for", 0, "end after this time, counted from when it is ready; 0 runs until Ctrl-C")
+	durationFlag(c.Flags(), &d.last, "for", 0, "end after this time, counted from when it is ready; 0 runs until Ctrl-C")
 	c.Flags().BoolVar(&d.json, "json", false, "print one JSON object at the end instead of a summary")
 	c.Flags().IntVar(&d.fleet.Jobs, "jobs", 40, "Flink jobs to replay")
 	c.Flags().IntVar(&d.fleet.Rate, "rate", 0, "records per second; 0 is what that many jobs send")

@@ -29,7 +29,7 @@ policies as the one that is asked; the exit code is 1 when that takes longer.`,
 		Args: noArgs,
 	}
 	f := c.Flags()
-	f.DurationVar(&converged, "wait-converged", 0, "wait so long for all to run the same policies")
+	durationFlag(f, &converged, "wait-converged", 0, "wait so long for all to run the same policies")
 	q := questionFlags(f)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		at, err := q.open()
@@ -97,7 +97,7 @@ fleet.`,
 		Args: noArgs,
 	}
 	f := c.Flags()
-	f.DurationVar(&since, "since", 0, "how far back, such as 24h; without it, all of it")
+	durationFlag(f, &since, "since", 0, "how far back, such as 24h; without it, all of it")
 	f.StringVar(&who, "who", "", "name of who did it")
 	f.StringVar(&operation, "operation", "", "what was asked, such as setOverride")
 	f.StringVar(&target, "target", "", `what it was done to, such as "task t-1"`)

@@ -15,16 +15,8 @@ func newImport(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import",
 		Short: "Make policies of other programs' rules",
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return environment(fmt.Errorf("sluice import has relabel, but not %q", args[0]))
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newImportRelabel(t))
-	return c
+	return parent(c, newImportRelabel(t))
 }
 
 func newImportRelabel(t terminal) *cobra.Command {

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"path"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +42,7 @@ overwritten: if one of the files is there, it is named and none is written.`,
 				return err
 			}
 		}
-		_, err = fmt.Fprintf(t.out, "\nNext: read README.md, then\n  sluice check %s\n", dir)
+		_, err = fmt.Fprintf(t.out, "\nNext: read README.md, then\n  sluice check %s\n", shellWord(dir))
 		return err
 	}
 	return c
@@ -58,4 +60,14 @@ func shown(names []string) []string {
 		}
 	}
 	return out
+}
+
+// shellWord quotes a name that a shell would take apart.
+func shellWord(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+=:,@", r)
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -31,17 +31,9 @@ sandbox enforces it.
   sluice plugin new mask --lang go     a project that works at once
   cd mask && sluice plugin test        build it and run its fixtures
   sluice plugin push                   give it to a fleet, for policies to name`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return environment(fmt.Errorf("there is no %s %q; see '%s --help'", c.CommandPath(), args[0], c.CommandPath()))
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPluginNew(t), newPluginBuild(t), newPluginTest(t), newPluginBench(t), newPluginRun(t), newPluginVerify(t))
-	c.AddCommand(newPluginInspect(t), newPluginPush(t), newPluginList(t), newPluginDelete(t))
-	return c
+	return parent(c, newPluginNew(t), newPluginBuild(t), newPluginTest(t), newPluginBench(t), newPluginRun(t), newPluginVerify(t),
+		newPluginInspect(t), newPluginPush(t), newPluginList(t), newPluginDelete(t))
 }
 
 // pluginError gives an error its exit code: what is wrong with a plugin or what it

@@ -154,7 +154,7 @@ func newPluginBench(t terminal) *cobra.Command {
 	f.StringVar(&against, "against", "", "module to compare with")
 	f.StringVar(&input, "input", "", "file of samples, or records, one JSON object a line")
 	f.StringVar(&config, "config", "", "file of the config, JSON (default: the fixture's, or {})")
-	f.DurationVar(&length, "for", time.Second, "how long to measure each module")
+	durationFlag(f, &length, "for", time.Second, "how long to measure each module")
 	formatFlag(f, &format)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := checkFormat(format); err != nil {

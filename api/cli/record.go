@@ -51,7 +51,7 @@ last how many series there are: one that was cut off is noticed.`,
 	flags := c.Flags()
 	flags.StringArrayVar(&f.urls, "url", nil, "instance to ask; may be given more than once (default \""+client.DefaultURL+"\", or SLUICE_URL)")
 	asking := credentialFlags(flags)
-	flags.DurationVar(&f.last, "for", runtime.TrafficSince, "how much of the time until now")
+	durationFlag(flags, &f.last, "for", runtime.TrafficSince, "how much of the time until now")
 	flags.StringVar(&f.out, "out", "-", "file to write; - is standard output")
 	flags.StringSliceVar(&f.hashed, "hash-labels", nil, "labels whose values are replaced by digests")
 	flags.StringSliceVar(&f.topics, "topic", nil, "topics to read from Kafka (default flink.native, flink.custom)")

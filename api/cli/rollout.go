@@ -34,8 +34,7 @@ do otherwise is counted.`,
   sluice rollout canary --share 25%
   sluice rollout promote`,
 	}
-	c.AddCommand(newRolloutStatus(t), newCanary(t), newPromote(t), newAbort(t), newShadow(t))
-	return c
+	return parent(c, newRolloutStatus(t), newCanary(t), newPromote(t), newAbort(t), newShadow(t))
 }
 
 // rolloutCommand is a command about the candidates of an instance. do returns what

@@ -19,16 +19,8 @@ nothing else. Plain cue and editors have to find it too: "sluice init" and
 "sluice schema export" put a copy into the repository, "sluice schema serve"
 offers it as a CUE module. "sluice schema openapi" prints the document of the
 HTTP API.`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return environment(fmt.Errorf("sluice schema has serve, export and openapi, but not %q", args[0]))
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newSchemaServe(t), newSchemaExport(t), newSchemaOpenAPI(t))
-	return c
+	return parent(c, newSchemaServe(t), newSchemaExport(t), newSchemaOpenAPI(t))
 }
 
 func newSchemaServe(t terminal) *cobra.Command {

@@ -117,7 +117,7 @@ func printTasks(out io.Writer, q *questions, list []runtime.TaskInfo) error {
 	}
 	series, samples = aligned(series...), aligned(samples...)
 	n := 0
-	return table(out, "TASK\tJOB\tTEAM\tSTATE\t"+series[0]+"\t"+samples[0]+"\tSEEN", "no task that this instance knows", list, func(w io.Writer, t *runtime.TaskInfo) {
+	return table(out, "TASK\tJOB\tTEAM\tSTATE\t"+series[0]+"\t"+samples[0]+"\tSEEN", "no task that this instance knows, or none that fits", list, func(w io.Writer, t *runtime.TaskInfo) {
 		n++
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(t.ID), printable(cmp.Or(t.Job, "-")), printable(cmp.Or(t.Team, "-")),
 			taskState(t), series[n], samples[n], seenText(t))

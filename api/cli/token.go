@@ -38,12 +38,9 @@ Client certificates get their role in the same file, by hand:
   sluice token new anna --role operator --team pay --for 90d --file tokens.json
   sluice token list --file tokens.json
   sluice token revoke anna --file tokens.json`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().StringVar(&file, "file", "", "file of tokens; it is made when there is none")
-	c.AddCommand(newTokenNew(t, &file), newTokenList(t, &file), newTokenRevoke(t, &file))
-	return c
+	return parent(c, newTokenNew(t, &file), newTokenList(t, &file), newTokenRevoke(t, &file))
 }
 
 func newTokenNew(t terminal, file *string) *cobra.Command {
