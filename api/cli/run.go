@@ -29,9 +29,11 @@ machine: with --data-dir it survives a kill of the process, not the loss of the
 disk. With --brokers, start as many instances as you like; they share the
 partitions.
 
-A change of the policies is in force by itself, if it is right; streams and
-sinks are opened at the start and cannot change. New policies pass a probation,
-and the last good ones are kept on disk for a start with wrong ones.
+A change of the policies is in force by itself, if it is right, streams and
+sinks with it. A topic that goes to another stream is read by the one before
+until all instances have the change: nothing is lost, and nothing read twice.
+New policies pass a probation, and the last good ones are kept on disk for a
+start with wrong ones.
 
 The configuration comes from sluice.cue (or --config), from variables
 (--data-dir is SLUICE_DATA_DIR) and from flags; later ones win. --print-config

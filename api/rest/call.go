@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -75,6 +77,9 @@ func (o *operation) read(c echo.Context, asked *call) error {
 			return o.noParam(name)
 		}
 	}
+	if o.changes && o.param("If-Match") == nil && len(req.Header.Values("If-Match")) > 0 {
+		return wrong("%s %s does not compare what is in force: it takes no If-Match", o.method, prefix+o.path)
+	}
 	path, err := o.carriedBy(req.URL)
 	if err != nil {
 		return err
@@ -136,7 +141,10 @@ func (o *operation) carriedBy(u *url.URL) (map[string][]string, error) {
 // readBody reads what a request carries into a new value of the body's type.
 func (o *operation) readBody(c echo.Context) (any, error) {
 	if o.body == nil {
-		return nil, nil
+		return nil, o.noBody(c)
+	}
+	if err := isJSON(c.Request().Header.Get(echo.HeaderContentType)); err != nil {
+		return nil, err
 	}
 	most := cmp.Or(o.maxBody, maxBody)
 	text, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, most))
@@ -147,6 +155,9 @@ func (o *operation) readBody(c echo.Context) (any, error) {
 	}
 	if _, asItCame := o.body.(json.RawMessage); asItCame {
 		return json.RawMessage(text), nil
+	}
+	if !utf8.Valid(text) {
+		return nil, wrong("the body is not UTF-8")
 	}
 	if string(bytes.TrimSpace(text)) == "null" {
 		return nil, o.wrongBody(errors.New("it is null"))
@@ -161,6 +172,31 @@ func (o *operation) readBody(c echo.Context) (any, error) {
 		return nil, wrong("the body has more than one value")
 	}
 	return into.Elem().Interface(), nil
+}
+
+// noBody refuses a body where a change takes none, lest what it says be thought done.
+func (o *operation) noBody(c echo.Context) error {
+	if !o.changes {
+		return nil
+	}
+	if n, _ := io.ReadFull(c.Request().Body, make([]byte, 1)); n > 0 {
+		return wrong("%s %s takes no body", o.method, prefix+o.path)
+	}
+	return nil
+}
+
+// isJSON refuses a body that is said to be something else. What curl says of any body is
+// let pass; see ownPage.
+func isJSON(contentType string) error {
+	if contentType == "" {
+		return nil
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	charset := cmp.Or(params["charset"], "utf-8")
+	if err != nil || media != echo.MIMEApplicationJSON && media != echo.MIMEApplicationForm || !strings.EqualFold(charset, "utf-8") {
+		return refuse(http.StatusUnsupportedMediaType, "media-type", fmt.Sprintf("the body is %.100q; send JSON in UTF-8, with the header Content-Type: application/json", contentType))
+	}
+	return nil
 }
 
 // wrongBody says what is wrong with a body, and shows a right one where that is short.

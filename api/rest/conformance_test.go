@@ -264,10 +264,23 @@ func (x *conformance) operation(t *testing.T, method, path string, o *openapi3.O
 	if o.RequestBody != nil {
 		x.wrongBody(t, o.RequestBody.Value.Content["application/json"], good, refused)
 	}
+	if x.changes(o) {
+		if o.RequestBody == nil {
+			refused("a body", 400, func(r *request) { r.body = "{}" })
+		}
+		if o.Parameters.GetByInAndName("header", "If-Match") == nil {
+			refused("If-Match", 400, func(r *request) { r.header.Set("If-Match", "*") })
+		}
+	}
 	if method != http.MethodGet {
 		refused("a page of another site", 403, func(r *request) { r.header.Set("Sec-Fetch-Site", "cross-site") })
 		refused("a page of another origin", 403, func(r *request) { r.header.Set("Origin", "http://evil.example") })
 	}
+}
+
+// changes reports whether an operation changes something.
+func (x *conformance) changes(o *openapi3.Operation) bool {
+	return slices.ContainsFunc(operations(), func(known operation) bool { return known.id == o.OperationID && known.changes })
 }
 
 func (x *conformance) wrongParameter(t *testing.T, p *openapi3.Parameter, refused func(string, int, func(*request))) {
@@ -310,10 +323,14 @@ func (x *conformance) wrongBody(t *testing.T, media *openapi3.MediaType, good re
 	refused("a body that is no JSON", 400, body("{"))
 	refused("a list for an object", 400, body("[]"))
 	refused("null", 400, body("null"))
+	for _, media := range []string{"text/plain", "application/xml", "application/json; charset=utf-16", "garbage;;;"} {
+		refused("a body that is said to be "+media, 415, func(r *request) { r.header.Set("Content-Type", media) })
+	}
 	refused("a body that is too large", 413, body(strings.Repeat(" ", int(media.Extensions["x-sluice-max-bytes"].(float64))+1)))
 	if media.Schema.Ref == "" {
 		return // anything may be in it: the operation says what is wrong
 	}
+	refused("a body that is not UTF-8", 400, body(strings.Replace(good.body, `":"`, "\":\"\xff", 1)))
 	refused("two bodies", 400, body(good.body+good.body))
 	refused("an unknown field", 400, body(strings.Replace(good.body, "{", `{"no-such":1,`, 1)))
 	for name, ref := range media.Schema.Value.Properties {
