@@ -77,8 +77,8 @@ func (o *operation) read(c echo.Context, asked *call) error {
 			return o.noParam(name)
 		}
 	}
-	if o.changes && o.param("If-Match") == nil && len(req.Header.Values("If-Match")) > 0 {
-		return wrong("%s %s does not compare what is in force: it takes no If-Match", o.method, prefix+o.path)
+	if err := o.compares(req.Header.Values("If-Match")); err != nil {
+		return err
 	}
 	path, err := o.carriedBy(req.URL)
 	if err != nil {
@@ -97,6 +97,24 @@ func (o *operation) read(c echo.Context, asked *call) error {
 	}
 	asked.body, err = o.readBody(c)
 	return err
+}
+
+// compares refuses an If-Match that would not be heeded, such as one whose tag has got
+// lost: the change would be made over what nobody has looked at.
+func (o *operation) compares(tags []string) error {
+	switch {
+	case !o.changes || len(tags) == 0:
+		return nil
+	case o.param("If-Match") == nil:
+		return wrong("%s %s does not compare what is in force: it takes no If-Match", o.method, prefix+o.path)
+	case len(tags) == 1 && tags[0] == "*":
+		return nil
+	}
+	tag := strings.Trim(strings.TrimPrefix(strings.TrimSpace(tags[0]), "W/"), `"`)
+	if len(tags) > 1 || tag == "" || strings.ContainsAny(tag, `",`) {
+		return wrong("If-Match: %q is not one tag: send the ETag that was read, or *", strings.Join(tags, ", "))
+	}
+	return nil
 }
 
 func (o *operation) noParam(name string) error {

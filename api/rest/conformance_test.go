@@ -270,6 +270,10 @@ func (x *conformance) operation(t *testing.T, method, path string, o *openapi3.O
 		}
 		if o.Parameters.GetByInAndName("header", "If-Match") == nil {
 			refused("If-Match", 400, func(r *request) { r.header.Set("If-Match", "*") })
+		} else {
+			for _, tag := range []string{"", `"`, `""`, `W/""`, `"a", "b"`} {
+				refused("If-Match "+tag, 400, func(r *request) { r.header.Set("If-Match", tag) })
+			}
 		}
 	}
 	if method != http.MethodGet {
