@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,18 +145,22 @@ func loadSet(ctx context.Context, fsys fs.FS, how Loading, dir string) (loadedSe
 	if len(how.Child) > 0 {
 		opts.Child = &policy.Child{Command: how.Child}
 	}
-	bundle, found, err := policy.Load(ctx, fsys, opts)
+	examined, err := policy.Examine(ctx, fsys, opts)
 	if errors.Is(err, policy.ErrUnreadable) {
 		return loadedSet{}, fmt.Errorf("%w: %s: %w", ErrConfig, dir, err)
 	} else if err != nil {
 		return loadedSet{}, fmt.Errorf("policy set: %w", err)
 	}
+	bundle, found := examined.Bundle, examined.Findings
 	l := loadedSet{bundle: bundle, known: known, plugins: running}
 	if bundle != nil {
 		running.Offer(bundle.Modules)
 		var more []diag.Diagnostic
 		l.program, more = program.Compile(&bundle.Set, program.Options{Today: began, Provenance: bundle.Provenance, Plugins: running})
 		found = append(found, more...)
+	}
+	if set := cmp.Or(bundle, examined.Refused); l.program == nil && set != nil {
+		found = diag.Sort(append(found, beside(set, found, running, known, began)...))
 	}
 	if l.program != nil {
 		found = append(found, analysis.Findings(&bundle.Set, analysis.Options{

@@ -63,6 +63,10 @@ type Options struct {
 	// Known are metrics that Sluice itself reports.
 	Known []Metric
 
+	// Without are sections of which some rules are left out, since they are wrong:
+	// findings that those could make untrue are left out, too.
+	Without map[string]bool
+
 	// Provenance places findings where their authors wrote them. It may be nil.
 	Provenance policy.Provenance
 }
@@ -80,7 +84,24 @@ const budget = 500_000_000
 // Findings returns what is wrong with a set that package policy has accepted and
 // package program has compiled, sorted by place.
 func Findings(set *policy.Set, opts Options) []diag.Diagnostic {
-	return prepare(set, opts).findings()
+	return slices.DeleteFunc(prepare(set, opts).findings(), func(d diag.Diagnostic) bool {
+		return slices.ContainsFunc(hangsOn[d.Code], func(section string) bool { return opts.Without[section] })
+	})
+}
+
+// hangsOn lists the sections whose rules could make a finding untrue: of those that
+// take what a rule matches before, that give a label, or that keep series apart. What
+// tags there are, entries of task say.
+var hangsOn = map[diag.Code][]string{
+	diag.Ambiguous:     {"task", "control", "aggregate"},
+	diag.NeverDecides:  {"task"},
+	diag.Overruled:     {"task"},
+	diag.UnknownMetric: {"test"},
+	diag.UnknownLabel:  {"task", "rewrite", "transform", "test"},
+	diag.LabelGone:     {"task", "rewrite", "transform"},
+	diag.TwoWriters:    {"task"},
+	diag.Merges:        {"task", "control", "degrade", "rewrite", "transform", "aggregate", "budget"},
+	diag.UnsaidLoss:    {"stream"},
 }
 
 func (a *analyser) findings() []diag.Diagnostic {

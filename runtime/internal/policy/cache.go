@@ -83,7 +83,7 @@ func (j *judgement) add(files []string, from Snapshot) {
 // outcome is that of a team which was evaluated before, or in another process.
 func outcome(j *judged, pkg teamPackage, snap Snapshot) teamOutcome {
 	o := teamOutcome{judged: j}
-	if j.Team != nil {
+	if j.rules() != nil {
 		o.where = locateAgain(j, pkg, snap)
 	}
 	return o

@@ -17,18 +17,18 @@ type checker struct {
 	out      []diag.Diagnostic
 }
 
-// check looks at the teams whose shape is right. What needs the whole set, such as
-// whether a sink exists, is looked at when every team's shape is. The plugins are
-// those that transforms name.
-func check(teams []teamOutcome, plugins map[string]PluginInfo, today time.Time) []diag.Diagnostic {
+// check looks at the rules whose shape is right. What needs the whole set, such as
+// whether a sink exists, is looked at when these are all teams and every team's shape is
+// right. The plugins are those that transforms name.
+func check(teams []teamOutcome, plugins map[string]PluginInfo, today time.Time, all bool) []diag.Diagnostic {
 	var out []diag.Diagnostic
-	whole := !slices.ContainsFunc(teams, func(t teamOutcome) bool { return t.Team == nil })
+	whole := all && !slices.ContainsFunc(teams, func(t teamOutcome) bool { return t.Team == nil })
 	n := namesOf(teams)
 	for _, t := range teams {
-		if t.Team == nil {
+		if t.rules() == nil {
 			continue
 		}
-		c := &checker{locator: t.where, team: t.Team, today: today, names: n}
+		c := &checker{locator: t.where, team: t.rules(), today: today, names: n}
 		c.streams()
 		c.tasks()
 		c.controls(whole)

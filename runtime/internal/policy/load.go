@@ -41,32 +41,47 @@ type Options struct {
 	PluginLimits PluginLimits `json:"-"`
 }
 
-// Load reads the policy set in the root of fsys, checks all of it and returns it as
-// a bundle. The bundle is nil when a diagnostic is an error. Diagnostics are sorted
-// and name files relative to fsys. The error is a fault of something other than
-// the set: ErrUnreadable, or the child process cannot be started.
+// Outcome is what is known of a set that was examined.
+type Outcome struct {
+	Bundle   *Bundle           // nil when a finding is an error
+	Findings []diag.Diagnostic // sorted; they name files relative to the root of the set
+
+	// Refused is the set all the same when it is not for its shape that it is refused:
+	// not to run, but to look for what else is wrong with it.
+	Refused *Bundle
+}
+
+// Load is Examine for who has no use for a set that is refused.
+func Load(ctx context.Context, fsys fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
+	out, err := Examine(ctx, fsys, opt)
+	return out.Bundle, out.Findings, err
+}
+
+// Examine reads the policy set in the root of fsys, checks all of it and returns it as
+// a bundle. The error is a fault of something other than the set: ErrUnreadable, or the
+// child process cannot be started.
 //
 // ctx ends a child process; without a child it is looked at between teams only. A
 // set that meets the limits of a child gets one diagnostic that says so.
-func Load(ctx context.Context, fsys fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
+func Examine(ctx context.Context, fsys fs.FS, opt Options) (Outcome, error) {
 	if opt.Today.IsZero() {
 		opt.Today = time.Now()
 	}
 	snap, found, err := Take(fsys)
 	if err == nil && len(found) > 0 {
 		var more []diag.Diagnostic
-		more, err = besides(ctx, snap, found, opt)
+		more, err = besides(ctx, snap, found, fsys, opt)
 		found = append(found, more...)
 	}
 	if err != nil || len(found) > 0 {
-		return nil, diag.Sort(found), err
+		return Outcome{Findings: diag.Sort(found)}, err
 	}
-	return compile(ctx, snap, fsys, opt)
+	return examine(ctx, snap, fsys, opt)
 }
 
 // besides returns what is wrong with the teams that read none of the refused files,
 // each for itself: the set is refused, but not for one reason at a time.
-func besides(ctx context.Context, snap Snapshot, refused []diag.Diagnostic, opt Options) ([]diag.Diagnostic, error) {
+func besides(ctx context.Context, snap Snapshot, refused []diag.Diagnostic, files fs.FS, opt Options) ([]diag.Diagnostic, error) {
 	untouched := slices.DeleteFunc(packages(snap), func(p teamPackage) bool {
 		return slices.ContainsFunc(refused, func(d diag.Diagnostic) bool {
 			_, tooMany := snap[d.Pos.File] // the files that follow are not there
@@ -80,13 +95,33 @@ func besides(ctx context.Context, snap Snapshot, refused []diag.Diagnostic, opt 
 	for _, t := range teams {
 		found = append(found, t.Found...)
 	}
-	return found, err
+	if err != nil {
+		return found, err
+	}
+	_, _, more, err := opt.look(ctx, teams, files, false)
+	return append(found, more...), err
+}
+
+// look finds the plugins of teams, and what is wrong with the meaning of their rules;
+// all says whether there are no other teams.
+func (o *Options) look(ctx context.Context, teams []teamOutcome, files fs.FS, all bool) ([]teamOutcome, map[string][]byte, []diag.Diagnostic, error) {
+	r := &resolver{opt: o, files: files, modules: map[string][]byte{}, own: map[string]bool{}, known: map[string]PluginInfo{}}
+	teams, found, err := r.resolve(ctx, teams)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return teams, r.modules, append(found, check(teams, r.known, o.Today, all)...), nil
 }
 
 // Compile does what Load does for a snapshot, in this process. The outcome depends
 // on nothing but its arguments: plugins that are files of the set are not there.
 func Compile(snap Snapshot, opt Options) (*Bundle, []diag.Diagnostic, error) {
 	return compile(context.Background(), snap, nil, opt)
+}
+
+func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
+	out, err := examine(ctx, snap, files, opt)
+	return out.Bundle, out.Findings, err
 }
 
 // nothing says that a directory has no policy set.
@@ -113,15 +148,15 @@ func Files(fsys fs.FS) (map[string]string, []diag.Diagnostic, error) {
 	return texts, diag.Sort(found), err
 }
 
-func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bundle, []diag.Diagnostic, error) {
+func examine(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (Outcome, error) {
 	pkgs := packages(snap)
 	if len(pkgs) == 0 {
-		return nil, []diag.Diagnostic{nothing()}, nil
+		return Outcome{Findings: []diag.Diagnostic{nothing()}}, nil
 	}
 	work := judgement{Snapshot: snap, Packages: pkgs, Rest: rest(pkgs, snap), Tags: opt.Tags}
 	teams, found, err := opt.Cache.judge(ctx, work, opt.judge)
 	if err != nil || teams == nil {
-		return nil, found, err
+		return Outcome{Findings: found}, err
 	}
 	taken, tags := map[string]bool{}, map[string]bool{}
 	for _, t := range teams {
@@ -134,24 +169,29 @@ func compile(ctx context.Context, snap Snapshot, files fs.FS, opt Options) (*Bun
 		found = append(found, t.Found...)
 	}
 	found = append(found, untaken(opt.Tags, taken, tags)...)
-	plugins := &resolver{opt: &opt, files: files, modules: map[string][]byte{}, own: map[string]bool{}, known: map[string]PluginInfo{}}
-	teams, wrong, err := plugins.resolve(ctx, teams)
+	teams, modules, wrong, err := opt.look(ctx, teams, files, true)
 	if err != nil {
-		return nil, nil, err
+		return Outcome{}, err
 	}
-	found = append(found, wrong...)
-	found = append(found, check(teams, plugins.known, opt.Today)...)
-	if found = diag.Sort(found); diag.Refused(found) {
-		return nil, found, nil
+	found = diag.Sort(append(found, wrong...))
+	refused := diag.Refused(found)
+	if slices.ContainsFunc(teams, func(t teamOutcome) bool { return t.Team == nil }) {
+		return Outcome{Findings: found}, nil
 	}
-	if opt.Runnable {
+	if opt.Runnable && !refused {
 		found = diag.Sort(append(found, noFlow(teams)...))
 	}
 	b, err := assemble(teams, opt.Tags)
-	if err == nil && len(plugins.modules) > 0 {
-		b.Modules = plugins.modules
+	if err != nil {
+		return Outcome{Findings: found}, err
 	}
-	return b, found, err
+	if len(modules) > 0 {
+		b.Modules = modules
+	}
+	if refused {
+		return Outcome{Refused: b, Findings: found}, nil
+	}
+	return Outcome{Bundle: b, Findings: found}, nil
 }
 
 func assemble(teams []teamOutcome, tags []string) (*Bundle, error) {

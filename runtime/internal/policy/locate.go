@@ -20,7 +20,7 @@ type locator struct {
 // locateAgain is a locator for a team that was evaluated before, or in another
 // process. It parses the files when it is asked for a place that is not known.
 func locateAgain(j *judged, pkg teamPackage, snap Snapshot) *locator {
-	return &locator{team: j.Team.Name, known: j.Known, tree: sync.OnceValue(func() *tree {
+	return &locator{team: j.rules().Name, known: j.Known, tree: sync.OnceValue(func() *tree {
 		sources, _ := parseAll(snap, pkg.Files) // they did parse
 		return plant(sources, func([]string, fieldName, site) {}).fields[policyField]
 	})}

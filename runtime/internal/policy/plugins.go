@@ -92,14 +92,18 @@ type resolver struct {
 func (r *resolver) resolve(ctx context.Context, teams []teamOutcome) ([]teamOutcome, []diag.Diagnostic, error) {
 	var out []diag.Diagnostic
 	for i, t := range teams {
-		if t.Team == nil || len(t.Team.Transform) == 0 {
+		rules := t.rules()
+		if rules == nil || len(rules.Transform) == 0 {
 			continue
 		}
 		own := *t.judged // a cache may have the other
-		team := *t.Team
+		team := *rules
 		team.Transform = maps.Clone(team.Transform)
-		own.Team = &team
-		teams[i].judged = &own
+		if teams[i].judged = &own; t.Team != nil {
+			own.Team = &team
+		} else {
+			own.Part = &team
+		}
 		for _, name := range sorted(team.Transform) {
 			tr, found, err := r.transform(ctx, t.where, name, team.Transform[name])
 			if err != nil {

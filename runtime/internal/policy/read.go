@@ -16,6 +16,8 @@ type reader struct {
 	own    map[string]bool         // files of authors
 	text   []byte                  // JSON of what has been read
 	places map[string][]fieldPlace // of what has been read, by rule
+
+	lenient bool // leave out rules that are wrong, and what else the policy says wrongly
 }
 
 // policy reads a whole policy: what it says, and where each rule, and each of its
@@ -41,6 +43,9 @@ func (r *reader) object(path []string, of cue.Value, each func([]string, cue.Val
 	open := byte('{')
 	for fields.Next() {
 		name := fields.Selector().Unquoted()
+		if r.lenient && r.wrong(path, name, fields.Value()) {
+			continue
+		}
 		key, err := json.Marshal(name)
 		if err != nil {
 			return err
@@ -56,6 +61,15 @@ func (r *reader) object(path []string, of cue.Value, each func([]string, cue.Val
 	}
 	r.text = append(r.text, '}')
 	return nil
+}
+
+// wrong reports whether a lenient reader leaves a field out: a rule, or a field of the
+// policy that is no section.
+func (r *reader) wrong(path []string, name string, v cue.Value) bool {
+	if len(path) == 0 && slices.Contains(sections, name) || len(path) > 1 {
+		return false
+	}
+	return v.Validate(cue.Concrete(true)) != nil
 }
 
 // value reads what lies where no place is recorded.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -17,16 +18,20 @@ import (
 // data: another process may have found it out.
 type judged struct {
 	Team  *Team             `json:"team,omitempty"` // nil when its shape is wrong
+	Part  *Team             `json:"part,omitempty"` // then: the rules whose shape is right; nil for none
 	Known Provenance        `json:"known,omitempty"`
 	Found []diag.Diagnostic `json:"found,omitempty"`
 	Tags  []string          `json:"tags,omitempty"`  // names of tag fields
 	Taken []string          `json:"taken,omitempty"` // tags that a field takes
 }
 
+// rules are those that can be looked at further; nil for none.
+func (j *judged) rules() *Team { return cmp.Or(j.Team, j.Part) }
+
 // A teamOutcome is what is known of one team, and where it is written.
 type teamOutcome struct {
 	*judged
-	where *locator // nil without Team
+	where *locator // nil without rules
 }
 
 // judgeTeam parses and evaluates one team. It shares nothing with other teams but the
@@ -63,16 +68,25 @@ func (c *contract) judgeTeam(pkg teamPackage, snap Snapshot, tags []string) (tea
 	if out.Found, err = x.explain(e.wrong, found); err != nil {
 		return out, err
 	}
-	if out.Found = append(out.Found, wrongTeam(pkg, t, e.value)...); diag.Refused(out.Found) {
-		return out, nil
-	}
+	out.Found = append(out.Found, wrongTeam(pkg, t, e.value)...)
+	refused := diag.Refused(out.Found)
 	name, err := e.value.LookupPath(field("team")).String()
-	if err != nil {
+	if err != nil && refused {
+		return out, nil
+	} else if err != nil {
 		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
 	}
-	r := &reader{locator: &locator{team: name, tree: func() *tree { return t.fields[policyField] }}, own: x.own, places: map[string][]fieldPlace{}}
-	if out.Team, err = r.policy(e.value); err != nil {
+	r := &reader{locator: &locator{team: name, tree: func() *tree { return t.fields[policyField] }}, own: x.own, places: map[string][]fieldPlace{}, lenient: refused}
+	team, err := r.policy(e.value)
+	switch {
+	case refused && err != nil:
+		return out, nil // more is wrong than single rules
+	case err != nil:
 		return out, fmt.Errorf("team %s: %w", pkg.Dir, err)
+	case refused:
+		out.Part = team
+	default:
+		out.Team = team
 	}
 	out.where, out.Known = r.locator, r.known
 	return out, nil
