@@ -137,6 +137,9 @@ func (p *Project) find(t tool) (string, error) {
 		return own, nil
 	}
 	found, err := exec.LookPath(t.name)
+	for v := newestVersion; err != nil && t.versioned && v >= oldestVersion; v-- {
+		found, err = exec.LookPath(fmt.Sprintf("%s-%d", t.name, v))
+	}
 	if err != nil {
 		return "", &ToolError{t.name, t.hint}
 	}

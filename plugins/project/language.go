@@ -44,21 +44,30 @@ type toolchain struct {
 }
 
 // tool is a program, and how one gets it.
-type tool struct{ name, hint string }
+type tool struct {
+	name, hint string
+	versioned  bool // some systems have it with a version behind its name alone, as clang-19
+}
+
+// The versions that are looked for behind the name of a tool, the newest first.
+const (
+	newestVersion = 40
+	oldestVersion = 14
+)
 
 // toolchains lists how each language is built.
 func toolchains() []toolchain {
 	return []toolchain{{
 		language: Go, mark: "main.go",
-		needs:  []tool{{"go", "install Go 1.24 or newer: https://go.dev/dl"}},
+		needs:  []tool{{name: "go", hint: "install Go 1.24 or newer: https://go.dev/dl"}},
 		native: "go test ./...",
 		env:    []string{"GOOS=wasip1", "GOARCH=wasm", "GOWORK=off"},
 		args:   []string{"build", "-buildmode=c-shared", "-ldflags=-s -w", "-trimpath", "-o", "OUT", "."},
 	}, {
 		language: Rust, mark: "Cargo.toml",
 		needs: []tool{
-			{"cargo", "install Rust: https://rustup.rs"},
-			{"rustc", "install Rust with https://rustup.rs, then: rustup target add wasm32-unknown-unknown"},
+			{name: "cargo", hint: "install Rust: https://rustup.rs"},
+			{name: "rustc", hint: "install Rust with https://rustup.rs, then: rustup target add wasm32-unknown-unknown"},
 		},
 		native:  "cargo test",
 		library: []string{"rustc", "--print", "target-libdir", "--target", "wasm32-unknown-unknown"},
@@ -66,14 +75,14 @@ func toolchains() []toolchain {
 		out:     Copy + "/target/wasm32-unknown-unknown/release/CRATE.wasm",
 	}, {
 		language: AssemblyScript, mark: "package.json",
-		needs: []tool{{"asc", "install Node.js 20 or newer, then in the project: npm install"}},
+		needs: []tool{{name: "asc", hint: "install Node.js 20 or newer, then in the project: npm install"}},
 		setup: "npm install", native: "npm test",
 		args: []string{"assembly/index.ts", "--outFile", "OUT", "--optimizeLevel", "3", "--shrinkLevel", "1", "--runtime", "minimal", "--noAssert"},
 	}, {
 		language: C, mark: "plugin.c",
 		needs: []tool{
-			{"clang", "install clang and lld; Debian and Ubuntu: apt-get install clang lld"},
-			{"wasm-ld", "install lld; Debian and Ubuntu: apt-get install lld"},
+			{"clang", "install clang and lld; Debian and Ubuntu: apt-get install clang lld", true},
+			{"wasm-ld", "install lld; Debian and Ubuntu: apt-get install lld", true},
 		},
 		native: "cc -I.sluice -o .sluice/test plugin_test.c && .sluice/test",
 		args: []string{

@@ -271,3 +271,21 @@ func FuzzFixture(f *testing.F) {
 		}
 	})
 }
+
+// A compiler that a system has with its version behind the name is found, the newest first.
+func TestVersionedToolIsFound(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"clang-14", "clang-19", "clang-9"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+	p := &Project{Dir: t.TempDir()}
+	if found, err := p.find(tool{name: "clang", versioned: true}); err != nil || filepath.Base(found) != "clang-19" {
+		t.Errorf("%s, %v", found, err)
+	}
+	if found, err := p.find(tool{name: "clang"}); err == nil {
+		t.Errorf("a program that has no versions: %s", found)
+	}
+}
