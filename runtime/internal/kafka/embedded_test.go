@@ -308,6 +308,8 @@ func TestEmbeddedTrimsATopicMadeAgainByItsOwnAge(t *testing.T) {
 		if got := b.broker.starts(t)[0]; got != 0 {
 			t.Errorf("five minutes after it was made again, the log starts at %d", got)
 		}
+		b.broker.trimming.Lock()
+		defer b.broker.trimming.Unlock()
 		if n := len(b.broker.marks); n != 1 {
 			t.Errorf("%d logs are remembered, want 1", n)
 		}
