@@ -3,8 +3,10 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,6 +107,54 @@ func BenchmarkFlatToSamplesTransformed(b *testing.B) {
 	team := rules(10)
 	team.Transform = masking("stop").Transform
 	benchmarkTeam(b, false, team, workload(2000))
+}
+
+// BenchmarkSeriesTransform: what that nothing is, beside others on the machine: workers
+// take turns with short batches, and the quickest twentieth says what one takes. There are
+// two of each kind, since where one lies in memory makes more of a difference.
+func BenchmarkSeriesTransform(b *testing.B) {
+	const part = 200
+	batch, team := workload(2000), rules(10)
+	team.Transform = masking("stop").Transform
+	turns := []struct {
+		name string
+		team *policy.Team
+		took []time.Duration
+		run  func(from, n int)
+	}{{name: "without", team: rules(10)}, {name: "with", team: team}, {name: "without", team: rules(10)}, {name: "with", team: team}}
+	for i := range turns {
+		s := newBench(&testing.T{}, setup{team: turns[i].team, cache: 1 << 40, plugins: &broken{}})
+		s.engine.opts.Samples, s.engine.opts.Records = &null{}, nil
+		w, err := s.engine.Open(Partition{Topic: "in", Count: 8})
+		if err != nil {
+			b.Fatal(err)
+		}
+		turns[i].run = func(from, n int) {
+			if err := errors.Join(w.Process(b.Context(), batch[from:from+n]), w.Flush(b.Context())); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for from := 0; from+2000 <= len(batch); from += 2000 {
+			turns[i].run(from, 2000)
+		}
+	}
+	for n := 0; b.Loop(); n++ {
+		for i := range turns {
+			at := time.Now()
+			turns[i].run(n*part%(len(batch)-part), part)
+			turns[i].took = append(turns[i].took, time.Since(at))
+		}
+	}
+	quickest := map[string]time.Duration{}
+	for _, t := range turns {
+		slices.Sort(t.took)
+		if q, ok := quickest[t.name]; !ok || t.took[len(t.took)/20] < q {
+			quickest[t.name] = t.took[len(t.took)/20]
+		}
+	}
+	for name, q := range quickest {
+		b.ReportMetric(float64(q.Nanoseconds())/part, name+"-ns/record")
+	}
 }
 
 func BenchmarkFlatToRecords(b *testing.B) { benchmarkWorker(b, true, 10, workload(2000)) }
