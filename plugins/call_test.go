@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ func TestNoGrowthAfterTheTime(t *testing.T) {
 // A deadline moves by what a guest could not use, until it has used its time or far too
 // much has passed.
 func TestExtension(t *testing.T) {
+	runtime.LockOSThread() // as check does: the clock is that of the thread
+	defer runtime.UnlockOSThread()
 	const passed = 10 * time.Minute
 	clock, clocked := threadTime()
 	for name, tt := range map[string]struct {
