@@ -45,7 +45,10 @@ func readPolicies(t terminal, dir string) (*policyFiles, error) {
 		return nil, rejected()
 	}
 	s := &policyFiles{dir: dir, from: from.Files, texts: texts, plugins: map[string]string{}}
-	return s, s.findPlugins()
+	if err := s.findPlugins(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // findPlugins looks for the modules that the set may name by path.

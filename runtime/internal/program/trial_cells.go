@@ -83,7 +83,8 @@ func (t *trial) admit(e *tried, ts int64) (*Merge, *Charge) {
 		c := &e.verdict.Charges[i]
 		if !newIn(t.merging.accounts, neckKey{c.Rule, c.Key}).Room(&c.Bound, 1, ts) {
 			t.covered[c.Rule] = true
-			return c.Overflow(e.in.Task, &e.verdict), c
+			over := c.Overflow(e.in.Task, &e.verdict)
+			return over, c
 		}
 	}
 	for i := range e.verdict.Charges {
