@@ -30,6 +30,7 @@ const refs = new Room(REF); // of the new strings, numbered from strings on
 const rows = new Room(ROW); // the new ones; not moved while the batch lasts
 const room = new Room(PAIR); // new pairs, at positions from came on
 const numbers = new Map<string, u32>(); // of the new strings
+const keys = new Map<string, u32>(); // of those that keys have added
 const result = changetype<Result>(heap.alloc(RESULT));
 export const counts = new StaticArray<i64>(32);
 
@@ -59,6 +60,7 @@ export function open(at: usize, length: u32): bool {
   refsAt = at + h.refsAt;
   for (let i: u32 = 0; i < refs.used; i++) heap.free(changetype<Ref>(refs.at + i * REF).at);
   if (numbers.size) numbers.clear();
+  if (keys.size) keys.clear();
   refs.used = rows.used = room.used = 0;
   refused = 0;
   named = -1;
@@ -84,12 +86,12 @@ export function text(n: u32): string {
   return String.UTF8.decodeUnsafe(at, r.length);
 }
 
-// find returns the number of a string, NONE when the batch has no such string. guess is
-// a number to look at first.
+// find returns the number of a key, NONE when no string that came with the batch is like
+// it, and no key that was added. guess is a number to look at first.
 export function find(s: string, bytes: ArrayBuffer, guess: u32): u32 {
   if (guess < strings && same(guess, bytes)) return guess;
   for (let i: u32 = 0; i < strings; i++) if (same(i, bytes)) return i;
-  return numbers.has(s) ? numbers.get(s) : NONE;
+  return keys.has(s) ? keys.get(s) : NONE;
 }
 
 function same(n: u32, bytes: ArrayBuffer): bool {
@@ -112,9 +114,12 @@ export function add(s: string): u32 {
   return n;
 }
 
-// again makes keys look again, since one of them was added.
-export function again(): u32 {
-  return ++serial;
+// enter adds the text of a key, and makes keys look again: another one of it may have looked.
+export function enter(s: string): u32 {
+  const n = add(s);
+  keys.set(s, n);
+  serial++;
+  return n;
 }
 
 // pairs returns where the pairs of a record are; valid until pairs are added.

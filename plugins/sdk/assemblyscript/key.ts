@@ -1,4 +1,4 @@
-import { NONE, add, again, find, opened, serial, strings, text } from "./batch";
+import { NONE, add, enter, find, opened, serial, strings, text } from "./batch";
 
 // Key is a string that many records are looked at with, mostly the name of a label. Its
 // number is found once per batch, and then a record compares numbers, first where the
@@ -35,8 +35,8 @@ export class Key {
 
   // enter adds it to the batch, which does not have it.
   enter(): u32 {
-    this.n = add(this.text);
-    this.known = again();
+    this.n = enter(this.text);
+    this.known = serial;
     return this.n;
   }
 }

@@ -33,9 +33,10 @@ static struct {
 	sl_ref *refs;
 	sl_text *texts;   // new strings, numbered from header->strings on
 	uint32_t *slots;  // their numbers + 1 by hash
+	uint32_t *keys;   // numbers of those that keys have added
 	sl_row *added;    // not moved while the batch lasts
 	sl_pair *room;    // new pairs, at positions from header->pairs on
-	uint32_t texts_n, texts_room, slots_room, added_n, added_room, room_n, room_room;
+	uint32_t texts_n, texts_room, slots_room, keys_n, keys_room, added_n, added_room, room_n, room_room;
 	uint32_t opened, serial; // the second changes when a key is added, too
 	int32_t named;           // the last record that was given a label; -1: none
 	sl_code refused;
@@ -108,7 +109,7 @@ static inline bool sl_open(void *at, uint32_t length) {
 	sl_b.pairs = (void *)((char *)at + h->pairs_at);
 	sl_b.refs = (void *)((char *)at + h->refs_at);
 	if (sl_b.texts_n) __builtin_memset(sl_b.slots, 0, sl_b.slots_room * 4);
-	sl_b.texts_n = sl_b.added_n = sl_b.room_n = 0;
+	sl_b.texts_n = sl_b.keys_n = sl_b.added_n = sl_b.room_n = 0;
 	sl_b.refused = SL_OK;
 	sl_b.named = -1;
 	sl_b.chunk = sl_b.chunks;
@@ -161,8 +162,9 @@ SL_RARE uint32_t sl_look(sl_key *k) {
 	if (k->number < n && sl_equal(sl_string_of(k->number), k->text)) return k->number;
 	for (uint32_t i = 0; i < n; i++)
 		if (sl_b.refs[i].length == k->text.length && sl_equal(sl_string_of(i), k->text)) return k->number = i;
-	uint32_t s = sl_b.texts_n ? *sl_slot(k->text) : 0;
-	return k->number = s ? n + s - 1 : SL_NONE;
+	for (uint32_t i = 0; i < sl_b.keys_n; i++)
+		if (sl_equal(sl_string_of(sl_b.keys[i]), k->text)) return k->number = sl_b.keys[i];
+	return k->number = SL_NONE;
 }
 
 // sl_number_of returns the number of a key, SL_NONE when the batch does not have it.
@@ -170,6 +172,8 @@ static inline uint32_t sl_number_of(sl_key *k) { return k->serial == sl_b.serial
 
 SL_RARE uint32_t sl_enter(sl_key *k) {
 	k->number = sl_add(k->text);
+	sl_b.keys = sl_more(sl_b.keys, sl_b.keys_n, &sl_b.keys_room, sl_b.keys_n + 1, sizeof(uint32_t));
+	sl_b.keys[sl_b.keys_n++] = k->number;
 	k->serial = ++sl_b.serial; // another key of this text may have looked already
 	return k->number;
 }

@@ -57,6 +57,13 @@ static void f_replace(sl_record *r) {
 	sl_set_label(r, &fresh, SL("1"));
 	sl_rename(r, &a, &again);
 }
+static void f_value_like_a_key(sl_record *r) { // which looked before, when there was none
+	sl_key again = sl_key_of(SL("fresh"));
+	sl_has(r, &fresh);
+	sl_set_label(r, &b, SL("fresh"));
+	sl_rename(r, &a, &again);
+	sl_set_label(r, &fresh, SL("2"));
+}
 static void f_set(sl_record *r) {
 	sl_key again = sl_key_of(SL("fresh"));
 	sl_set_label(r, &fresh, SL("1"));
@@ -106,6 +113,7 @@ static void test_records(void) {
 	CHECK(sl_test_label(1, "b", "y") && sl_test_label(1, "a", NULL) && sl_test_row(1)->labels == 1);
 	CHECK(run(f_fresh) == SL_OK && sl_test_label(0, "fresh", "x") && sl_test_label(1, "fresh", "y") && sl_test_label(1, "b", "x"));
 	CHECK(run(f_replace) == SL_OK && sl_test_label(0, "fresh", "x") && sl_test_row(0)->labels == 2 && sl_test_label(2, "fresh", "1"));
+	CHECK(run(f_value_like_a_key) == SL_OK && sl_test_label(0, "fresh", "2") && sl_test_row(0)->labels == 3 && sl_test_row(1)->labels == 2);
 	CHECK(run(f_set) == SL_OK && sl_test_label(0, "fresh", "m!") && sl_test_label(2, "fresh", "t!") && sl_test_row(2)->labels == 2);
 	CHECK(sl_test_label(1, "b", "new") && sl_test_row(1)->labels == 3 && sl_test_label(0, "a", "x"));
 	CHECK(run(f_remove) == SL_OK && sl_test_row(0)->labels == 1 && sl_test_row(1)->labels == 0);

@@ -20,6 +20,7 @@ type Batch struct {
 
 	texts   []string          // new strings, numbered from len(refs) on
 	numbers map[string]uint32 // of the new strings
+	keys    map[string]uint32 // those of them that keys have added
 	added   []abi.Record      // new records; not moved while the batch lasts
 	room    []abi.Pair        // new pairs, at positions from len(pairs) on
 	refused abi.Code
@@ -45,9 +46,10 @@ func (b *Batch) open(block []uint64) bool {
 	b.pairs = unsafe.Slice((*abi.Pair)(unsafe.Add(base, h.PairsAt)), h.Pairs)
 	b.refs = unsafe.Slice((*abi.Ref)(unsafe.Add(base, h.RefsAt)), h.Strings)
 	if b.numbers == nil {
-		b.numbers = map[string]uint32{}
+		b.numbers, b.keys = map[string]uint32{}, map[string]uint32{}
 	}
 	clear(b.numbers)
+	clear(b.keys)
 	b.texts, b.added, b.room = b.texts[:0], b.added[:0], b.room[:0]
 	b.refused, b.named = 0, -1
 	b.opened++
@@ -98,8 +100,8 @@ func (b *Batch) text(n uint32) string {
 	return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(b.header), r.At)), r.Length)
 }
 
-// find returns the number of a string, none when the batch has no such string.
-// guess is a number to look at first.
+// find returns the number of a key, none when no string that came with the batch is
+// like it, and no key that was added. guess is a number to look at first.
 func (b *Batch) find(s string, guess uint32) uint32 {
 	if guess < uint32(len(b.refs)) && b.text(guess) == s {
 		return guess
@@ -109,10 +111,18 @@ func (b *Batch) find(s string, guess uint32) uint32 {
 			return uint32(i)
 		}
 	}
-	if n, ok := b.numbers[s]; ok {
+	if n, ok := b.keys[s]; ok {
 		return n
 	}
 	return none
+}
+
+// enter adds the text of a key, and has keys look again: another one of it may have looked.
+func (b *Batch) enter(s string) uint32 {
+	n := b.add(s)
+	b.keys[s] = n
+	b.serial++
+	return n
 }
 
 // add returns the number of a string that need not be looked for among those that

@@ -43,9 +43,7 @@ func (k *Key) make(b *Batch) uint32 {
 }
 
 func (k *Key) enter(b *Batch) uint32 {
-	k.number = b.add(k.text)
-	// Another key of the same text may have looked already, and found nothing.
-	b.serial++
+	k.number = b.enter(k.text)
 	k.serial = b.serial
 	return k.number
 }

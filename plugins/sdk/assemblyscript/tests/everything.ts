@@ -36,6 +36,11 @@ each((r: Record): void => {
   else if (what == "replace") {
     r.setLabel(fresh, "1");
     r.rename(a, again);
+  } else if (what == "value like a key") { // which looked before, when there was none
+    r.has(fresh);
+    r.setLabel(b, "fresh");
+    r.rename(a, again);
+    r.setLabel(fresh, "2");
   } else if (what == "throw") throw new Error("no " + r.name);
   else if (what == "say") log(Level.Info, said);
   else if (what == "set") {

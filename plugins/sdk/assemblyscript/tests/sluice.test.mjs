@@ -28,6 +28,7 @@ test("labels", async () => {
   assert.deepEqual(labels(await run("rename")), [{ b: "x", z: "x" }, { b: "y" }, {}]);
   assert.deepEqual(labels(await run("fresh")), [{ fresh: "x", z: "x" }, { fresh: "y", b: "x" }, {}]);
   assert.deepEqual(labels(await run("replace")), [{ fresh: "x", z: "x" }, { fresh: "y", b: "x" }, { fresh: "1" }]);
+  assert.deepEqual(labels(await run("value like a key")), [{ z: "x", b: "fresh", fresh: "2" }, { b: "fresh", fresh: "2" }, { b: "fresh", fresh: "2" }]);
   assert.deepEqual(labels(await run("set")), [{ a: "x", z: "x", b: "new", fresh: "m!" }, { a: "y", b: "new", fresh: "n!" }, { b: "new", fresh: "t!" }]);
   assert.deepEqual(labels(await run("remove")), [{ z: "x" }, {}, {}]);
 });

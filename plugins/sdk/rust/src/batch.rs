@@ -18,6 +18,7 @@ pub struct Batch {
 
     texts: Vec<Box<str>>,       // new strings, numbered from header.strings on
     slots: Vec<u32>,            // their places + 1, by hash
+    keys: Vec<u32>,             // numbers of those that keys have added
     pub(crate) added: Vec<Row>, // new records
     pub(crate) room: Vec<Pair>, // new pairs, at positions from header.pairs on
     pub(crate) refused: Option<Code>,
@@ -47,6 +48,7 @@ impl Batch {
             refs: core::ptr::null(),
             texts: Vec::new(),
             slots: Vec::new(),
+            keys: Vec::new(),
             added: Vec::new(),
             room: Vec::new(),
             refused: None,
@@ -77,6 +79,7 @@ impl Batch {
             self.slots.fill(0);
         }
         self.texts.clear();
+        self.keys.clear();
         self.added.clear();
         self.room.clear();
         self.refused = None;
@@ -165,8 +168,8 @@ impl Batch {
         }
     }
 
-    // The number of a string, NONE when the batch has no such string. guess is a number
-    // to look at first.
+    // The number of a key, NONE when no string that came with the batch is like it, and no
+    // key that was added. guess is a number to look at first.
     pub(crate) fn find(&self, s: &str, guess: u32) -> u32 {
         if guess < self.header.strings && self.text(guess) == s {
             return guess;
@@ -176,13 +179,15 @@ impl Batch {
                 return n;
             }
         }
-        if self.texts.is_empty() {
-            return NONE;
-        }
-        match self.slots[self.slot(s)] {
-            0 => NONE,
-            place => self.header.strings + place - 1,
-        }
+        self.keys.iter().copied().find(|&n| self.text(n) == s).unwrap_or(NONE)
+    }
+
+    // Adds the text of a key, and has keys look again: another one of it may have looked.
+    pub(crate) fn enter(&mut self, s: &str) -> u32 {
+        let n = self.add(s);
+        self.keys.push(n);
+        self.serial += 1;
+        n
     }
 
     // Where the place of a new string is, or belongs.

@@ -52,8 +52,7 @@ impl Key {
 
     #[cold]
     pub(crate) fn enter(&self, b: &mut Batch) -> u32 {
-        self.number.set(b.add(&self.text));
-        b.serial += 1; // another key of this text may have looked already
+        self.number.set(b.enter(&self.text));
         self.serial.set(b.serial);
         self.number.get()
     }

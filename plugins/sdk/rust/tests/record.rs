@@ -46,6 +46,12 @@ impl Plugin for Any {
                 r.set_label(&self.fresh, "1");
                 r.rename(&self.a, &self.again);
             }
+            "value like a key" => { // which looked before, when there was none
+                r.has(&self.fresh);
+                r.set_label(&self.b, "fresh");
+                r.rename(&self.a, &self.again);
+                r.set_label(&self.fresh, "2");
+            }
             "set" => {
                 r.set_label(&self.fresh, "1");
                 let name = r.name().to_string() + "!";
@@ -131,6 +137,7 @@ fn changes_labels() {
     assert_eq!(labels(&run("rename")), ["b=x z=x", "b=y", ""]);
     assert_eq!(labels(&run("fresh")), ["fresh=x z=x", "b=x fresh=y", ""]);
     assert_eq!(labels(&run("replace")), ["fresh=x z=x", "b=x fresh=y", "fresh=1"]);
+    assert_eq!(labels(&run("value like a key")), ["b=fresh fresh=2 z=x", "b=fresh fresh=2", "b=fresh fresh=2"]);
     assert_eq!(labels(&run("set")), ["a=x b=new fresh=m! z=x", "a=y b=new fresh=n!", "b=new fresh=t!"]);
     assert_eq!(labels(&run("remove")), ["z=x", "", ""]);
 }
