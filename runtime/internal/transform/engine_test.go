@@ -145,14 +145,15 @@ func TestSamplesOfATrappingPluginArePutAside(t *testing.T) {
 }
 
 // BenchmarkSwaps reports how long batches of 1,000 take at the worst while every
-// tenth one comes with another plugin, beside one plugin throughout.
+// tenth one comes with another plugin, or some ten a second do, beside one plugin
+// throughout. Who has just come decides every series anew.
 func BenchmarkSwaps(b *testing.B) {
 	p, refs := stored(&testing.T{})
 	var gens []engine.Generation
 	for i := range 2 {
 		gens = append(gens, generation(b, p, refs["double.wasm"], fmt.Sprint("r", i), map[string]any{"level": i}))
 	}
-	for _, every := range []int{0, 10} {
+	for _, every := range []int{0, 200, 10} {
 		b.Run(fmt.Sprintf("every=%d", every), func(b *testing.B) {
 			e, w, _, _ := governed(b, gens[0])
 			defer w.Close()
