@@ -44,15 +44,22 @@ func (p *partition) mark() {
 	})
 }
 
+// mayCommit returns the acknowledged offset, if there is one.
+func (p *partition) mayCommit() (kgo.EpochOffset, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return kgo.EpochOffset{Epoch: p.epoch, Offset: p.acked}, p.acked >= 0
+}
+
 // release ends the right to commit and returns what may be committed last. It
 // also lifts the partition's pause: the client remembers a pause even when the
 // partition comes back later.
 func (p *partition) release() (kgo.EpochOffset, bool) {
 	p.unhold(holdFull | holdFault)
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.owned = false
-	return kgo.EpochOffset{Epoch: p.epoch, Offset: p.acked}, p.acked >= 0
+	p.mu.Unlock()
+	return p.mayCommit()
 }
 
 // rewind goes back to the last acknowledged offset. It runs in the poll loop.

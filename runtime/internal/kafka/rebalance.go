@@ -49,27 +49,45 @@ func (s *Source) starting(_ context.Context, at map[string]map[int32]kgo.Offset)
 }
 
 // revoked gives partitions up: each stops after the batch in hand, flushes, and
-// its acknowledged offset is committed.
+// its acknowledged offset is committed. A member that leaves sends no heartbeats any
+// more; the commits on the way keep it in the group, which else would refuse the last.
 func (s *Source) revoked(ctx context.Context, cl *kgo.Client, lost map[string][]int32) {
 	parts := s.take(lost)
 	if len(parts) == 0 {
 		return
 	}
-	deadline := time.Now().Add(s.opts.DrainTimeout)
-	s.drain(parts, s.opts.DrainTimeout)
+	// At least two seconds, so that a drain that took all its time can still commit.
+	ctx, cancel := context.WithTimeout(ctx, s.opts.DrainTimeout+2*time.Second)
+	defer cancel()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.drain(parts, s.opts.DrainTimeout)
+	}()
+	tick := time.NewTicker(commitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.commit(ctx, cl, parts, (*partition).mayCommit)
+		case <-drained:
+			s.commit(ctx, cl, parts, (*partition).release)
+			return
+		}
+	}
+}
 
+// commit has the group remember where partitions stand.
+func (s *Source) commit(ctx context.Context, cl *kgo.Client, parts []*partition, place func(*partition) (kgo.EpochOffset, bool)) {
 	offsets := map[string]map[int32]kgo.EpochOffset{}
 	for _, p := range parts {
-		if at, ok := p.release(); ok {
+		if at, ok := place(p); ok {
 			if offsets[p.id.Topic] == nil {
 				offsets[p.id.Topic] = map[int32]kgo.EpochOffset{}
 			}
 			offsets[p.id.Topic][p.id.ID] = at
 		}
 	}
-	// At least two seconds, so that a drain that took all its time can still commit.
-	ctx, cancel := context.WithDeadline(ctx, deadline.Add(2*time.Second))
-	defer cancel()
 	cl.CommitOffsetsSync(ctx, offsets, s.committed)
 }
 

@@ -204,6 +204,42 @@ func TestSourceGivesUpASlowPartitionInTimeAndWithoutCommit(t *testing.T) {
 	})
 }
 
+// What was acknowledged before a flush got stuck is committed when the member leaves,
+// also when giving up takes longer than the group waits for heartbeats.
+func TestSourceCommitsWhatWasAcknowledgedBeforeASlowEnd(t *testing.T) {
+	for _, drain := range []time.Duration{5 * time.Second, 10 * time.Second, longestDrain} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, 1)
+			out := newSink()
+			var stuck atomic.Bool
+			out.flush = func(ctx context.Context, _ engine.Partition) error {
+				if stuck.Load() {
+					<-ctx.Done()
+				}
+				return ctx.Err()
+			}
+			m := b.join(b.broker.Config(), SourceOptions{DrainTimeout: drain}, out.open)
+			b.send(testTopic, 10)
+			acked := func(n int64) func() bool {
+				return func() bool {
+					parts := m.src.Status().Partitions
+					return len(parts) == 1 && parts[0].Acked == n
+				}
+			}
+			until(t, 20*time.Second, "what comes first", acked(10))
+			until(t, 20*time.Second, "its commit", func() bool { return b.committed("hop1") == 10 })
+			b.send(testTopic, 10)
+			until(t, 20*time.Second, "what comes next", acked(20))
+			stuck.Store(true)
+			b.send(testTopic, 10)
+			m.leave(t)
+			if got := b.committed("hop1"); got != 20 {
+				t.Errorf("%v to give up: committed %d, want 20", drain, got)
+			}
+		})
+	}
+}
+
 func TestSourceFindsNewPartitionsAndReadsThemFromTheirStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 2)
