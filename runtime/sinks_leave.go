@@ -29,15 +29,16 @@ func (r *Runtime) giveUpTopics(ctx context.Context, ready func()) error {
 	for {
 		select {
 		case now := <-tick.C:
-			since = r.giveUp(since, now)
+			since = r.giveUp(ctx, since, now)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// giveUp looks for topics that are done with, and returns since when they are.
-func (r *Runtime) giveUp(since map[lingering]time.Time, now time.Time) map[lingering]time.Time {
+// giveUp looks for topics that seem to be done with, and returns since when. Kafka has
+// the last word: here a partition may be unknown that nobody holds yet, or another instance.
+func (r *Runtime) giveUp(ctx context.Context, since map[lingering]time.Time, now time.Time) map[lingering]time.Time {
 	done := map[lingering]time.Time{}
 	for _, h := range r.hops(&r.sinks) {
 		written := r.opened().processedTopics()
@@ -48,12 +49,24 @@ func (r *Runtime) giveUp(since map[lingering]time.Time, now time.Time) map[linge
 			l := lingering{h, topic}
 			if _, known := since[l]; !known {
 				done[l] = now
-			} else if done[l] = since[l]; now.Sub(since[l]) >= r.sinkTail {
+			} else if now.Sub(since[l]) < r.sinkTail {
+				done[l] = since[l]
+			} else if r.sent(ctx, l) {
 				r.leaveTopic(l)
 			}
 		}
 	}
 	return done
+}
+
+// sent reports whether Kafka knows of the sinks of all instances that they have sent
+// all of a topic. It says no where it cannot be asked.
+func (r *Runtime) sent(ctx context.Context, l lingering) bool {
+	waiting, err := r.unread(ctx, l.sink, l.topic)
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("a sink goes on with a topic that no stream writes any more: whether all of it is sent is not known", "sink", l.sink.name, "topic", l.topic, "error", err)
+	}
+	return err == nil && !slices.Contains(waiting, l.topic)
 }
 
 func (r *Runtime) leaveTopic(l lingering) {
@@ -73,14 +86,22 @@ func (h *hop) behind(topic string) bool {
 // finish has a sink read also what waits for it in topics that no stream writes any
 // more: it may have been down when they were given up, and this instance too.
 func (r *Runtime) finish(ctx context.Context, h *hop) error {
+	topics, err := r.unread(ctx, h)
+	h.source.Add(topics...)
+	return err
+}
+
+// unread returns the topics in which records wait for a sink, of the ones that it has
+// sent from before and of others that are named.
+func (r *Runtime) unread(ctx context.Context, h *hop, others ...string) (topics []string, err error) {
 	admin, err := kafka.NewAdmin(r.kafka)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer admin.Close()
-	return patiently(ctx, func(ctx context.Context) error {
-		topics, err := admin.Unread(ctx, r.cfg.Group+"."+sinkGroup(h.name))
-		h.source.Add(topics...)
+	err = patiently(ctx, func(ctx context.Context) error {
+		topics, err = admin.Unread(ctx, r.cfg.Group+"."+sinkGroup(h.name), others...)
 		return err
 	})
+	return topics, err
 }

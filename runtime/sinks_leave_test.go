@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // soon has an instance give topics up that nobody writes as soon as they are read.
@@ -144,6 +146,55 @@ func TestSinksLeaveATopicThatIsDeleted(t *testing.T) {
 	}
 }
 
+// killedMember leaves a consumer group as an instance does that is killed: until its
+// session has ended, nobody is given partitions.
+func killedMember(t *testing.T, brokers []string, group string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DisableClientMetrics())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	join := kmsg.NewPtrJoinGroupRequest()
+	join.Group, join.ProtocolType, join.SessionTimeoutMillis, join.RebalanceTimeoutMillis = group, "consumer", 5000, 5000
+	join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "cooperative-sticky", Metadata: []byte{}}}
+	for range 2 { // once to be given a name
+		var answer *kmsg.JoinGroupResponse
+		if answer, err = join.RequestWith(t.Context(), cl); err == nil {
+			err, join.MemberID = kerr.ErrorForCode(answer.ErrorCode), answer.MemberID
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What waits in a topic that no stream writes any more is not given up by an instance
+// that has no partition of it: the member that it comes after is not known to be dead.
+func TestSinksSendWhatAKilledInstanceLeaves(t *testing.T) {
+	t.Parallel()
+	v, url := startReceiver(t)
+	cfg := testConfig(t, toOld+remoteSink("all", url))
+	cfg.Brokers, cfg.EgressAllow, cfg.DataDir = roomyBroker(t), []string{"127.0.0.0/8"}, t.TempDir()
+	var want map[string]string
+	t.Run("before it is killed", func(t *testing.T) {
+		r := startInstance(t, cfg)
+		l := newLoad(t, r, 4)
+		want = l.send(t, "a", 100)
+		v.has(t, "the sink", want) // and has its place in the topic
+		v.setDown(true)
+		maps.Copy(want, l.send(t, "a", 100))
+		r.settled(t, false, "native", 200)
+	})
+	rewriteSet(t, cfg, policySet(toNew+remoteSink("all", url)))
+	killedMember(t, cfg.Brokers, cfg.Group+"."+sinkGroup("all"))
+	v.setDown(false)
+	r := startAdjusted(t, cfg, soon)
+	v.has(t, "the sink", want)
+	r.reads(t, "new.processed")
+	v.once(t, "the sink")
+}
+
 // Nobody leaves a topic that another instance may still write, however long it is quiet.
 func TestSinksOfAFleetLeaveATopic(t *testing.T) {
 	t.Parallel()
@@ -154,7 +205,7 @@ func TestSinksOfAFleetLeaveATopic(t *testing.T) {
 		for _, h := range r.hops(&r.sinks) {
 			since[lingering{h, "sluice.processed"}] = time.Now().Add(-time.Hour)
 		}
-		r.giveUp(since, time.Now())
+		r.giveUp(t.Context(), since, time.Now())
 	}
 	m.to(t, toOld, first, first, late)
 	m.send(t, "flink.native", 100)

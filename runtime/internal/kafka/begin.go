@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,13 +146,15 @@ func (a *Admin) allPlaces(ctx context.Context, group string) (kadm.Offsets, erro
 	return at, nil
 }
 
-// Unread returns the topics in which records wait behind the place of a consumer group.
-func (a *Admin) Unread(ctx context.Context, group string) ([]string, error) {
+// Unread returns those topics in which records wait for a consumer group, of the ones
+// it has a place in and of others that are named. Where a partition is new to the group
+// all its records wait; a topic that does not exist has none.
+func (a *Admin) Unread(ctx context.Context, group string, others ...string) ([]string, error) {
 	at, err := a.allPlaces(ctx, group)
-	if err != nil || len(at) == 0 {
+	topics := slices.AppendSeq(slices.Clone(others), maps.Keys(at))
+	if err != nil || len(topics) == 0 {
 		return nil, err
 	}
-	topics := slices.Collect(maps.Keys(at))
 	starts, err := a.cl.ListStartOffsets(ctx, topics...)
 	if err != nil {
 		return nil, fmt.Errorf("consumer group %s: offsets: %w", group, denied(a.config.unreachable(err)))
@@ -160,9 +163,21 @@ func (a *Admin) Unread(ctx context.Context, group string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consumer group %s: offsets: %w", group, denied(a.config.unreachable(err)))
 	}
-	at.KeepFunc(func(o kadm.Offset) bool {
-		start, end := starts[o.Topic][o.Partition], ends[o.Topic][o.Partition]
-		return start.Err == nil && end.Err == nil && max(o.At, start.Offset) < end.Offset
-	})
-	return slices.Sorted(maps.Keys(at)), nil
+	var unread []string
+	for topic, partitions := range ends {
+		for id, end := range partitions {
+			start := starts[topic][id]
+			err := cmp.Or(end.Err, start.Err)
+			place, _ := at.Lookup(topic, id)
+			switch {
+			case errors.Is(err, kerr.UnknownTopicOrPartition):
+			case err != nil:
+				return nil, fmt.Errorf("topic %s, partition %d: offsets: %w", topic, id, denied(err))
+			case max(place.At, start.Offset) < end.Offset:
+				unread = append(unread, topic)
+			}
+		}
+	}
+	slices.Sort(unread)
+	return slices.Compact(unread), nil
 }

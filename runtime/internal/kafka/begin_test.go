@@ -155,9 +155,10 @@ func TestWhoReadsATopic(t *testing.T) {
 func TestWhatWaitsForAGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, 1)
+		var named []string
 		unread := func(group string, want ...string) {
 			t.Helper()
-			if got, err := b.admin.Unread(t.Context(), group); err != nil || !slices.Equal(got, want) {
+			if got, err := b.admin.Unread(t.Context(), group, named...); err != nil || !slices.Equal(got, want) {
 				t.Errorf("for group %s: %v, %v, want %v", group, got, err, want)
 			}
 		}
@@ -173,9 +174,29 @@ func TestWhatWaitsForAGroup(t *testing.T) {
 		unread("behind")
 		b.send(testTopic, 1)
 		unread("done", testTopic)
+		unread("none")
+		named = []string{testTopic, "no-such-topic"}
+		unread("none", testTopic)
 		if _, err := b.admin.cl.DeleteTopics(t.Context(), testTopic); err != nil {
 			t.Fatal(err)
 		}
 		unread("done")
+		unread("none")
+	})
+}
+
+// A partition in which a group has no place yet is unread where it has records.
+func TestAllOfANewPartitionWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2)
+		b.send(testTopic, 100)
+		ends, err := b.admin.cl.ListEndOffsets(t.Context(), testTopic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.commit("new", ends[testTopic][0].Offset, 0)
+		if got, err := b.admin.Unread(t.Context(), "new"); err != nil || !slices.Equal(got, []string{testTopic}) {
+			t.Errorf("%v, %v", got, err)
+		}
 	})
 }
