@@ -42,8 +42,9 @@ let made: u32 = 0; // bytes of strings for the plugin since garbage was collecte
 let pages: i32 = 0; // of memory then
 let refused: i32 = 0;
 export let strings: u32 = 0; // that came with the batch
-let came: u32 = 0; // pairs that did
-let pairsAt: usize = 0, refsAt: usize = 0;
+export let came: u32 = 0; // pairs that did
+export let pairsAt: usize = 0;
+let refsAt: usize = 0;
 
 export function reserve(size: u32): usize {
   block.reserve(max(size, 1)); // an address of 0 means that there is no room
@@ -133,7 +134,7 @@ export function pairs(r: Row): usize {
 // @ts-ignore: decorator
 @inline
 export function given(record: i32): void {
-  if (record > named) named = record;
+  named = max(named, record);
 }
 
 // move gives a record pairs of its own, behind all others.

@@ -7,22 +7,29 @@ export class Key {
   place: u32 = 0; // of the label in the record that was looked at before
   private bytes: ArrayBuffer;
   private known: u32 = 0;
-  private n: u32 = NONE;
+  last: u32 = NONE; // its number in the batch, where it is fresh
 
   constructor(public readonly text: string) {
     this.bytes = String.UTF8.encode(text, false, String.UTF8.ErrorMode.REPLACE);
+  }
+
+  // fresh tells whether it has been looked for in this batch.
+  // @ts-ignore: decorator
+  @inline
+  get fresh(): bool {
+    return this.known == serial;
   }
 
   // number is that of the key in the batch, NONE when the batch does not have it.
   // @ts-ignore: decorator
   @inline
   get number(): u32 {
-    return this.known == serial ? this.n : this.look();
+    return this.fresh ? this.last : this.look();
   }
 
   private look(): u32 {
     this.known = serial;
-    return (this.n = find(this.text, this.bytes, this.n));
+    return (this.last = find(this.text, this.bytes, this.last));
   }
 
   // made is that number; the batch has it from then on.
@@ -35,9 +42,9 @@ export class Key {
 
   // enter adds it to the batch, which does not have it.
   enter(): u32 {
-    this.n = enter(this.text);
+    this.last = enter(this.text);
     this.known = serial;
-    return this.n;
+    return this.last;
   }
 }
 

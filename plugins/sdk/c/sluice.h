@@ -104,8 +104,7 @@ static inline void sl_set_label(sl_record *r, sl_key *k, sl_text value) {
 	if (value.length) sl_set_number(r, k, sl_add(value));
 	else sl_remove_label(r, k);
 }
-// sl_rename gives a label another name; one that has that name already is replaced.
-static inline void sl_rename(sl_record *r, sl_key *from, sl_key *to) {
+SL_RARE void sl_rename_any(sl_record *r, sl_key *from, sl_key *to) {
 	uint32_t a = sl_number_of(from), z = sl_number_of(to);
 	if (a == SL_NONE || a == z) return;
 	sl_pair *at = sl_find_number(r, from, a);
@@ -114,6 +113,23 @@ static inline void sl_rename(sl_record *r, sl_key *from, sl_key *to) {
 	at->key = z != SL_NONE ? z : sl_enter(to);
 	sl_named(r);
 	if (there) sl_remove_at(r, there);
+}
+// sl_rename gives a label another name; one that has that name already is replaced. Mostly
+// both keys have been looked for in this batch, the label is where the record before had it,
+// and the new name is one that no record from this one on has. Branches are dear in a guest:
+// these are two.
+static inline void sl_rename(sl_record *r, sl_key *from, sl_key *to) {
+	uint32_t at = r->row->first + from->place;
+	if ((from->serial == sl_b.serial) & (to->serial == sl_b.serial) & (at < sl_b.header->pairs) & (from->place < r->row->labels) &
+		(to->number != SL_NONE) & (to->number >= sl_b.header->strings) & (r->number > sl_b.named)) {
+		sl_pair *p = sl_b.pairs + at;
+		if (p->key == from->number) {
+			p->key = to->number;
+			sl_b.named = r->number;
+			return;
+		}
+	}
+	sl_rename_any(r, from, to);
 }
 // sl_map_label replaces the value of a label by what m makes of it; where that is empty
 // it takes the label away.

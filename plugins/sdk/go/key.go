@@ -1,6 +1,10 @@
 package sluice
 
-import "github.com/sluice-metrics/sluice/plugins/abi"
+import (
+	"unsafe"
+
+	"github.com/sluice-metrics/sluice/plugins/abi"
+)
 
 // Key is a string that many records are looked at with, mostly the name of a label.
 // Its number is found once per batch, and then a record compares numbers, first where
@@ -21,10 +25,16 @@ func (k *Key) String() string { return k.text }
 
 // of returns the number of the key in a batch, none when the batch does not have it.
 func (k *Key) of(b *Batch) uint32 {
-	if k.serial == b.serial && k.batch == b {
+	if k.differs(b) == 0 {
 		return k.number
 	}
 	return k.look(b)
+}
+
+// differs returns 0 where the key has been looked for in a batch as it is now, else a
+// number above.
+func (k *Key) differs(b *Batch) int {
+	return int(uintptr(unsafe.Pointer(k.batch)) ^ uintptr(unsafe.Pointer(b)) | uintptr(k.serial^b.serial))
 }
 
 //go:noinline

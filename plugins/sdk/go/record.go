@@ -2,6 +2,7 @@ package sluice
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/sluice-metrics/sluice/plugins/abi"
 )
@@ -140,28 +141,30 @@ func (r *Record) removeAt(i int) {
 // a record without the label stays as it is.
 func (r *Record) Rename(from, to *Key) {
 	b, raw := r.b, r.raw
-	a, z := from.of(b), to.of(b)
-	// Mostly the label is where the record before had it, and the new name is none that
-	// came with the batch. A branch is dear in a guest in Go, so this is one: a sum of
-	// signs, negative where each of these is: the place is within the pairs and the
-	// record, the new name has a number, that is a new one, and no record from this one
-	// on was given a label.
+	z := to.number
+	// Mostly both keys have been looked for in this batch, the label is where the record
+	// before had it, and the new name is one that no record from this one on has. A branch
+	// is dear in a guest in Go, so this is one: a sum of signs, negative where each is.
 	at := int(raw.First) + from.place
-	if (at-len(b.pairs))&(from.place-int(raw.Labels))&(int(z)-int(none))&(len(b.refs)-1-int(z))&(int(b.named)-int(r.number)) < 0 {
-		if p := &b.pairs[at]; p.Key == a {
+	fresh := (from.differs(b) | to.differs(b)) - 1
+	within := (at - len(b.pairs)) & (from.place - int(raw.Labels))
+	lacking := (int(z) - int(none)) & (len(b.refs) - 1 - int(z)) & (int(b.named) - int(r.number))
+	if fresh&within&lacking < 0 {
+		if p := (*abi.Pair)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b.pairs)), at*abi.PairSize)); p.Key == from.number {
 			p.Key, b.named = z, r.number
 			return
 		}
 	}
-	r.rename(from, to, a, z)
+	r.rename(from, to)
 }
 
-// rename is Rename wherever the labels are. a and z are the numbers of the keys.
-func (r *Record) rename(from, to *Key, a, z uint32) {
+// rename is Rename wherever the labels are.
+func (r *Record) rename(from, to *Key) {
+	b := r.b
+	a, z := from.of(b), to.of(b)
 	if a == none || a == z {
 		return
 	}
-	b := r.b
 	pairs := b.labels(r.raw)
 	at, there := from.in(pairs, a), -1
 	if at < 0 {

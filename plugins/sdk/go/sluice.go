@@ -47,10 +47,10 @@ func Register(setup Setup) *Plugin {
 // the function returns.
 func Each(f func(*Record)) Transform {
 	return func(b *Batch) {
-		one := &b.one
+		one, records := &b.one, b.records
 		one.b = b
-		for i := range b.records {
-			one.raw, one.number = &b.records[i], int32(i)
+		for i := range records {
+			one.raw, one.number = &records[i], int32(i)
 			f(one)
 		}
 	}

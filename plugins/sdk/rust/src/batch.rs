@@ -13,7 +13,7 @@ pub struct Batch {
     pub(crate) header: Header,
     base: *mut u8, // the block; valid until the call returns
     rows: *mut Row,
-    pairs: *mut Pair,
+    pub(crate) pairs: *mut Pair,
     refs: *const Ref,
 
     texts: Vec<Box<str>>,       // new strings, numbered from header.strings on

@@ -26,10 +26,27 @@ impl Key {
         &self.text
     }
 
+    // Whether it has been looked for in a batch; then its number there is known.
+    #[inline]
+    pub(crate) fn knows(&self, b: &Batch) -> bool {
+        self.serial.get() == b.serial
+    }
+
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number.get()
+    }
+
+    // Where the label was in the record that was looked at before.
+    #[inline]
+    pub(crate) fn last(&self) -> u32 {
+        self.place.get() as u32
+    }
+
     // Its number in a batch, NONE when the batch does not have it.
     #[inline]
     pub(crate) fn of(&self, b: &Batch) -> u32 {
-        if self.serial.get() != b.serial {
+        if !self.knows(b) {
             self.look(b);
         }
         self.number.get()
