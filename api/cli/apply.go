@@ -332,18 +332,18 @@ func noHistory(ctx context.Context, out io.Writer, at *client.Client) error {
 			text += fmt.Sprintf(", commit %.12s", c)
 		}
 	}
-	_, err = fmt.Fprintln(out, text)
+	_, err = fmt.Fprintln(out, printable(text))
 	return err
 }
 
 func historyText(out io.Writer, list []runtime.HistoryEntry) error {
-	return table(out, "\tNUMBER\tREVISION\tAT\tBY\tHOW\tREASON", "nothing was pushed yet", list, func(w io.Writer, e *runtime.HistoryEntry) {
+	return table(out, "\tNUMBER\tREVISION\tAT\tBY\tHOW\tREASON", "nothing was pushed yet", list, func(e *runtime.HistoryEntry) []string {
 		star := ""
 		if e.InForce {
 			star = "*"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.12s\t%s\t%s\t%s\t%s\n", star, e.Number, e.Revision, e.Origin.At.UTC().Format(time.RFC3339),
-			printable(cmp.Or(e.Origin.By, "-")), e.Origin.Kind, printable(cmp.Or(e.Origin.Reason, "-")))
+		return []string{star, fmt.Sprint(e.Number), fmt.Sprintf("%.12s", e.Revision), e.Origin.At.UTC().Format(time.RFC3339),
+			cmp.Or(e.Origin.By, "-"), e.Origin.Kind, cmp.Or(e.Origin.Reason, "-")}
 	})
 }
 
@@ -358,7 +358,7 @@ func diffText(out io.Writer, rules []runtime.RuleChange) error {
 	if len(rules) == 0 {
 		b.WriteString("no rule differs\n")
 	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, printable(b.String()))
 	return err
 }
 

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,7 +115,7 @@ func collect(ctx context.Context, cfg runtime.Config, opts runtime.CollectorOpti
 }
 
 func listCollected(t terminal) error {
-	return table(t.out, "SERIES\tKIND\tUNIT\tMEANING", "nothing is collected", runtime.CollectedMetrics(), func(w io.Writer, m *runtime.CollectedMetric) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", m.Series, m.Kind, cmp.Or(m.Unit, "-"), m.Meaning)
+	return table(t.out, "SERIES\tKIND\tUNIT\tMEANING", "nothing is collected", runtime.CollectedMetrics(), func(m *runtime.CollectedMetric) []string {
+		return []string{m.Series, m.Kind.String(), cmp.Or(m.Unit, "-"), m.Meaning}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,39 +109,33 @@ func degradeText(out io.Writer, s *runtime.DegradeStatus, now time.Time) error {
 		b.WriteString(": " + s.Cause.Text())
 	}
 	b.WriteString("\n\n")
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "MEASURE\tNOW\tP3 ABOVE\tP2 ABOVE\tP1 ABOVE")
+	measures := grid{named: true, rows: [][]string{{"MEASURE", "NOW", "P3 ABOVE", "P2 ABOVE", "P1 ABOVE"}}}
 	for _, m := range s.Measures {
 		now := "unknown"
 		if m.Value != nil {
 			now = m.Format(*m.Value)
 		}
-		fmt.Fprintf(w, "%s\t%s", m.Measure, now)
+		row := []string{m.Measure, now}
 		for _, step := range []string{"P3", "P2", "P1"} {
 			text := ""
 			if bound := m.Bounds[step]; bound > 0 {
 				text = m.Format(bound)
 			}
-			fmt.Fprintf(w, "\t%s", cmp.Or(text, "-"))
+			row = append(row, cmp.Or(text, "-"))
 		}
-		fmt.Fprintln(w)
+		measures.rows = append(measures.rows, row)
 	}
-	fmt.Fprintln(w, "\nRULE\tPRIORITY\tACTION\tNOW\tGIVEN UP")
-	for _, r := range s.Rules {
+	b.WriteString(measures.text(columnsOf(out)) + "\n")
+	if _, err := io.WriteString(out, printable(b.String())); err != nil {
+		return err
+	}
+	return table(out, "RULE\tPRIORITY\tACTION\tNOW\tGIVEN UP", "no rule of degradation: nothing is ever given up", s.Rules, func(r *runtime.DegradeRule) []string {
 		doing := "-"
 		if r.Shedding {
 			doing = "shedding"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Rule, r.Priority, r.Action, doing, counted(int(r.Samples), "sample"))
-	}
-	if len(s.Rules) == 0 {
-		fmt.Fprintln(w, "(none: nothing is ever given up)")
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, printable(b.String()))
-	return err
+		return []string{r.Rule, r.Priority, r.Action, doing, counted(int(r.Samples), "sample")}
+	})
 }
 
 // degradeRows say at which step a series is given up, and by which rule.

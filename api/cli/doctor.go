@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -90,31 +89,6 @@ func checkCode(checks []runtime.HealthCheck) int {
 		}
 	}
 	return code
-}
-
-// hanging breaks a text that begins at an indent where lines of so many columns end,
-// between words, and goes on at the indent. 0 columns: it stays one line.
-func hanging(text string, indent, columns int) string {
-	if columns <= indent {
-		return text
-	}
-	var b strings.Builder
-	at := indent
-	for i, word := range strings.Fields(text) {
-		long := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case at+1+long > columns:
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			at = indent
-		default:
-			b.WriteByte(' ')
-			at++
-		}
-		b.WriteString(word)
-		at += long
-	}
-	return b.String()
 }
 
 // printChecks draws the checks by area, and how many there are of each outcome, in

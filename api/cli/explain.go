@@ -92,7 +92,7 @@ func (x *explaining) run(ctx context.Context, args []string, t terminal) error {
 	if x.format == "json" {
 		return printJSON(t.out, answer)
 	}
-	_, err = io.WriteString(t.out, explanationText(&answer, x.all))
+	_, err = io.WriteString(t.out, explanationText(&answer, x.all, columnsOf(t.out)))
 	return err
 }
 

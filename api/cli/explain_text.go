@@ -5,15 +5,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
-// explanationText draws an answer for people.
-func explanationText(a *runtime.Answer, all bool) string {
-	var p page
+// explanationText draws an answer for people, in tables of so many columns; 0: as many
+// as they take.
+func explanationText(a *runtime.Answer, all bool, columns int) string {
+	p := page{columns: columns}
 	for i := range a.Series {
 		if i > 0 {
 			p.line("")
@@ -60,7 +60,10 @@ func commitText(c *runtime.Commit) string {
 }
 
 // page is a text of sections, each with its name before the first line.
-type page struct{ strings.Builder }
+type page struct {
+	strings.Builder
+	columns int // of a line of a section; 0: as many as it takes
+}
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
@@ -69,18 +72,8 @@ func (p *page) section(name string, rows []string) {
 	if len(rows) == 0 {
 		return
 	}
-	var text strings.Builder
-	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintln(tw, r)
-	}
-	if err := tw.Flush(); err != nil {
-		panic(fmt.Sprintf("memory takes what is written: %v", err))
-	}
-	for line := range strings.Lines(text.String()) {
-		fmt.Fprintf(p, "%-12s%s\n", name, strings.TrimRight(line, " \n"))
-		name = ""
-	}
+	g := grid{rows: mapped(rows, func(row string) []string { return strings.Split(row, "\t") })}
+	p.WriteString(g.under(name, 12, p.columns))
 }
 
 // mostMismatches is how many rules that do not match are listed before the rest is
@@ -113,7 +106,7 @@ func (p *page) explanation(e *runtime.Explanation, all bool) {
 	}))
 }
 
-func mapped[T any](list []T, text func(T) string) (out []string) {
+func mapped[T, U any](list []T, text func(T) U) (out []U) {
 	for _, x := range list {
 		out = append(out, text(x))
 	}

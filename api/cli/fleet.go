@@ -65,16 +65,16 @@ func printFleet(out io.Writer, q *questions, s *runtime.FleetStatus) error {
 	if q.format == "json" {
 		return printJSON(out, s)
 	}
-	err := table(out, "INSTANCE\tSTATE\tREVISION\tVERSION\tHEARD\tADDRESS\tWHY", "no instance was heard of yet", s.Instances, func(w io.Writer, in *runtime.FleetInstance) {
+	err := table(out, "INSTANCE\tSTATE\tREVISION\tVERSION\tHEARD\tADDRESS\tWHY", "no instance was heard of yet", s.Instances, func(in *runtime.FleetInstance) []string {
 		name := in.Name
 		if in.This {
 			name += " (this)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.12s\t%s\t%s ago\t%s\t%s\n", printable(name), in.State, in.Revision, printable(cmp.Or(in.Version, "-")),
-			sinceText(time.Since(in.Heard).Round(time.Second)), printable(cmp.Or(in.Address, "-")), printable(cmp.Or(in.Error, in.Waiting, "-")))
+		return []string{name, in.State, fmt.Sprintf("%.12s", in.Revision), cmp.Or(in.Version, "-"),
+			sinceText(time.Since(in.Heard).Round(time.Second)) + " ago", cmp.Or(in.Address, "-"), cmp.Or(in.Error, in.Waiting, "-")}
 	})
 	if err == nil && s.Error != "" {
-		_, err = fmt.Fprintln(out, s.Error)
+		_, err = fmt.Fprintln(out, printable(s.Error))
 	}
 	return err
 }
@@ -129,10 +129,13 @@ fleet.`,
 		if q.format == "json" {
 			return printJSON(t.out, list)
 		}
-		return table(t.out, "WHEN\tWHO\tOPERATION\tTARGET\tRESULT\tWHY", "nothing was done, or nothing that fits the filter", list, func(w io.Writer, e *runtime.AuditEntry) {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.At.UTC().Format(time.RFC3339), printable(cmp.Or(e.Actor.Name, "-")), e.Operation,
-				printable(cmp.Or(e.Target, "-")), e.Result, printable(cmp.Or(e.Error, e.Reason, "-")))
-		})
+		return printAudit(t.out, list)
 	}
 	return c
+}
+
+func printAudit(out io.Writer, list []runtime.AuditEntry) error {
+	return table(out, "WHEN\tWHO\tOPERATION\tTARGET\tRESULT\tWHY", "nothing was done, or nothing that fits the filter", list, func(e *runtime.AuditEntry) []string {
+		return []string{e.At.UTC().Format(time.RFC3339), cmp.Or(e.Actor.Name, "-"), e.Operation, cmp.Or(e.Target, "-"), e.Result, cmp.Or(e.Error, e.Reason, "-")}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,12 +57,6 @@ The exit code is 1 when an account does not balance: that is a defect of Sluice.
 	return c
 }
 
-// ledgerColumn is where the figures of a disposition end; parts are set back.
-const (
-	ledgerColumn = 56
-	ledgerParts  = 50
-)
-
 func printLedger(out io.Writer, l *runtime.Ledger, partitions bool) error {
 	var b strings.Builder
 	paint := painterFor(out)
@@ -70,7 +65,7 @@ func printLedger(out io.Writer, l *runtime.Ledger, partitions bool) error {
 		books []runtime.LedgerBook
 	}{{"stream", l.Streams}, {"sink", l.Sinks}} {
 		for i := range kind.books {
-			writeBook(&b, paint, kind.name, &kind.books[i], partitions)
+			writeBook(&b, paint, kind.name, &kind.books[i], partitions, columnsOf(out))
 		}
 	}
 	if b.Len() == 0 {
@@ -80,55 +75,62 @@ func printLedger(out io.Writer, l *runtime.Ledger, partitions bool) error {
 	return err
 }
 
-func writeBook(b *strings.Builder, paint painter, kind string, x *runtime.LedgerBook, partitions bool) {
-	figure := func(label string, n int64, rest string) {
-		fmt.Fprintf(b, "%-*s%*s%s\n", ledgerColumn-16, label, 16, thousands(int(n)), rest)
+// writeBook draws an account: what came in, what became of it, and by what, in the end
+// the sum.
+func writeBook(b *strings.Builder, paint painter, kind string, x *runtime.LedgerBook, partitions bool, columns int) {
+	g := grid{figures: []int{1}}
+	var paints []func(string) string
+	row := func(paint func(string) string, label string, n int64, rest string) {
+		g.rows, paints = append(g.rows, []string{label, thousands(int(n)), rest}), append(paints, paint)
 	}
-	b.WriteString(paint.bold(fmt.Sprintf("%s %s", kind, x.Name)) + fmt.Sprintf("   %s\n", counted(int(x.Records), "record")))
-	figure("samples in", x.In, "")
+	plain := func(s string) string { return s }
+	row(plain, "samples in", x.In, "")
 	var sum int64
 	for i := range x.Lines {
 		line := &x.Lines[i]
 		sum += line.Samples
 		share := ""
 		if x.In > 0 {
-			share = fmt.Sprintf("  %5.1f %%", 100*float64(line.Samples)/float64(x.In))
+			share = fmt.Sprintf("%5.1f %%", 100*float64(line.Samples)/float64(x.In))
 		}
 		if !line.Final {
 			share += "  on their way"
 		}
-		label := "  " + line.Disposition
-		fmt.Fprintf(b, "%s%s%*s%s\n", paint.disposition(line.Disposition, label), strings.Repeat(" ", max(ledgerColumn-16-len(label), 0)), 16, thousands(int(line.Samples)), share)
+		row(func(s string) string { return paint.disposition(line.Disposition, s) }, "  "+line.Disposition, line.Samples, share)
 		for _, p := range line.By {
-			name := cmp.Or(p.Rule, strings.TrimSpace(p.Sink+" "+p.Reason))
-			b.WriteString(paint.dim(fmt.Sprintf("    %-*s%*s", ledgerParts-16, fitted(printable(name), ledgerParts-17), 12, thousands(int(p.Samples)))) + "\n")
+			row(paint.dim, "    "+cmp.Or(p.Rule, strings.TrimSpace(p.Sink+" "+p.Reason)), int64(p.Samples), "")
 		}
 	}
-	b.WriteString(strings.Repeat(" ", ledgerColumn-16) + strings.Repeat("-", 16) + "\n")
-	verdict := "  balanced"
-	if x.Imbalance != 0 {
-		verdict = paint.red(fmt.Sprintf("  NOT BALANCED: %d are not accounted for", x.Imbalance))
+	g.rows, paints = append(g.rows, []string{"", strings.Repeat("-", 16), ""}), append(paints, plain)
+	if row(plain, "  sum", sum, "balanced"); x.Imbalance != 0 {
+		g.rows[len(g.rows)-1][2] = fmt.Sprintf("NOT BALANCED: %d are not accounted for", x.Imbalance)
+		paints[len(paints)-1] = paint.red
 	}
-	figure("  sum", sum, verdict)
 	if x.Made > 0 {
-		figure("made besides, by aggregates and budgets", int64(x.Made), "")
+		row(plain, "made besides, by aggregates and budgets", int64(x.Made), "")
+	}
+	b.WriteString(paint.bold(fmt.Sprintf("%s %s", kind, x.Name)) + fmt.Sprintf("   %s\n", counted(int(x.Records), "record")))
+	for i, text := range g.draw(columns) {
+		b.WriteString(paints[i](text) + "\n")
 	}
 	if x.GapRecords > 0 {
 		b.WriteString(paint.red(fmt.Sprintf("%s lost before they could be read\n", counted(int(x.GapRecords), "record"))))
 	}
 	if partitions {
-		writePlaces(b, paint, x.Partitions)
+		writePlaces(b, paint, x.Partitions, columns)
 	}
 	b.WriteByte('\n')
 }
 
-func writePlaces(b *strings.Builder, paint painter, list []runtime.LedgerPlace) {
-	b.WriteString(paint.dim(fmt.Sprintf("  %-30s %14s %14s %14s %14s %10s", "PARTITION", "IN", "OUT", "ENDED", "ON THEIR WAY", "IMBALANCE")) + "\n")
+func writePlaces(b *strings.Builder, paint painter, list []runtime.LedgerPlace, columns int) {
+	g := grid{named: true, rows: [][]string{{"PARTITION", "IN", "OUT", "ENDED", "ON THEIR WAY", "IMBALANCE"}}, figures: []int{1, 2, 3, 4, 5}}
 	for i := range list {
 		p := &list[i]
 		way := p.Dispositions["in-flight"] + p.Dispositions["held"]
 		out := p.Dispositions["out"]
-		fmt.Fprintf(b, "  %-30s %14s %14s %14s %14s %10d\n", fmt.Sprintf("%s[%d]", p.Topic, p.Partition), thousands(int(p.In)), thousands(int(out)),
-			thousands(int(p.In-out-way-p.Imbalance)), thousands(int(way)), p.Imbalance)
+		g.rows = append(g.rows, []string{fmt.Sprintf("%s[%d]", p.Topic, p.Partition), thousands(int(p.In)), thousands(int(out)),
+			thousands(int(p.In - out - way - p.Imbalance)), thousands(int(way)), strconv.FormatInt(p.Imbalance, 10)})
 	}
+	head, rest, _ := strings.Cut(g.under("", 2, columns), "\n")
+	b.WriteString(paint.dim(head) + "\n" + rest)
 }

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -91,43 +88,11 @@ func printOverrides(out io.Writer, q *questions, list []runtime.Override) error 
 	if q.format == "json" {
 		return printJSON(out, list)
 	}
-	return table(out, "ID\tKIND\tTARGET\tENDS IN\tBY\tREASON", "no override: the policies hold as they are", list, func(w io.Writer, o *runtime.Override) {
+	return table(out, "ID\tKIND\tTARGET\tENDS IN\tBY\tREASON", "no override: the policies hold as they are", list, func(o *runtime.Override) []string {
 		reason := o.Reason
 		if o.Idle != "" {
 			reason += " (without effect: " + o.Idle + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", o.ID, o.Kind, printable(o.Target),
-			sinceText(time.Until(o.Until).Round(time.Second)), printable(cmp.Or(o.By, "-")), printable(reason))
+		return []string{o.ID, o.Kind, o.Target, sinceText(time.Until(o.Until).Round(time.Second)), cmp.Or(o.By, "-"), reason}
 	})
-}
-
-// aligned pads texts on the left to one width, as columns of numbers are.
-func aligned(texts ...string) []string {
-	width := 0
-	for _, text := range texts {
-		width = max(width, utf8.RuneCountInString(text))
-	}
-	for i, text := range texts {
-		texts[i] = strings.Repeat(" ", width-utf8.RuneCountInString(text)) + text
-	}
-	return texts
-}
-
-// table writes a list in columns, or what to say of an empty one.
-func table[T any](out io.Writer, head, empty string, list []T, row func(io.Writer, *T)) error {
-	if len(list) == 0 {
-		_, err := fmt.Fprintln(out, empty)
-		return err
-	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, head)
-	for i := range list {
-		row(w, &list[i])
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
 }

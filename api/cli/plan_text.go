@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime"
@@ -22,7 +21,7 @@ const (
 // writePlanText writes a plan for people: what goes with -, what comes with +, what
 // changes with ~, and the totals last.
 func writePlanText(w io.Writer, p *runtime.Plan) error {
-	b := &planText{plan: p}
+	b := &planText{plan: p, columns: columnsOf(w)}
 	b.head()
 	if p.Changes() {
 		b.rules()
@@ -45,7 +44,8 @@ func writePlanText(w io.Writer, p *runtime.Plan) error {
 // planText is a plan while it is written.
 type planText struct {
 	strings.Builder
-	plan *runtime.Plan
+	plan    *runtime.Plan
+	columns int // of a table; 0: as many as it takes
 }
 
 func (b *planText) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
@@ -268,28 +268,26 @@ func (b *planText) volumes() {
 	if !i.Timed {
 		unit = ""
 	}
-	var table strings.Builder
-	t := tabwriter.NewWriter(&table, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "what goes on\tseries\t\tsamples%s\t\tbytes%s (estimate)\t\n", unit, unit)
+	g := grid{rows: [][]string{{"what goes on", "series", "", "samples" + unit, "", "bytes" + unit + " (estimate)", ""}}}
+	add := func(name string, before, after runtime.Volume) {
+		g.rows = append(g.rows, volumeRow(name, before, after))
+	}
 	for _, s := range i.Teams {
 		if len(i.Teams) > 1 {
-			volumeRow(t, "team "+orNone(s.Name), s.Before, s.After)
+			add("team "+orNone(s.Name), s.Before, s.After)
 		}
 	}
 	for k, s := range i.Tasks {
 		if k == textTasks {
 			break
 		}
-		volumeRow(t, "task "+s.Name, s.Before, s.After)
+		add("task "+s.Name, s.Before, s.After)
 	}
 	if more := len(i.Tasks) - textTasks + i.MoreTasks; more > 0 {
-		fmt.Fprintf(t, "… %d more tasks\t\t\t\t\t\t\n", more)
+		g.rows = append(g.rows, []string{fmt.Sprintf("… %d more tasks", more), "", "", "", "", "", ""})
 	}
-	volumeRow(t, "total", i.Before, i.After)
-	_ = t.Flush() // into memory, which takes everything
-	for row := range strings.Lines(table.String()) {
-		b.line("%s", strings.TrimRight(row, " \n"))
-	}
+	add("total", i.Before, i.After)
+	b.WriteString(g.text(b.columns))
 	if i.NewSeries > 0 || i.Merged > 0 {
 		b.line("%s series are new by name or labels, %s fall together with another one", thousands(i.NewSeries), thousands(i.Merged))
 	}
@@ -302,11 +300,13 @@ func orNone(name string) string {
 	return name
 }
 
-func volumeRow(w io.Writer, name string, a, b runtime.Volume) {
-	fmt.Fprintf(w, "%s\t%s -> %s\t%s\t%s -> %s\t%s\t%s -> %s\t%s\n", name,
-		thousands(a.Series), thousands(b.Series), percent(float64(a.Series), float64(b.Series)),
-		amount(a.Samples), amount(b.Samples), percent(a.Samples, b.Samples),
-		bytesText(uint64(a.Bytes)), bytesText(uint64(b.Bytes)), percent(a.Bytes, b.Bytes))
+func volumeRow(name string, a, b runtime.Volume) []string {
+	return []string{
+		name,
+		thousands(a.Series) + " -> " + thousands(b.Series), percent(float64(a.Series), float64(b.Series)),
+		amount(a.Samples) + " -> " + amount(b.Samples), percent(a.Samples, b.Samples),
+		bytesText(uint64(a.Bytes)) + " -> " + bytesText(uint64(b.Bytes)), percent(a.Bytes, b.Bytes),
+	}
 }
 
 func (b *planText) foot() {

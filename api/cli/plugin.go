@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -152,12 +151,11 @@ func inspectedOf(name string, info *plugins.Info, refused error) *inspected {
 
 // write draws it for people.
 func (x *inspected) write(out io.Writer) error {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var g grid
 	m := &x.Manifest
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", name, printable(value))
+			g.rows = append(g.rows, []string{name, value})
 		}
 	}
 	row("name", strings.TrimSpace(m.Name+" "+m.Version))
@@ -185,10 +183,7 @@ func (x *inspected) write(out io.Writer) error {
 		row([]string{"sizes", ""}[min(i, 1)], fmt.Sprintf("%d %s, of %d at most", f.Value, f.Name, f.Most))
 	}
 	row("refused", x.Refused)
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, g.text(columnsOf(out)))
 	return err
 }
 

@@ -233,15 +233,15 @@ func (x *measured) write(out io.Writer) error {
 		{"compiled in", func(c *project.Cost) string { return fmt.Sprintf("%.3f s", c.Ready) }},
 		{"batches of 1,000", func(c *project.Cost) string { return fmt.Sprint(c.Batches) }},
 	}
-	return table(out, head, "", rows, func(w io.Writer, row *struct {
+	return table(out, head, "", rows, func(row *struct {
 		name string
 		text func(*project.Cost) string
-	}) {
-		fmt.Fprint(w, row.name)
+	}) []string {
+		cells := []string{row.name}
 		for _, c := range costs {
-			fmt.Fprint(w, "\t", row.text(c))
+			cells = append(cells, row.text(c))
 		}
-		fmt.Fprintln(w)
+		return cells
 	})
 }
 

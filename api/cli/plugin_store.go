@@ -109,8 +109,12 @@ func listRunning(ctx context.Context, t terminal, at *client.Client, format stri
 	if format == "json" {
 		return printJSON(t.out, list)
 	}
+	return printRunning(t.out, list)
+}
+
+func printRunning(out io.Writer, list []runtime.RunningPlugin) error {
 	head := "NAME\tVERSION\tDIGEST\tSTATE\tBATCHES\tIN\tOUT\tDROPPED\tFAILED\tNS/RECORD\tMEMORY\tBREAKER\tTRIED"
-	return table(t.out, head, "no policies have run a plugin since the instance started", list, func(w io.Writer, p *runtime.RunningPlugin) {
+	return table(out, head, "no policies have run a plugin since the instance started", list, func(p *runtime.RunningPlugin) []string {
 		state, failed, each := "ran", uint64(0), "-"
 		if p.Running {
 			state = "runs"
@@ -121,9 +125,9 @@ func listRunning(ctx context.Context, t terminal, at *client.Client, format stri
 		if p.In > 0 {
 			each = fmt.Sprintf("%.0f", 1e9*p.Seconds/float64(p.In))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(p.Name), printable(p.Version), p.Digest[:min(len(p.Digest), shortDigest)], state,
+		return []string{p.Name, p.Version, p.Digest[:min(len(p.Digest), shortDigest)], state,
 			countText(float64(p.Calls)), countText(float64(p.In)), countText(float64(p.Out)), countText(float64(p.Dropped)), countText(float64(failed)), each,
-			bytesText(uint64(p.Memory)), p.Breaker, triedCell(p.Tried))
+			bytesText(uint64(p.Memory)), p.Breaker, triedCell(p.Tried)}
 	})
 }
 
@@ -140,7 +144,7 @@ func triedCell(t *runtime.TriedPlugin) string {
 const shortDigest = len("sha256:") + 12
 
 func printPlugins(out io.Writer, list []runtime.StoredPlugin, now time.Time) error {
-	return table(out, "NAME\tVERSION\tDIGEST\tSCOPE\tSIZE\tPUSHED\tUSED BY", "no plugin: 'sluice plugin push' gives one to the fleet", list, func(w io.Writer, p *runtime.StoredPlugin) {
+	return table(out, "NAME\tVERSION\tDIGEST\tSCOPE\tSIZE\tPUSHED\tUSED BY", "no plugin: 'sluice plugin push' gives one to the fleet", list, func(p *runtime.StoredPlugin) []string {
 		when := "here alone"
 		if p.Fleet {
 			when = sinceText(now.Sub(p.At)) + " ago by " + cmp.Or(p.By, "an instance")
@@ -149,8 +153,8 @@ func printPlugins(out io.Writer, list []runtime.StoredPlugin, now time.Time) err
 		if p.Damaged != "" {
 			used = "DAMAGED: " + p.Damaged
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(cmp.Or(p.Name, "-")), printable(cmp.Or(p.Version, "-")), p.Digest[:min(len(p.Digest), shortDigest)],
-			cmp.Or(p.Scope, "-"), bytesText(uint64(p.Size)), printable(when), printable(used))
+		return []string{cmp.Or(p.Name, "-"), cmp.Or(p.Version, "-"), p.Digest[:min(len(p.Digest), shortDigest)],
+			cmp.Or(p.Scope, "-"), bytesText(uint64(p.Size)), when, used}
 	})
 }
 

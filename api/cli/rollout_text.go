@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime"
@@ -14,7 +13,7 @@ import (
 
 // rolloutText draws the candidates of an instance.
 func rolloutText(out io.Writer, s *runtime.RolloutStatus, now time.Time) error {
-	b := &planText{plan: &runtime.Plan{}}
+	b := &planText{plan: &runtime.Plan{}, columns: columnsOf(out)}
 	b.line("in force %.12s", s.Revision)
 	if s.Canary == nil && s.Shadow == nil {
 		b.line("no canary and no shadow has run since the instance started")
@@ -47,11 +46,11 @@ func (b *planText) canary(c *runtime.CanaryStatus, now time.Time) {
 		}
 		b.line("         then %s; the next step in %s", strings.Join(steps, ", "), max(c.NextStep.Sub(now), 0).Round(time.Second))
 	}
-	var table strings.Builder
-	t := tabwriter.NewWriter(&table, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "         \tcanary\trest")
-	fmt.Fprintf(t, "         samples\t%s\t%s\n", thousands(int(c.Canary.Samples)), thousands(int(c.Rest.Samples)))
-	fmt.Fprintf(t, "         go on\t%s\t%s\n", shareText(c.Canary.On, c.Canary.Samples), shareText(c.Rest.On, c.Rest.Samples))
+	g := grid{rows: [][]string{
+		{"", "canary", "rest"},
+		{"samples", thousands(int(c.Canary.Samples)), thousands(int(c.Rest.Samples))},
+		{"go on", shareText(c.Canary.On, c.Canary.Samples), shareText(c.Rest.On, c.Rest.Samples)},
+	}}
 	ends := map[string]bool{}
 	for _, side := range [...]*runtime.CanarySide{&c.Canary, &c.Rest} {
 		for d := range side.Dispositions {
@@ -60,13 +59,12 @@ func (b *planText) canary(c *runtime.CanaryStatus, now time.Time) {
 	}
 	for _, d := range slices.Sorted(maps.Keys(ends)) {
 		if ends[d] {
-			fmt.Fprintf(t, "         %s\t%s\t%s\n", d, thousands(int(c.Canary.Dispositions[d])), thousands(int(c.Rest.Dispositions[d])))
+			g.rows = append(g.rows, []string{d, thousands(int(c.Canary.Dispositions[d])), thousands(int(c.Rest.Dispositions[d]))})
 		}
 	}
-	fmt.Fprintf(t, "         dead letters\t%s\t%s\n", thousands(int(c.Canary.DeadLetters)), thousands(int(c.Rest.DeadLetters)))
-	fmt.Fprintf(t, "         report to reading\t%s\t%s\n", secondsText(c.Canary.LagSeconds), secondsText(c.Rest.LagSeconds))
-	_ = t.Flush() // into memory, which takes everything
-	b.WriteString(table.String())
+	g.rows = append(g.rows, []string{"dead letters", thousands(int(c.Canary.DeadLetters)), thousands(int(c.Rest.DeadLetters))},
+		[]string{"report to reading", secondsText(c.Canary.LagSeconds), secondsText(c.Rest.LagSeconds)})
+	b.WriteString(g.under("", 9, b.columns))
 }
 
 // canaryPart says what a canary governs.

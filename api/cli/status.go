@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,7 @@ read. The ledger accounts for every sample.`,
 		if q.format == "json" {
 			return printJSON(t.out, status)
 		}
-		x := statusText{url: at.URL(), now: time.Now(), color: isTerminal(t.out) && os.Getenv("NO_COLOR") == ""}
+		x := statusText{url: at.URL(), now: time.Now(), color: isTerminal(t.out) && os.Getenv("NO_COLOR") == "", columns: columnsOf(t.out)}
 		_, err = io.WriteString(t.out, x.draw(&status))
 		return err
 	}
@@ -55,23 +54,24 @@ read. The ledger accounts for every sample.`,
 
 // statusText draws a status for people.
 type statusText struct {
-	url   string
-	now   time.Time
-	color bool
-	b     strings.Builder
+	url     string
+	now     time.Time
+	color   bool
+	columns int // of a line; 0: as many as it takes
+	b       strings.Builder
 }
 
 func (x *statusText) draw(s *runtime.Status) string {
 	state := x.paint("32", "ready")
 	if !s.Ready {
-		state = x.paint("33", s.Waiting)
+		state = x.paint("33", printable(s.Waiting))
 	}
 	fmt.Fprintf(&x.b, "%s  %s, up %s, sluice %s\n\n", x.url, state, lengthText(x.now.Sub(s.Started)), s.Version)
 	brokers := strings.Join(s.Brokers, ", ")
 	if s.Embedded {
 		brokers = strings.TrimSpace(brokers + " inside the process")
 	}
-	fmt.Fprintf(&x.b, "policies  %s\nrevision  %.12s%s\nbrokers   %s\n", s.Policies, s.Revision, x.revision(&s.Policy), brokers)
+	fmt.Fprintf(&x.b, "policies  %s\nrevision  %.12s%s\nbrokers   %s\n", printable(s.Policies), s.Revision, x.revision(&s.Policy), hanging(printable(brokers), 10, x.columns))
 	if d := s.Degrade; d != nil {
 		fmt.Fprintf(&x.b, "degrade   step %s\n", x.step(d))
 	}
@@ -150,27 +150,17 @@ func (x *statusText) hops(title string, hops map[string]runtime.Hop) {
 	if len(hops) == 0 {
 		return
 	}
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
-	width := len(title)
-	for name := range hops {
-		width = max(width, len(name))
-	}
-	fmt.Fprintf(w, "%-*s\tRECORDS\tSAMPLES\tOUT\tSERIES\tLAG\tBEHIND\t\n", width, title)
+	g := grid{named: true, rows: [][]string{{title, "RECORDS", "SAMPLES", "OUT", "SERIES", "LAG", "BEHIND"}}, figures: []int{1, 2, 3, 4, 5, 6}}
 	for _, name := range slices.Sorted(maps.Keys(hops)) {
 		h := hops[name]
 		behind := int64(0)
 		for _, p := range h.Partitions {
 			behind += p.Lag
 		}
-		fmt.Fprintf(w, "%-*s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", width, name, countText(float64(h.Records)), countText(float64(h.SamplesIn)),
-			countText(float64(h.Dispositions["out"])), countText(float64(h.SeriesIn)), secondsText(h.EventLag.P99), countText(float64(behind)))
+		g.rows = append(g.rows, []string{name, countText(float64(h.Records)), countText(float64(h.SamplesIn)), countText(float64(h.Dispositions["out"])),
+			countText(float64(h.SeriesIn)), secondsText(h.EventLag.P99), countText(float64(behind))})
 	}
-	_ = w.Flush() // memory takes what is written
-	x.b.WriteString("\n")
-	for line := range strings.Lines(table.String()) {
-		x.b.WriteString(strings.TrimPrefix(line, "  ")) // the space before the first column
-	}
+	x.b.WriteString("\n" + g.text(x.columns))
 }
 
 // samples says what became of the samples of all streams, the most first.
@@ -186,7 +176,7 @@ func (x *statusText) samples(in runtime.Hop) {
 	for _, name := range names {
 		parts = append(parts, fmt.Sprintf("%s %s (%.1f %%)", countText(float64(in.Dispositions[name])), name, 100*float64(in.Dispositions[name])/float64(in.SamplesIn)))
 	}
-	fmt.Fprintf(&x.b, "samples   %s\n", strings.Join(parts, ", "))
+	fmt.Fprintf(&x.b, "samples   %s\n", hanging(strings.Join(parts, ", "), 10, x.columns))
 }
 
 // ledger says whether every sample is accounted for.
@@ -236,7 +226,7 @@ func (x *statusText) wrong(s *runtime.Status) {
 	}
 	x.b.WriteString("\n" + x.paint("31", "wrong") + "\n")
 	for _, text := range list {
-		x.b.WriteString("  " + text + "\n")
+		x.b.WriteString("  " + hanging(printable(strings.ReplaceAll(text, "\n", " ")), 2, x.columns) + "\n")
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,21 +149,9 @@ func printStreams(out io.Writer, q *questions, list []runtime.Stream) error {
 	if q.format == "json" {
 		return printJSON(out, list)
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STREAM\tSTATE\tPARTITIONS\tBEHIND\tWHY")
-	for i := range list {
-		s := &list[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", s.Name, s.State, partitionStates(s.Partitions), s.Lag, printable(whyHalted(s)))
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(w, "(none: this instance reads no streams)")
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	return table(out, "STREAM\tSTATE\tPARTITIONS\tBEHIND\tWHY", "no stream: this instance reads none", list, func(s *runtime.Stream) []string {
+		return []string{s.Name, s.State, partitionStates(s.Partitions), strconv.FormatInt(s.Lag, 10), whyHalted(s)}
+	})
 }
 
 // partitionStates counts partitions, by state where that is not the same for all.

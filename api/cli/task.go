@@ -111,17 +111,9 @@ func printTasks(out io.Writer, q *questions, list []runtime.TaskInfo) error {
 	if q.format == "json" {
 		return printJSON(out, list)
 	}
-	series, samples := []string{"SERIES"}, []string{"SAMPLES/S"}
-	for i := range list {
-		series, samples = append(series, fmt.Sprint(list[i].Series)), append(samples, fmt.Sprintf("%.1f", list[i].Samples))
-	}
-	series, samples = aligned(series...), aligned(samples...)
-	n := 0
-	return table(out, "TASK\tJOB\tTEAM\tSTATE\t"+series[0]+"\t"+samples[0]+"\tSEEN", "no task that this instance knows, or none that fits", list, func(w io.Writer, t *runtime.TaskInfo) {
-		n++
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(t.ID), printable(cmp.Or(t.Job, "-")), printable(cmp.Or(t.Team, "-")),
-			taskState(t), series[n], samples[n], seenText(t))
-	})
+	return table(out, "TASK\tJOB\tTEAM\tSTATE\tSERIES\tSAMPLES/S\tSEEN", "no task that this instance knows, or none that fits", list, func(t *runtime.TaskInfo) []string {
+		return []string{t.ID, cmp.Or(t.Job, "-"), cmp.Or(t.Team, "-"), taskState(t), fmt.Sprint(t.Series), fmt.Sprintf("%.1f", t.Samples), seenText(t)}
+	}, 4, 5)
 }
 
 func taskState(t *runtime.TaskInfo) string {
@@ -149,16 +141,15 @@ func printTask(out io.Writer, q *questions, t *runtime.TaskInfo) error {
 	for _, name := range slices.Sorted(maps.Keys(t.Tags)) {
 		tags = append(tags, name+"="+t.Tags[name])
 	}
-	rows := [][2]string{
+	g := grid{}
+	for _, row := range [][]string{
 		{"task", t.ID}, {"job", t.Job}, {"tags", strings.Join(tags, ", ")}, {"state", taskState(t)}, {"off", t.Off},
 		{"series", fmt.Sprint(t.Series)}, {"samples/s", fmt.Sprintf("%.1f", t.Samples)}, {"seen", seenText(t)},
-	}
-	var b strings.Builder
-	for _, row := range rows {
+	} {
 		if row[1] != "" {
-			fmt.Fprintf(&b, "%-10s %s\n", row[0], printable(row[1]))
+			g.rows = append(g.rows, row)
 		}
 	}
-	_, err := io.WriteString(out, b.String())
+	_, err := io.WriteString(out, g.text(columnsOf(out)))
 	return err
 }

@@ -121,7 +121,7 @@ func (x *testRun) runTests(ctx context.Context, t terminal) error {
 	case "junit":
 		err = writeJUnit(t.out, &result)
 	default:
-		_, err = io.WriteString(t.out, testText(&result, x.coverage || x.minCoverage > 0))
+		_, err = io.WriteString(t.out, testText(&result, x.coverage || x.minCoverage > 0, columnsOf(t.out)))
 	}
 	if err != nil {
 		return err

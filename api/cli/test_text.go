@@ -6,19 +6,19 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
-// testText draws the outcome of tests for people.
-func testText(r *runtime.TestReport, coverage bool) string {
+// testText draws the outcome of tests for people, in tables of so many columns; 0: as
+// many as they take.
+func testText(r *runtime.TestReport, coverage bool, columns int) string {
 	if len(r.Tests) == 0 {
-		return "no tests in " + r.Policies + "\n" +
-			"    hint: write one beside a rule (sluice test --help shows how), or let sluice test --from-traffic FILE write some\n"
+		return printable("no tests in " + r.Policies + "\n" +
+			"    hint: write one beside a rule (sluice test --help shows how), or let sluice test --from-traffic FILE write some\n")
 	}
-	var p page
-	p.WriteString(testLines(r))
+	p := page{columns: columns}
+	p.tests(r)
 	if coverage {
 		p.coverage(&r.Coverage)
 	} else if n := len(r.Coverage.Never); n > 0 {
@@ -28,10 +28,9 @@ func testText(r *runtime.TestReport, coverage bool) string {
 	return printable(p.String())
 }
 
-// testLines has a line for each test, and what is wrong below those that fail.
-func testLines(r *runtime.TestReport) string {
-	var text strings.Builder
-	tw := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+// tests has a line for each test, and what is wrong below those that fail.
+func (p *page) tests(r *runtime.TestReport) {
+	var g grid
 	for i := range r.Tests {
 		c := &r.Tests[i]
 		team, name, _ := strings.Cut(c.ID, "/")
@@ -39,20 +38,14 @@ func testLines(r *runtime.TestReport) string {
 		if len(c.Failures) > 0 {
 			word, about = "FAIL", c.Pos.String()
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", word, team, name, about)
+		g.rows = append(g.rows, []string{word, team, name, about})
 	}
-	if err := tw.Flush(); err != nil {
-		panic(fmt.Sprintf("memory takes what is written: %v", err))
-	}
-	lines := strings.SplitAfter(text.String(), "\n")
-	var p page
-	for i := range r.Tests {
-		p.WriteString(lines[i])
+	for i, line := range g.draw(p.columns) {
+		p.line("%s", line)
 		for j := range r.Tests[i].Failures {
 			p.failure(&r.Tests[i].Failures[j], explainedBefore(r.Tests[i].Failures[:j], &r.Tests[i].Failures[j]))
 		}
 	}
-	return p.String()
 }
 
 // explainedBefore reports whether the series of a failure has been explained with
@@ -81,10 +74,11 @@ func (p *page) failure(f *runtime.TestFailure, explained bool) {
 	if f.Explain == nil || explained {
 		return
 	}
-	var inner page
+	const before = "      | "
+	inner := page{columns: max(p.columns-len(before), 0)}
 	inner.explanation(f.Explain, false)
 	for line := range strings.Lines(strings.TrimPrefix(inner.String(), f.Series+"\n")) {
-		fmt.Fprintf(p, "      | %s", line)
+		p.WriteString(before + line)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -165,8 +164,7 @@ func withoutDigests(f auth.File) auth.File {
 }
 
 func listTokens(out io.Writer, f auth.File, now time.Time) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tRIGHTS\tCREATED\tEXPIRES")
+	var rows [][]string
 	for _, t := range f.Tokens {
 		expires := "-"
 		if !t.Expires.IsZero() {
@@ -174,12 +172,12 @@ func listTokens(out io.Writer, f auth.File, now time.Time) error {
 				expires += " (expired)"
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, rightsText(t.Role, t.Teams), t.Created.UTC().Format(time.RFC3339), expires)
+		rows = append(rows, []string{t.Name, rightsText(t.Role, t.Teams), t.Created.UTC().Format(time.RFC3339), expires})
 	}
 	for _, c := range f.Certificates {
-		fmt.Fprintf(w, "%s (certificate)\t%s\t-\t-\n", c.Name, rightsText(c.Role, c.Teams))
+		rows = append(rows, []string{c.Name + " (certificate)", rightsText(c.Role, c.Teams), "-", "-"})
 	}
-	return w.Flush()
+	return table(out, "NAME\tRIGHTS\tCREATED\tEXPIRES", "no token: 'sluice token new' makes one", rows, func(row *[]string) []string { return *row })
 }
 
 func rightsText(role runtime.Role, teams []string) string {
