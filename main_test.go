@@ -26,9 +26,9 @@ const module = "github.com/sluice-metrics/sluice"
 var may = map[string]string{
 	".": "api/cli",
 
-	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag plugins plugins/abi plugins/project plugins/verify",
-	"api/client": "runtime runtime/diag",
-	"api/rest":   "api/auth runtime runtime/metric runtime/diag",
+	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag runtime/explain plugins plugins/abi plugins/project plugins/verify",
+	"api/client": "runtime runtime/diag runtime/explain",
+	"api/rest":   "api/auth runtime runtime/metric runtime/diag runtime/explain",
 	"api/auth":   "runtime",
 
 	"api/cli/script": "", // for tests that run an instance
@@ -47,10 +47,11 @@ var may = map[string]string{
 	"examples/plugins/quickstart-go": "plugins/sdk/go",
 	"examples/plugins/tables":        "plugins/sdk/go",
 
-	"runtime":          "schema policies examples/data runtime/metric runtime/diag runtime/scaffold internal/* plugins plugins/abi",
+	"runtime":          "schema policies examples/data runtime/metric runtime/diag runtime/explain runtime/scaffold internal/* plugins plugins/abi",
 	"runtime/metric":   "",
 	"runtime/scaffold": "",
 	"runtime/diag":     "",
+	"runtime/explain":  "runtime/metric runtime/diag internal/policy internal/program internal/catalogue internal/ledger internal/record internal/traffic internal/spell",
 
 	"runtime/internal/policy":      "plugins/abi internal/confine internal/spell runtime/diag schema",
 	"runtime/internal/catalogue":   "runtime/metric internal/policy",
@@ -75,7 +76,7 @@ var may = map[string]string{
 	"runtime/internal/self":        "",
 	"runtime/internal/fleet":       "internal/record",
 	"runtime/internal/testkit":     "internal/policy internal/control",
-	"runtime/internal/traffic":     "runtime/metric internal/record internal/program",
+	"runtime/internal/traffic":     "runtime/metric runtime/diag internal/record internal/program",
 	"runtime/internal/starter":     "runtime/scaffold",
 	"runtime/internal/source":      "",
 	"runtime/internal/relabel":     "schema internal/policy",
@@ -116,7 +117,7 @@ var owners = map[string]string{
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",
 	"github.com/golang/snappy":            "tests-of-runtime/internal/remotewrite",
 	"github.com/tetratelabs/wazero":       "plugins tests-of-plugins/internal/meter",
-	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime tests",
+	"github.com/klauspost/compress":       "runtime/internal/remotewrite runtime/internal/traffic tests",
 	"github.com/coreos/go-oidc":           "api/auth",
 	"github.com/fsnotify/fsnotify":        "runtime/internal/source",
 	"github.com/go-git/go-git":            "runtime/internal/source tests-of-runtime", // which makes the repository that an instance follows

@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"slices"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
 )
 
@@ -12,6 +14,28 @@ type BudgetStatus = engine.BudgetStatus
 // budgetStatus lists the budgets in force.
 func (r *Runtime) budgetStatus() []BudgetStatus {
 	return r.budgets.Status(time.Now().UnixMilli(), r.rev.Load().program.Rules())
+}
+
+// roomIn says how much of a budget is used up for one of its keys.
+func (r *Runtime) roomIn() func(budget, key string) *explain.RoomView {
+	used := r.budgetStatus()
+	return func(budget, key string) *explain.RoomView {
+		i := slices.IndexFunc(used, func(b BudgetStatus) bool { return b.Budget == budget })
+		if i < 0 {
+			return nil
+		}
+		b := &used[i]
+		room := &explain.RoomView{Series: -1, Limit: b.Limit, Refused: b.Refused}
+		for _, k := range b.Worst {
+			if k.Key == key {
+				room.Series, room.Limit = k.Series, k.Limit
+			}
+		}
+		if b.Keys == 0 {
+			room.Series = 0
+		}
+		return room
+	}
 }
 
 // instrumentBudgets feeds the metrics of aggregates and budgets.

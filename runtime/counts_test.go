@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // What rules, letters and scans have counted does not go back when a stream goes.
@@ -56,7 +58,7 @@ func TestCountsOutliveTheirStream(t *testing.T) {
 	if again := top(); again.Total != 3 || again.Samples != 0 {
 		t.Errorf("top %+v, want as many samples as before and none of late", again)
 	}
-	if a, err := r.Explain(Question{Rule: "noise"}); err != nil || a.Rule.Samples["dropped"] != 3 {
+	if a, err := r.Explain(explain.Question{Rule: "noise"}); err != nil || a.Rule.Samples["dropped"] != 3 {
 		t.Errorf("explain: %v, %+v", err, a.Rule)
 	}
 }

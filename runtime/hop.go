@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
-	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 )
 
 // hop is one consumer group and what it drives: the first hop of a stream, or a sink.
@@ -120,16 +118,6 @@ func partitionsOf(s kafka.Status) []Partition {
 		out = append(out, to)
 	}
 	return out
-}
-
-// takes returns which samples are for a sink.
-func takes(name string, sink policy.Sink) func([]string) bool {
-	return func(to []string) bool {
-		if len(to) == 0 {
-			return sink.Default
-		}
-		return slices.Contains(to, name)
-	}
 }
 
 // holds reports whether a level never sheds.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 func TestLedgerAddsUp(t *testing.T) {
@@ -79,7 +81,7 @@ func TestRulesOfOneNameAreToldApart(t *testing.T) {
 		if !seen[c.Rule] {
 			t.Errorf("the ledger lacks %s: %v", c.Rule, seen)
 		}
-		if a, err := r.Explain(Question{Rule: c.Rule}); err != nil || a.Rule == nil {
+		if a, err := r.Explain(explain.Question{Rule: c.Rule}); err != nil || a.Rule == nil {
 			t.Errorf("explain does not take %s: %v", c.Rule, err)
 		} else if n := a.Rule.Samples[c.Disposition]; n != c.Samples || len(a.Rule.Samples) != 1 {
 			t.Errorf("explain has %v for %s, want %d %s", a.Rule.Samples, c.Rule, c.Samples, c.Disposition)
@@ -89,7 +91,7 @@ func TestRulesOfOneNameAreToldApart(t *testing.T) {
 			t.Errorf("an override does not take %s: %v", c.Rule, err)
 		}
 	}
-	if _, err := r.Explain(Question{Rule: "platform/twice"}); err == nil {
+	if _, err := r.Explain(explain.Question{Rule: "platform/twice"}); err == nil {
 		t.Error("a name of two rules is explained")
 	}
 }

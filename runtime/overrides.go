@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
@@ -177,8 +178,7 @@ func (r *Runtime) aim(ctx context.Context, by Actor, o *control.Override, unseen
 	switch o.Kind {
 	case OverrideRule:
 		rules := r.rules()
-		x := explainer{rules: rules}
-		i, err := x.find(o.Target)
+		i, err := explain.Find(rules, o.Target)
 		if err != nil { // a question of explain; here the hint belongs to the message
 			return fmt.Errorf("%w: %s", ErrRejected, err.Error())
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 )
 
@@ -22,7 +23,7 @@ func (r instance) disabled(t *testing.T, task string) (off bool, why string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := r.Explain(Question{Series: fmt.Sprintf(`b{torrent_task_id=%q}`, task)})
+	a, err := r.Explain(explain.Question{Series: fmt.Sprintf(`b{torrent_task_id=%q}`, task)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestOverrideOnARuleSurvivesReloadsAndRestartsAndEndsByItself(t *testing.T) 
 	cfg.Brokers = roomyBroker(t)
 	inert := func(r instance) string {
 		t.Helper()
-		a, err := r.Explain(Question{Rule: "drop-a"})
+		a, err := r.Explain(explain.Question{Rule: "drop-a"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +119,7 @@ func TestOverrideOnARuleSurvivesReloadsAndRestartsAndEndsByItself(t *testing.T) 
 		if why := inert(r); !strings.Contains(why, "switched off by ann") {
 			t.Errorf("explain says %q", why)
 		}
-		a, err := r.Explain(Question{Series: `a{torrent_task_id="t-1"}`})
+		a, err := r.Explain(explain.Question{Series: `a{torrent_task_id="t-1"}`})
 		if err != nil || a.Series[0].Decision.Rule == "platform/drop-a" || !strings.Contains(fmt.Sprintf("%+v", a.Series[0].Control), "it is needed (override "+o.ID+")") {
 			t.Errorf("explain of a series: %+v, %v", a.Series, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -155,14 +154,14 @@ func NewPlan(ctx context.Context, opts PlanOptions) (*Plan, error) {
 
 // compare runs the traffic through both programs.
 func (p *Plan) compare(ctx context.Context, opts PlanOptions, base, next *plannable) error {
-	plain, err := decompress(opts.Traffic)
+	plain, err := traffic.Unpack(opts.Traffic)
 	if err != nil {
 		return fmt.Errorf("traffic %s: %w", opts.TrafficName, err)
 	}
 	defer plain.Close()
 	in, err := traffic.Open(plain, next.known.Origin)
 	if err != nil {
-		return wrongTraffic(opts.TrafficName, err)
+		return traffic.Wrong(opts.TrafficName, err)
 	}
 	head, n := in.Header(), 0
 	d := program.NewDiffer(base.program, next.program, head.Span(), p.Rules)
@@ -174,7 +173,7 @@ func (p *Plan) compare(ctx context.Context, opts PlanOptions, base, next *planna
 		return nil
 	})
 	if err != nil {
-		return wrongTraffic(opts.TrafficName, err)
+		return traffic.Wrong(opts.TrafficName, err)
 	}
 	p.Impact, p.Transforms = d.Impact(), d.Transforms()
 	p.Traffic = PlannedTraffic{
@@ -182,14 +181,6 @@ func (p *Plan) compare(ctx context.Context, opts PlanOptions, base, next *planna
 	}
 	p.notes(head.Hashed, in.Unreadable(), in.LeftOut())
 	return nil
-}
-
-// wrongTraffic says that the content of a file is at fault, when it is.
-func wrongTraffic(name string, err error) error {
-	if at := (*traffic.LineError)(nil); errors.As(err, &at) {
-		return fmt.Errorf("%w: traffic %s: %w", ErrRejected, name, err)
-	}
-	return err
 }
 
 // notes says what the traffic lacks.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/plugins"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
 	"github.com/sluice-metrics/sluice/runtime/internal/depot"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -47,44 +48,34 @@ func keptPlugins(dataDir string, most PluginBounds, log *slog.Logger) *transform
 // RunningPlugin is a plugin that the policies have run since the instance started,
 // and what it did in all its uses.
 type RunningPlugin struct {
-	PluginView
-	Running      bool              `json:"running"`            // false: no policies in force have it
-	Breaker      string            `json:"breaker"`            // closed: it is called; open, half-open: it fails and rests
-	Calls        uint64            `json:"calls"`              // batches
-	In           uint64            `json:"in"`                 // records of them
-	Out          uint64            `json:"out"`                // records that came back, made ones among them
-	Dropped      uint64            `json:"dropped"`            // records that it dropped
-	Made         uint64            `json:"made"`               // records that it made
-	Failed       map[string]uint64 `json:"failed,omitempty"`   // records that it did not transform, by code
-	Seconds      float64           `json:"seconds"`            // of all calls
-	Fuel         uint64            `json:"fuel"`               // of all calls
-	Memory       int64             `json:"memory"`             // bytes of its instances
-	Instances    int64             `json:"instances"`          // of which some are spare
-	Replacements uint64            `json:"replacements"`       // instances that were given up
-	Counters     map[string]uint64 `json:"counters,omitempty"` // its own, by name
-	Tried        *TriedPlugin      `json:"tried,omitempty"`    // by transforms that only try it
-}
-
-// TriedPlugin is what a plugin would have done with samples that it was only tried
-// on, by transforms with a shadow.
-type TriedPlugin struct {
-	Samples uint64 `json:"samples"` // that it was given; those that are not counted below stay as they are
-	Changed uint64 `json:"changed"` // with another name, other labels or another value
-	Dropped uint64 `json:"dropped"` // that would not go on
-	Failed  uint64 `json:"failed"`  // that it did not transform
-	Made    uint64 `json:"made"`    // beside them
+	explain.PluginView
+	Running      bool                 `json:"running"`            // false: no policies in force have it
+	Breaker      string               `json:"breaker"`            // closed: it is called; open, half-open: it fails and rests
+	Calls        uint64               `json:"calls"`              // batches
+	In           uint64               `json:"in"`                 // records of them
+	Out          uint64               `json:"out"`                // records that came back, made ones among them
+	Dropped      uint64               `json:"dropped"`            // records that it dropped
+	Made         uint64               `json:"made"`               // records that it made
+	Failed       map[string]uint64    `json:"failed,omitempty"`   // records that it did not transform, by code
+	Seconds      float64              `json:"seconds"`            // of all calls
+	Fuel         uint64               `json:"fuel"`               // of all calls
+	Memory       int64                `json:"memory"`             // bytes of its instances
+	Instances    int64                `json:"instances"`          // of which some are spare
+	Replacements uint64               `json:"replacements"`       // instances that were given up
+	Counters     map[string]uint64    `json:"counters,omitempty"` // its own, by name
+	Tried        *explain.TriedPlugin `json:"tried,omitempty"`    // by transforms that only try it
 }
 
 // triedBy returns nil for a plugin that was not tried.
-func triedBy(t transform.Tried) *TriedPlugin {
+func triedBy(t transform.Tried) *explain.TriedPlugin {
 	if t == (transform.Tried{}) {
 		return nil
 	}
-	return &TriedPlugin{t.Rows, t.Changed, t.Dropped, t.Failed, t.Made}
+	return &explain.TriedPlugin{Samples: t.Rows, Changed: t.Changed, Dropped: t.Dropped, Failed: t.Failed, Made: t.Made}
 }
 
 // triedHere returns what was found out about a plugin that is tried; nil: nothing yet.
-func (r *Runtime) triedHere(digest string) *TriedPlugin {
+func (r *Runtime) triedHere(digest string) *explain.TriedPlugin {
 	for _, c := range r.loading.plugins.Counts() {
 		if c.Digest == digest {
 			return triedBy(c.Tried)
@@ -98,7 +89,7 @@ func (r *Runtime) Plugins() []RunningPlugin {
 	out := []RunningPlugin{}
 	for _, c := range r.loading.plugins.Counts() {
 		out = append(out, RunningPlugin{
-			PluginView: PluginView{c.Name, c.Version, c.Digest}, Running: c.Running, Breaker: c.Breaker.String(),
+			PluginView: explain.PluginView{Name: c.Name, Version: c.Version, Digest: c.Digest}, Running: c.Running, Breaker: c.Breaker.String(),
 			Calls: c.Calls, In: c.In, Out: c.Out, Dropped: c.Dropped, Made: c.Made, Failed: failedBy(&c.Counts),
 			Seconds: c.Duration, Fuel: c.Fuel, Memory: c.Memory, Instances: c.Instances, Replacements: c.Replacements, Counters: c.Metrics,
 			Tried: triedBy(c.Tried),

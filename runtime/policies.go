@@ -24,9 +24,9 @@ import (
 
 // Sentinels that callers tell apart; each is wrapped with what happened.
 var (
-	ErrConfig      = errors.New("configuration")          // a setting is wrong
-	ErrUnreachable = errors.New("not reachable")          // a broker or an address
-	ErrRejected    = errors.New("rejected")               // input that is wrong
+	ErrConfig      = diag.ErrConfig                       // a setting is wrong
+	ErrUnreachable = diag.ErrUnreachable                  // a broker or an address
+	ErrRejected    = diag.ErrRejected                     // input that is wrong
 	ErrNotReady    = errors.New("not ready")              // still starting
 	ErrNoStore     = errors.New("no sink of type store")  // nothing to query
 	errStopped     = errors.New("the instance has ended") //

@@ -98,13 +98,13 @@ func Record(w io.Writer, from []TrafficSource, opts RecordOptions) (Recorded, er
 	head := traffic.Header{Version: opts.Version}
 	readers := make([]*traffic.Reader, len(from))
 	for i, s := range from {
-		plain, err := decompress(s.In)
+		plain, err := traffic.Unpack(s.In)
 		if err != nil {
 			return Recorded{}, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		defer plain.Close()
 		if readers[i], err = traffic.Open(plain, known.Origin); err != nil {
-			return Recorded{}, wrongTraffic(s.Name, err)
+			return Recorded{}, traffic.Wrong(s.Name, err)
 		}
 		head = joined(head, readers[i].Header(), s.Name, i == 0)
 	}
@@ -119,7 +119,7 @@ func Record(w io.Writer, from []TrafficSource, opts RecordOptions) (Recorded, er
 			return out.Write(s)
 		})
 		if err != nil {
-			return Recorded{}, wrongTraffic(from[i].Name, err)
+			return Recorded{}, traffic.Wrong(from[i].Name, err)
 		}
 		done.LeftOut += r.LeftOut()
 		done.Unreadable += r.Unreadable()

@@ -3,7 +3,6 @@ package runtime
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/record"
@@ -122,7 +119,7 @@ func newReplayTarget(ctx context.Context, cfg Config, topic string) (*kafka.Publ
 // eachLine decompresses in, if need be, and calls f for the record of every line
 // that is not empty, with the number of the line: empty ones count. A line stays valid after the call.
 func eachLine(in io.Reader, f func(n int, line []byte) error) error {
-	plain, err := decompress(in)
+	plain, err := traffic.Unpack(in)
 	if err != nil {
 		return err
 	}
@@ -142,51 +139,6 @@ func eachLine(in io.Reader, f func(n int, line []byte) error) error {
 		return fmt.Errorf("%w: line %d: %w", ErrRejected, n+1, err)
 	}
 	return nil
-}
-
-// decompress looks at the first bytes of in.
-func decompress(in io.Reader) (io.ReadCloser, error) {
-	b := bufio.NewReaderSize(in, 1<<20)
-	magic, err := b.Peek(4)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrRejected, damaged("gzip", err))
-		}
-		return unpacked{z, "gzip"}, nil
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(b)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrRejected, damaged("zstd", err))
-		}
-		return unpacked{z.IOReadCloser(), "zstd"}, nil
-	}
-	return io.NopCloser(b), nil
-}
-
-// unpacked is what was compressed; its errors say that the compressed data is wrong.
-type unpacked struct {
-	io.ReadCloser
-	as string
-}
-
-func (u unpacked) Read(p []byte) (int, error) {
-	n, err := u.ReadCloser.Read(p)
-	return n, damaged(u.as, err)
-}
-
-func damaged(as string, err error) error {
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-		return err
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the %s data is cut off before its end: %w", as, err)
-	}
-	return fmt.Errorf("the %s data is damaged: %w", as, err)
 }
 
 var timestampField = regexp.MustCompile(`"report_timestamp"\s*:\s*(-?\d{1,18})\b`)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
@@ -74,12 +75,12 @@ func TestACanaryGovernsItsTasks(t *testing.T) {
 	send(now.Add(-time.Second))
 	r.stored(t, `{__name__=~".+"}`, now, map[string]string{series(in, "a", "b"): "1", series(out, "b", "a"): "2"})
 	for task, want := range map[string]string{in: s.Revision, out: base} {
-		a, err := r.Explain(Question{Series: fmt.Sprintf(`a{torrent_task_id=%q}`, task)})
+		a, err := r.Explain(explain.Question{Series: fmt.Sprintf(`a{torrent_task_id=%q}`, task)})
 		if err != nil || a.Revision != want || a.Canary == "" {
 			t.Errorf("%s: explained by %s (%s), error %v, want %s", task, a.Revision, a.Canary, err, want)
 		}
 	}
-	if a, err := r.Explain(Question{Rule: "platform/drop-b"}); err != nil || a.Revision != s.Revision {
+	if a, err := r.Explain(explain.Question{Rule: "platform/drop-b"}); err != nil || a.Revision != s.Revision {
 		t.Errorf("a rule that only the canary has is explained by %s, error %v", a.Revision, err)
 	}
 	eventually(t, func() string { // what is stored is counted a little later
@@ -358,7 +359,7 @@ func TestACanaryOfPartitions(t *testing.T) {
 	if err != nil || bytes.Contains(d.JSON, []byte(`"drop"`)) && strings.Contains(string(d.JSON), "drop-a") {
 		t.Errorf("%s, %v", d.JSON, err)
 	}
-	if a, err := r.Explain(Question{Series: `a{torrent_task_id="t-1"}`}); err != nil || !strings.Contains(a.Canary, "partitions [0 1 2 3 4 5 6 7]") {
+	if a, err := r.Explain(explain.Question{Series: `a{torrent_task_id="t-1"}`}); err != nil || !strings.Contains(a.Canary, "partitions [0 1 2 3 4 5 6 7]") {
 		t.Errorf("%q, %v", a.Canary, err)
 	}
 	if text, err := json.Marshal(r.Rollout()); err != nil || !bytes.Contains(text, []byte(`"partitions":[0,1,2,3,4,5,6,7]`)) {

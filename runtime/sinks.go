@@ -150,7 +150,7 @@ func duration(s string) time.Duration {
 // sinkHop is the second hop of a sink: a group of its own on the processed topics.
 // One that takes the place of another reads on what that read.
 func (r *Runtime) sinkHop(c *topologyChange, name string, s policy.Sink) (*hop, error) {
-	opts := engine.Options{Takes: takes(name, s), Letters: r.producer, LetterTopic: c.set.letterTopic()}
+	opts := engine.Options{Takes: s.Takes(name), Letters: r.producer, LetterTopic: c.set.letterTopic()}
 	if s.Type == "kafka" {
 		opts.Records, opts.Topic = r.producer, s.Topic
 	} else {
@@ -190,7 +190,7 @@ func (r *Runtime) streamHop(c *topologyChange, name string, s policy.Stream) (*h
 	}
 	var all engine.Fanout
 	for sinkName, sink := range c.set.sinks() {
-		all = append(all, engine.Branch{Name: sinkName, Sink: r.adapter(c, sinkName).samples, Takes: takes(sinkName, sink)})
+		all = append(all, engine.Branch{Name: sinkName, Sink: r.adapter(c, sinkName).samples, Takes: sink.Takes(sinkName)})
 	}
 	if opts.Samples = all; len(all) == 1 {
 		opts.Samples, opts.Takes, opts.Sink = all[0].Sink, all[0].Takes, all[0].Name

@@ -12,6 +12,8 @@ import (
 
 	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // repository is a bare one, and a checkout that commits are made in.
@@ -94,7 +96,7 @@ func TestGit(t *testing.T) {
 	}
 	third := repo.commit(t, policySet(dropping("c")))
 	r.awaitPolicies(t, "the third commit", func(p *PolicyStatus) bool { return p.Origin.Commit == third && p.Refused == nil })
-	a, err := r.Explain(Question{Rule: "platform/drop-c"})
+	a, err := r.Explain(explain.Question{Rule: "platform/drop-c"})
 	if err != nil || a.Commit == nil || a.Commit.Hash != third || a.Policies != cfg.Policies || a.Rule.Pos.File != "sets/prod/policy.cue" {
 		t.Errorf("explain: %+v of %s, commit %+v, error %v", a.Rule, a.Policies, a.Commit, err)
 	}

@@ -268,7 +268,7 @@ func numberText(v float64) json.RawMessage {
 }
 
 func tapSeries(name string, labels metric.Labels) string {
-	return shorten(diag.Mask(seriesText(name, labels)), shortText)
+	return shorten(diag.Mask(metric.SeriesText(name, labels)), shortText)
 }
 
 // shorten cuts a text to at most n bytes, between two characters.

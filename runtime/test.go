@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
@@ -44,20 +45,20 @@ type TestCase struct {
 // TestFailure is one thing that is not as a test expects. All but Message is
 // about a series, where the failure is.
 type TestFailure struct {
-	Message  string       `json:"message"` // in one line
-	Series   string       `json:"series,omitempty"`
-	Expected string       `json:"expected,omitempty"`
-	Got      string       `json:"got,omitempty"`
-	Rule     *RuleView    `json:"rule,omitempty"`    // that decided
-	Explain  *Explanation `json:"explain,omitempty"` // of the series, as it was reported
+	Message  string               `json:"message"` // in one line
+	Series   string               `json:"series,omitempty"`
+	Expected string               `json:"expected,omitempty"`
+	Got      string               `json:"got,omitempty"`
+	Rule     *explain.RuleView    `json:"rule,omitempty"`    // that decided
+	Explain  *explain.Explanation `json:"explain,omitempty"` // of the series, as it was reported
 }
 
 // RuleCoverage says which rules tests exercise: those that decided about a series,
 // changed one, or told something of a task. Rules that are not in force do not count.
 type RuleCoverage struct {
-	Percent  float64           `json:"percent"`
-	Sections []SectionCoverage `json:"sections,omitempty"`
-	Never    []RuleView        `json:"never,omitempty"` // rules that no test exercises
+	Percent  float64            `json:"percent"`
+	Sections []SectionCoverage  `json:"sections,omitempty"`
+	Never    []explain.RuleView `json:"never,omitempty"` // rules that no test exercises
 }
 
 // SectionCoverage counts the rules of a section.
@@ -84,18 +85,18 @@ func Test(ctx context.Context, dir string, how Loading, run string) (TestReport,
 	if l.program == nil || refusedOtherwise(l.report.Findings) {
 		return TestReport{}, l.report, nil
 	}
-	x := explainer{set: &l.bundle.Set, from: l.bundle.Provenance, program: l.program, rules: l.program.Rules(), known: l.known, dir: dir}
-	t := TestReport{Policies: dir, Revision: l.bundle.Digest, Tests: []TestCase{}, set: x.set, fsys: os.DirFS(dir), dir: dir}
+	x := l.explainer(dir)
+	t := TestReport{Policies: dir, Revision: l.bundle.Digest, Tests: []TestCase{}, set: &l.bundle.Set, fsys: os.DirFS(dir), dir: dir}
 	all := 0
-	eachOf(x.set, func(t *policy.Team) map[string]policy.Test { return t.Test }, func(team, name string, test policy.Test) {
+	policy.Each(t.set, func(t *policy.Team) map[string]policy.Test { return t.Test }, func(team, name string, test policy.Test) {
 		if all++; wanted.MatchString(team + "/" + name) {
-			t.run(&x, team, name, &test)
+			t.run(&l, x, team, name, &test)
 		}
 	})
 	if all > 0 && len(t.Tests) == 0 {
 		return t, l.report, fmt.Errorf("%w: --run %s finds none of %s", ErrConfig, run, count(all, "test"))
 	}
-	t.Coverage = x.coverage(t.results)
+	t.Coverage = coverage(l.program, t.results, x)
 	return t, l.report, nil
 }
 
@@ -110,15 +111,15 @@ func refusedOtherwise(found []diag.Diagnostic) bool {
 }
 
 // run runs one test.
-func (t *TestReport) run(x *explainer, team, name string, test *policy.Test) {
+func (t *TestReport) run(l *loadedSet, x *explain.Explainer, team, name string, test *policy.Test) {
 	began := time.Now()
-	r := x.program.TryTest(test, team, x.known.Origin)
+	r := l.program.TryTest(test, team, l.known.Origin)
 	c := TestCase{
-		ID: team + "/" + name, Description: test.Description, Pos: x.place(team, "test", name),
+		ID: team + "/" + name, Description: test.Description, Pos: x.Place(team, "test", name),
 		Samples: r.Samples, Seconds: time.Since(began).Seconds(),
 	}
 	for _, f := range r.Failures {
-		c.Failures = append(c.Failures, x.failure(&f))
+		c.Failures = append(c.Failures, failure(&f, x))
 	}
 	if len(c.Failures) > 0 {
 		t.Failed++
@@ -127,27 +128,27 @@ func (t *TestReport) run(x *explainer, team, name string, test *policy.Test) {
 	t.Tests, t.results = append(t.Tests, c), append(t.results, r)
 }
 
-func (x *explainer) failure(f *program.Failure) TestFailure {
+func failure(f *program.Failure, x *explain.Explainer) TestFailure {
 	out := TestFailure{Message: f.Message, Series: f.Series, Expected: f.Expected, Got: f.Got}
 	if f.Rule != program.NoRule {
-		v := x.view(f.Rule, false)
+		v := x.View(f.Rule, false)
 		out.Rule = &v
 	}
 	if f.Input != nil {
-		e := x.explain(*f.Input, nil)
+		e := x.Series(*f.Input)
 		out.Explain = &e
 	}
 	return out
 }
 
-func (x *explainer) coverage(results []program.TestResult) RuleCoverage {
-	c := x.program.Cover(results)
+func coverage(p *program.Program, results []program.TestResult, x *explain.Explainer) RuleCoverage {
+	c := p.Cover(results)
 	out := RuleCoverage{Percent: c.Percent()}
 	for _, s := range c.Sections {
 		out.Sections = append(out.Sections, SectionCoverage(s))
 	}
 	for _, i := range c.Unused {
-		out.Never = append(out.Never, x.view(i, false))
+		out.Never = append(out.Never, x.View(i, false))
 	}
 	return out
 }

@@ -26,14 +26,14 @@ func TestsFromTraffic(ctx context.Context, dir string, how Loading, in io.Reader
 	if err != nil || l.program == nil {
 		return nil, l.report, err
 	}
-	seen, err := readRecording(in, l.known)
+	seen, err := traffic.ReadAll(in, l.known.Origin)
 	if err != nil {
 		return nil, Report{}, err
 	}
 	team := l.bundle.Set.Teams[0].Name
 	var tests []policy.NamedTest
 	names := map[string]bool{}
-	for _, s := range spread(l.program, seen.series, n) {
+	for _, s := range spread(l.program, seen.Series, n) {
 		t := policy.NamedTest{Name: testName(cmp.Or(s.Metric, s.Name), names), Test: policy.Test{Given: []policy.TestInput{given(s)}}}
 		r := l.program.TryTest(&t.Test, team, l.known.Origin)
 		t.Expect = policy.TestExpect{Dropped: r.Seen.Dropped}

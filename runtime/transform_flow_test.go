@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -45,7 +46,7 @@ func TestSamplesThroughAPluginToTheStore(t *testing.T) {
 
 	before := r.Plugins()
 	for range 10 {
-		a, err := r.Explain(Question{Series: `m{torrent_task_id="t-1", user="ann"}`, Kind: metric.Gauge.String()})
+		a, err := r.Explain(explain.Question{Series: `m{torrent_task_id="t-1", user="ann"}`, Kind: metric.Gauge.String()})
 		if err != nil || len(a.Series) != 1 {
 			t.Fatal(a, err)
 		}

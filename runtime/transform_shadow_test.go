@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -42,7 +43,7 @@ func TestAPluginIsTried(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	a, err := r.Explain(Question{Series: `m{torrent_task_id="t-1", user="ann"}`, Kind: metric.Gauge.String()})
+	a, err := r.Explain(explain.Question{Series: `m{torrent_task_id="t-1", user="ann"}`, Kind: metric.Gauge.String()})
 	if err != nil || len(a.Series) != 1 || len(a.Series[0].Rewrites) != 1 {
 		t.Fatal(a, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // plugged is a set with a transform whose plugin lies beside it, under a name of the test.
@@ -221,10 +223,10 @@ func TestSampleScopeAndLastGood(t *testing.T) {
 
 func TestExplainShowsWhatAPluginChanges(t *testing.T) {
 	t.Parallel()
-	ask := func(module, onError, series string) Explanation {
+	ask := func(module, onError, series string) explain.Explanation {
 		dir := writeSet(t, policySet(plugged(onError)))
 		plug(t, dir, module)
-		a, report, err := Explain(context.Background(), dir, Loading{}, Question{Series: series})
+		a, report, err := Explain(context.Background(), dir, Loading{}, explain.Question{Series: series})
 		if err != nil || report.Refused() || len(a.Series) != 1 {
 			t.Fatal(err, report.Findings)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 func newDegrade(t terminal) *cobra.Command {
@@ -139,7 +140,7 @@ func degradeText(out io.Writer, s *runtime.DegradeStatus, now time.Time) error {
 }
 
 // degradeRows say at which step a series is given up, and by which rule.
-func degradeRows(list []runtime.ControlStage, all bool) []string {
+func degradeRows(list []explain.ControlStage, all bool) []string {
 	if len(list) == 0 {
 		return nil
 	}

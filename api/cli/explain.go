@@ -12,11 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // explaining is what the flags of explain say.
 type explaining struct {
-	question runtime.Question
+	question explain.Question
 	policies string
 	set      loadingFlags
 	format   string
@@ -83,7 +84,7 @@ func (x *explaining) run(ctx context.Context, args []string, t terminal) error {
 		return err
 	}
 	answer, err := x.ask(ctx, t)
-	if bad := (*runtime.QuestionError)(nil); errors.As(err, &bad) {
+	if bad := (*explain.QuestionError)(nil); errors.As(err, &bad) {
 		x.point(t.err, bad)
 		return &exitError{exitRejected, err}
 	} else if err != nil {
@@ -175,7 +176,7 @@ func (x *explaining) ask(ctx context.Context, t terminal) (runtime.Answer, error
 }
 
 // point shows where in the text of a series or record a mistake is.
-func (x *explaining) point(w io.Writer, bad *runtime.QuestionError) {
+func (x *explaining) point(w io.Writer, bad *explain.QuestionError) {
 	text, ok := map[string]string{"series": x.question.Series, "why-not": x.question.WhyNot, "record": string(x.question.Record)}[bad.Field]
 	if !ok || bad.Offset < 0 || bad.Offset > len(text) {
 		return

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // explanationText draws an answer for people, in tables of so many columns; 0: as many
@@ -80,7 +81,7 @@ func (p *page) section(name string, rows []string) {
 // only counted.
 const mostMismatches = 20
 
-func (p *page) explanation(e *runtime.Explanation, all bool) {
+func (p *page) explanation(e *explain.Explanation, all bool) {
 	p.line("%s", e.Series)
 	about := e.Kind + ", " + e.Origin
 	if e.Meaning != "" {
@@ -88,7 +89,7 @@ func (p *page) explanation(e *runtime.Explanation, all bool) {
 	}
 	p.section("kind", []string{about})
 	p.section("note", e.Notes)
-	p.section("duplicates", mapped(e.Streams, func(s runtime.StreamStage) string {
+	p.section("duplicates", mapped(e.Streams, func(s explain.StreamStage) string {
 		return fmt.Sprintf("%s (%s)\t%s: %s\t%s", s.Stream, strings.Join(s.Topics, ", "), s.Level, s.Duplicates, s.Pos)
 	}))
 	p.section("task", taskRows(&e.Task))
@@ -101,7 +102,7 @@ func (p *page) explanation(e *runtime.Explanation, all bool) {
 		p.section("scale", []string{fmt.Sprintf("values times %v", e.Scale)})
 	}
 	p.section("out", e.Result)
-	p.section("sinks", mapped(e.Sinks, func(s runtime.SinkStage) string {
+	p.section("sinks", mapped(e.Sinks, func(s explain.SinkStage) string {
 		return fmt.Sprintf("%s\t%s\t%s\t%s", s.Sink, s.Type, s.Why, s.Pos)
 	}))
 }
@@ -113,7 +114,7 @@ func mapped[T, U any](list []T, text func(T) U) (out []U) {
 	return out
 }
 
-func taskRows(t *runtime.TaskStage) []string {
+func taskRows(t *explain.TaskStage) []string {
 	id := t.ID
 	if id == "" {
 		id = "(none)"
@@ -136,7 +137,7 @@ func taskRows(t *runtime.TaskStage) []string {
 }
 
 // ruleCells are the columns of a rule.
-func ruleCells(v *runtime.RuleView) string {
+func ruleCells(v *explain.RuleView) string {
 	order := ""
 	if v.Order != nil {
 		order = fmt.Sprint(*v.Order)
@@ -144,7 +145,7 @@ func ruleCells(v *runtime.RuleView) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s", v.Tier, order)) + "\t" + v.ID + "\t" + v.Pos.String()
 }
 
-func controlRows(list []runtime.ControlStage, all bool) (rows []string) {
+func controlRows(list []explain.ControlStage, all bool) (rows []string) {
 	skip := len(list)
 	if !all {
 		skip = mostMismatches
@@ -172,7 +173,7 @@ func leftRow(n int) []string {
 }
 
 // decisionRows say what control decides, and where the fields of the rule are set.
-func decisionRows(e *runtime.Explanation) []string {
+func decisionRows(e *explain.Explanation) []string {
 	rows := []string{"= " + e.Decision.Text}
 	if e.Decision.Sample != "" {
 		rows = append(rows, "  "+e.Decision.Sample)
@@ -194,7 +195,7 @@ func shortened(value []byte) string {
 }
 
 // fieldRows are the fields that somebody has set.
-func fieldRows(fields []runtime.FieldView) (rows []string) {
+func fieldRows(fields []explain.FieldView) (rows []string) {
 	for _, f := range fields {
 		if f.Pos.IsValid() && f.Name != "description" {
 			rows = append(rows, fmt.Sprintf("    %s\t%s\t%s", f.Name, shortened(f.Value), f.Pos))
@@ -203,7 +204,7 @@ func fieldRows(fields []runtime.FieldView) (rows []string) {
 	return rows
 }
 
-func stageRows(list []runtime.RewriteStage, all bool) (rows []string) {
+func stageRows(list []explain.RewriteStage, all bool) (rows []string) {
 	left := 0
 	for i := range list {
 		s := &list[i]
@@ -244,7 +245,7 @@ func stageRows(list []runtime.RewriteStage, all bool) (rows []string) {
 }
 
 // budgetRows say which budgets count the series, and what becomes of it beyond them.
-func budgetRows(list []runtime.BudgetStage) (rows []string) {
+func budgetRows(list []explain.BudgetStage) (rows []string) {
 	for i := range list {
 		s := &list[i]
 		if s.Mismatch != "" {
@@ -283,7 +284,7 @@ func samplesText(samples map[string]uint64) string {
 	return " (" + strings.Join(parts, ", ") + " so far)"
 }
 
-func (p *page) rule(r *runtime.RuleExplanation) {
+func (p *page) rule(r *explain.RuleExplanation) {
 	p.line("%s", r.ID)
 	what := r.Section + ", " + r.Action
 	if r.Description != "" {
@@ -293,7 +294,7 @@ func (p *page) rule(r *runtime.RuleExplanation) {
 	if r.Inert != "" {
 		p.section("not in force", []string{"  " + r.Inert})
 	}
-	p.section("fields", mapped(r.Fields, func(f runtime.FieldView) string {
+	p.section("fields", mapped(r.Fields, func(f explain.FieldView) string {
 		where := f.Pos.String()
 		if where == "" {
 			where = "schema"
@@ -323,7 +324,7 @@ func (p *page) rule(r *runtime.RuleExplanation) {
 	p.section("note", r.Notes)
 }
 
-func (p *page) absence(a *runtime.Absence) {
+func (p *page) absence(a *explain.Absence) {
 	p.line("%s", a.Series)
 	p.section("verdict", []string{a.Verdict})
 	for i := range a.Origins {

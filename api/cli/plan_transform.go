@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // transforms tells what plugins do to the traffic, and what a record of it costs.
@@ -77,7 +78,7 @@ func useText(u *runtime.TransformUse) string {
 }
 
 // trialText tells of a plugin that is only tried.
-func trialText(s *runtime.RewriteStage) []string {
+func trialText(s *explain.RewriteStage) []string {
 	if s.Shadow == 0 {
 		return nil
 	}
@@ -89,7 +90,7 @@ func trialText(s *runtime.RewriteStage) []string {
 }
 
 // triedText is what a plugin would have done with samples that it was tried on.
-func triedText(t *runtime.TriedPlugin) string {
+func triedText(t *explain.TriedPlugin) string {
 	n := func(n uint64) string { return thousands(int(n)) }
 	return fmt.Sprintf("of %s samples it would have changed %s, dropped %s, failed for %s, and made %s", n(t.Samples), n(t.Changed), n(t.Dropped), n(t.Failed), n(t.Made))
 }

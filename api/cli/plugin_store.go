@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/api/client"
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 func newPluginPush(t terminal) *cobra.Command {
@@ -132,7 +133,7 @@ func printRunning(out io.Writer, list []runtime.RunningPlugin) error {
 }
 
 // triedCell is what a plugin was tried on, in brief.
-func triedCell(t *runtime.TriedPlugin) string {
+func triedCell(t *explain.TriedPlugin) string {
 	if t == nil {
 		return "-"
 	}

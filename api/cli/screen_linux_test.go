@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/api/auth"
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // onScreen returns the lines that a terminal of so many columns is sent.
@@ -97,7 +98,7 @@ func TestListsFitTheTerminal(t *testing.T) {
 			return printPlugins(w, []runtime.StoredPlugin{{Name: "mask-users", Version: "1.2.3", Digest: digest, Scope: "series", Size: 123456, Fleet: true, At: at, By: "oidc:anna@example.org", UsedBy: []string{"orders/mask-users", "billing/mask-users"}}}, at)
 		},
 		"plugin list --running": func(w io.Writer) error {
-			return printRunning(w, []runtime.RunningPlugin{{PluginView: runtime.PluginView{Name: "mask-users", Version: "1.2.3", Digest: digest}, Calls: 1e6, In: 1e9, Out: 1e9, Breaker: "closed", Memory: 1 << 20, Tried: &runtime.TriedPlugin{Samples: 1e6}}})
+			return printRunning(w, []runtime.RunningPlugin{{PluginView: explain.PluginView{Name: "mask-users", Version: "1.2.3", Digest: digest}, Calls: 1e6, In: 1e9, Out: 1e9, Breaker: "closed", Memory: 1 << 20, Tried: &explain.TriedPlugin{Samples: 1e6}}})
 		},
 		"collect --list": func(w io.Writer) error { return listCollected(terminal{out: w}) },
 		"token list": func(w io.Writer) error {

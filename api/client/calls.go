@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // get reads the answer to a GET.
@@ -67,8 +68,8 @@ func (c *Client) EndDegrade(ctx context.Context) (s runtime.DegradeStatus, err e
 }
 
 // Explain asks what becomes of a series. What is wrong with the question is a
-// *runtime.QuestionError. Traffic cannot be asked about.
-func (c *Client) Explain(ctx context.Context, q runtime.Question) (answer runtime.Answer, err error) {
+// *explain.QuestionError. Traffic cannot be asked about.
+func (c *Client) Explain(ctx context.Context, q explain.Question) (answer runtime.Answer, err error) {
 	r := Request{Path: "/explain", Query: url.Values{}}
 	for name, value := range map[string]string{"series": q.Series, "rule": q.Rule, "why-not": q.WhyNot, "kind": q.Kind, "origin": q.Origin} {
 		if value != "" {
@@ -80,7 +81,7 @@ func (c *Client) Explain(ctx context.Context, q runtime.Question) (answer runtim
 	}
 	_, err = c.Do(ctx, r, &answer)
 	if p := (*Problem)(nil); errors.As(err, &p) && p.Field != "" {
-		bad := &runtime.QuestionError{Field: p.Field, Offset: -1, Message: p.Detail, Hint: p.Hint}
+		bad := &explain.QuestionError{Field: p.Field, Offset: -1, Message: p.Detail, Hint: p.Hint}
 		if p.Offset != nil {
 			bad.Offset = *p.Offset
 		}

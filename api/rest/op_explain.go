@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 func explainOperations() []operation {
@@ -23,7 +24,7 @@ func explainOperations() []operation {
 		id: "explain", method: http.MethodGet, path: "/explain", role: runtime.RoleViewer,
 		summary: "What becomes of a series by the program in force, and why",
 		about:   "Ask with exactly one of series, record, rule and why-not.",
-		params:  params, answer: runtime.Answer{}, handle: explain,
+		params:  params, answer: runtime.Answer{}, handle: becomes,
 	}
 	post := get
 	post.id, post.method, post.summary = "explainRecord", http.MethodPost, "What becomes of the series of a record by the program in force, and why"
@@ -34,8 +35,9 @@ func explainOperations() []operation {
 
 const exampleRecord = `{"torrent_task_id":"t-1","report_timestamp":1763800000000,"metric":"up","type":"gauge","value":1}`
 
-func explain(c *call) (any, error) {
-	q := runtime.Question{
+// becomes answers what becomes of what was asked about.
+func becomes(c *call) (any, error) {
+	q := explain.Question{
 		Series: c.text("series"), Rule: c.text("rule"), WhyNot: c.text("why-not"), Kind: c.text("kind"), Origin: c.text("origin"),
 	}
 	if c.given("record") {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime"
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/explain"
 )
 
 // problemBody is what is answered when something is wrong, as RFC 9457 has it.
@@ -118,7 +119,7 @@ func problemOf(err error) problemBody {
 	p := problemBody{Status: http.StatusInternalServerError, Code: "internal"}
 	var known *echo.HTTPError
 	var refused *refusal
-	var question *runtime.QuestionError
+	var question *explain.QuestionError
 	switch {
 	case errors.As(err, &refused):
 		p.Status, p.Code, p.Detail, p.Diagnostics = refused.status, refused.code, refused.detail, refused.found

@@ -80,6 +80,14 @@ func (l Labels) String() string {
 	return b.String()
 }
 
+// SeriesText writes a series as PromQL does: name{a="b"}, or the name alone.
+func SeriesText(name string, labels Labels) string {
+	if len(labels) == 0 {
+		return name
+	}
+	return name + labels.String()
+}
+
 var labelEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
 // Lookup returns the value of the label name and whether it is there at all,

@@ -1,5 +1,10 @@
 package policy
 
+import (
+	"maps"
+	"slices"
+)
+
 // Set is a policy set as plain values: what the authors wrote, validated by the
 // schema, defaults filled in, nothing of CUE left. Package program compiles it.
 // Field names equal those of the schema; a test compares the two.
@@ -26,6 +31,17 @@ type Team struct {
 	Budget      map[string]Budget    `json:"budget,omitempty"`
 	Sink        map[string]Sink      `json:"sink,omitempty"`
 	Test        map[string]Test      `json:"test,omitempty"`
+}
+
+// Each visits one section of all teams of a set by team and name.
+func Each[T any](set *Set, section func(*Team) map[string]T, visit func(team, name string, entry T)) {
+	for i := range set.Teams {
+		t := &set.Teams[i]
+		entries := section(t)
+		for _, name := range slices.Sorted(maps.Keys(entries)) {
+			visit(t.Name, name, entries[name])
+		}
+	}
 }
 
 // Stream is a set of input topics with one quality level.
@@ -202,6 +218,17 @@ type Sink struct {
 	Stale      string            `json:"stale,omitempty"`      // scrape: how long a silent series is exposed
 	Retention  string            `json:"retention,omitempty"`  // store
 	OutOfOrder string            `json:"outOfOrder,omitempty"` // store: window in which older samples are taken
+}
+
+// Takes returns which samples are for the sink of this name: those that a route sends
+// there, and for a default sink those that no route sent elsewhere.
+func (s Sink) Takes(name string) func(to []string) bool {
+	return func(to []string) bool {
+		if len(to) == 0 {
+			return s.Default
+		}
+		return slices.Contains(to, name)
+	}
 }
 
 // Basic is HTTP basic authentication; Password is a secret reference.

@@ -1,4 +1,4 @@
-package runtime
+package explain
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -91,12 +92,12 @@ func (t *target) wants(name string, labels metric.Labels) bool {
 }
 
 // whyNot looks for series that become the one that is missing, or would.
-func (x *explainer) whyNot(text string, seen *recordedTraffic) (*Absence, error) {
+func (x *Explainer) whyNot(text string, seen *traffic.Recording) (*Absence, error) {
 	name, labels, err := program.ParseSeries(text)
 	if err != nil {
 		return nil, seriesError("why-not", err)
 	}
-	a := &Absence{Series: seriesText(name, labels), Unknown: x.unknown(seen)}
+	a := &Absence{Series: metric.SeriesText(name, labels), Unknown: x.unknown(seen)}
 	all := targets(name, labels)
 	if seen != nil {
 		a.Origins = x.inTraffic(all, seen)
@@ -131,14 +132,14 @@ func compareBool(a, b bool) int {
 // maxOrigins is how many series an answer names.
 const maxOrigins = 5
 
-func (x *explainer) unknown(seen *recordedTraffic) []string {
+func (x *Explainer) unknown(seen *traffic.Recording) []string {
 	list := []string{"labels that you did not give: a rule that asks for them may decide otherwise"}
 	if seen == nil {
 		list = append(list, "what is reported: the search goes over the names of the catalogue and the rewrites; recorded traffic would show it")
 	} else {
 		list = append(list, "what was not reported while the traffic was recorded")
-		if len(seen.hashed) > 0 {
-			list = append(list, "values of labels that are hashed in the traffic: "+strings.Join(seen.hashed, ", "))
+		if len(seen.Hashed) > 0 {
+			list = append(list, "values of labels that are hashed in the traffic: "+strings.Join(seen.Hashed, ", "))
 		}
 	}
 	return append(list, "what a sink or a receiver does with what it is sent: see the status of the sinks")
@@ -146,10 +147,10 @@ func (x *explainer) unknown(seen *recordedTraffic) []string {
 
 // inTraffic finds recorded series that become a target, or that are reported like
 // one and leave as another.
-func (x *explainer) inTraffic(all []target, seen *recordedTraffic) (out []OriginView) {
+func (x *Explainer) inTraffic(all []target, seen *traffic.Recording) (out []OriginView) {
 	found := map[int]int{}
 	renamed := slices.ContainsFunc(all, func(t target) bool { return x.renamesTo(t.name) })
-	for _, s := range seen.series {
+	for _, s := range seen.Series {
 		if !renamed && !slices.ContainsFunc(all, func(t target) bool { return t.name == s.Name }) {
 			continue // nothing makes one of the targets of it
 		}
@@ -179,7 +180,7 @@ func (x *explainer) inTraffic(all []target, seen *recordedTraffic) (out []Origin
 }
 
 // renamesTo reports whether a rewrite in force gives series this name.
-func (x *explainer) renamesTo(name string) bool {
+func (x *Explainer) renamesTo(name string) bool {
 	for _, r := range x.rules {
 		if r.Section != program.SectionRewrite || r.Action != "rename-metric" || r.Inert != "" {
 			continue
@@ -195,11 +196,11 @@ func (x *explainer) renamesTo(name string) bool {
 }
 
 // bySearch takes the rewrites back and applies them again to what that gives.
-func (x *explainer) bySearch(all []target) (out []OriginView) {
+func (x *Explainer) bySearch(all []target) (out []OriginView) {
 	names := x.knownNames()
 	for i := range all {
 		t := &all[i]
-		for _, pre := range x.program.Preimages(x.set, t.name, t.labels, program.Lookup{Names: names, Value: x.shortID}) {
+		for _, pre := range x.program.Preimages(x.set, t.name, t.labels, program.Lookup{Names: names, Value: x.here.ShortID}) {
 			in, known := x.supposed(&pre)
 			if i > 0 && (!known || !slices.Contains(t.kinds, in.Kind)) {
 				continue
@@ -223,7 +224,7 @@ func (x *explainer) bySearch(all []target) (out []OriginView) {
 
 // supposed makes an input of a preimage: what it is, the catalogue says, or else a
 // gauge of the job.
-func (x *explainer) supposed(pre *program.Preimage) (in program.Input, known bool) {
+func (x *Explainer) supposed(pre *program.Preimage) (in program.Input, known bool) {
 	in = program.Input{Task: pre.Labels.Get(metric.TaskLabel), Name: pre.Name, Labels: pre.Labels, Kind: metric.Gauge, Origin: metric.Custom}
 	e, known := x.known.Lookup(pre.Name)
 	if known {
@@ -232,7 +233,7 @@ func (x *explainer) supposed(pre *program.Preimage) (in program.Input, known boo
 	return in, known
 }
 
-func (x *explainer) knownNames() (names []string) {
+func (x *Explainer) knownNames() (names []string) {
 	for _, e := range x.known.Entries() {
 		if name := metric.SeriesName(e.Scope, e.Name); !strings.Contains(e.Name, "<") {
 			names = append(names, name)
@@ -243,13 +244,13 @@ func (x *explainer) knownNames() (names []string) {
 
 // fate says what control makes of a series that the rewrites turn into the one
 // that is wanted.
-func (x *explainer) fate(in program.Input) OriginView {
+func (x *Explainer) fate(in program.Input) OriginView {
 	v := x.program.Decide(in, program.Filter{}, program.Filter{})
 	name, labels, _ := x.program.Rewrite(in)
-	o := OriginView{Reported: seriesText(in.Name, in.Labels), Becomes: seriesText(name, labels), Outcome: v.Disposition.String()}
+	o := OriginView{Reported: metric.SeriesText(in.Name, in.Labels), Becomes: metric.SeriesText(name, labels), Outcome: v.Disposition.String()}
 	o.Text = x.decision(&v, nil).Text
 	if v.Rule != program.NoRule {
-		view := x.view(v.Rule, false)
+		view := x.View(v.Rule, false)
 		o.Rule = &view
 	}
 	if v.Disposition != ledger.Out {
@@ -262,7 +263,7 @@ func (x *explainer) fate(in program.Input) OriginView {
 
 // perhaps lists control rules that end or thin series of the name, but not those
 // with the labels given.
-func (x *explainer) perhaps(in *program.Input) (ids []string) {
+func (x *Explainer) perhaps(in *program.Input) (ids []string) {
 	for i := range x.rules {
 		r := &x.rules[i]
 		if r.Section == program.SectionControl && r.Inert == "" && r.Action != "keep" && r.Action != "route" &&
@@ -275,15 +276,15 @@ func (x *explainer) perhaps(in *program.Input) (ids []string) {
 
 // lost says which rewrite keeps a series, reported like the one that is wanted,
 // from leaving like it.
-func (x *explainer) lost(in program.Input, t *target, events []program.Event) OriginView {
-	o := OriginView{Reported: seriesText(in.Name, in.Labels), Outcome: "rewritten", rank: rankRewritten}
+func (x *Explainer) lost(in program.Input, t *target, events []program.Event) OriginView {
+	o := OriginView{Reported: metric.SeriesText(in.Name, in.Labels), Outcome: "rewritten", rank: rankRewritten}
 	for i := range events {
 		e := &events[i]
-		o.Becomes = seriesText(e.After.Name, e.After.Labels)
+		o.Becomes = metric.SeriesText(e.After.Name, e.After.Labels)
 		if o.Rule != nil || t.wants(e.After.Name, e.After.Labels) {
 			continue
 		}
-		view := x.view(e.Rule, false)
+		view := x.View(e.Rule, false)
 		o.Rule = &view
 		o.Text = "rewritten: it leaves under another name"
 		if e.After.Name == t.name {
@@ -296,7 +297,7 @@ func (x *explainer) lost(in program.Input, t *target, events []program.Event) Or
 }
 
 // conclude puts what was found into a sentence.
-func (x *explainer) conclude(a *Absence, name string, labels metric.Labels) {
+func (x *Explainer) conclude(a *Absence, name string, labels metric.Labels) {
 	if x.mentions(name) == 0 && !slices.ContainsFunc(a.Origins, func(o OriginView) bool { return o.Recorded }) {
 		a.Nearest = x.nearestNames(name)
 	}
@@ -326,7 +327,7 @@ func (x *explainer) conclude(a *Absence, name string, labels metric.Labels) {
 }
 
 // mentions counts in what ways a name, or what it is a part of, is known.
-func (x *explainer) mentions(name string) (n int) {
+func (x *Explainer) mentions(name string) (n int) {
 	for _, t := range targets(name, nil) {
 		if e, ok := x.known.Lookup(t.name); ok && (t.kinds == nil || slices.Contains(t.kinds, e.Kind)) {
 			n++

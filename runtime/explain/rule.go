@@ -1,4 +1,4 @@
-package runtime
+package explain
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/spell"
+	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
@@ -51,12 +52,12 @@ const (
 )
 
 // rule explains one rule.
-func (x *explainer) rule(name string, seen *recordedTraffic) (*RuleExplanation, error) {
-	i, err := x.find(name)
+func (x *Explainer) rule(name string, seen *traffic.Recording) (*RuleExplanation, error) {
+	i, err := Find(x.rules, name)
 	if err != nil {
 		return nil, err
 	}
-	e := &RuleExplanation{RuleView: x.view(i, true), Inert: x.rules[i].Inert}
+	e := &RuleExplanation{RuleView: x.View(i, true), Inert: x.rules[i].Inert}
 	if e.Section != program.SectionControl && e.Section != program.SectionRewrite {
 		return e, nil
 	}
@@ -70,16 +71,16 @@ func (x *explainer) rule(name string, seen *recordedTraffic) (*RuleExplanation, 
 	return e, nil
 }
 
-// find returns the rule that a name means: team/rule, rule, or either behind a
-// section and a colon.
-func (x *explainer) find(name string) (int32, error) {
+// Find returns which of rules a name means: team/rule, rule, or either behind a
+// section and a colon. The error is a *QuestionError.
+func Find(rules []program.Rule, name string) (int32, error) {
 	section, id, sectioned := strings.Cut(name, ":")
 	if !sectioned {
 		section, id = "", name
 	}
 	var hits []int32
 	var ids []string
-	for i, r := range x.rules {
+	for i, r := range rules {
 		_, short, _ := strings.Cut(string(r.ID), "/")
 		if (string(r.ID) == id || short == id) && (!sectioned || r.Section == section) {
 			hits = append(hits, int32(i))
@@ -92,7 +93,7 @@ func (x *explainer) find(name string) (int32, error) {
 	case len(hits) > 1:
 		var all []string
 		for _, i := range hits {
-			all = append(all, x.rules[i].Section+":"+string(x.rules[i].ID))
+			all = append(all, rules[i].Section+":"+string(rules[i].ID))
 		}
 		return 0, &QuestionError{Field: "rule", Offset: -1, Message: fmt.Sprintf("%q means several rules", name), Hint: "write one of " + strings.Join(all, ", ")}
 	}
@@ -110,7 +111,7 @@ func (x *explainer) find(name string) (int32, error) {
 
 // reach counts which metrics of the catalogue a rule matches. What differs from
 // one installation to the next in a name stands as the catalogue calls it.
-func (x *explainer) reach(rule int32) *NameReach {
+func (x *Explainer) reach(rule int32) *NameReach {
 	n := &NameReach{Names: []string{}}
 	for _, e := range x.known.Entries() {
 		n.Of++
@@ -131,9 +132,9 @@ func (x *explainer) reach(rule int32) *NameReach {
 }
 
 // inForce counts what a rule does to recorded traffic.
-func (x *explainer) inForce(rule int32, seen *recordedTraffic) *RuleTraffic {
-	t := &RuleTraffic{Series: len(seen.series), Top: []SeriesCount{}}
-	for _, s := range seen.series {
+func (x *Explainer) inForce(rule int32, seen *traffic.Recording) *RuleTraffic {
+	t := &RuleTraffic{Series: len(seen.Series), Top: []SeriesCount{}}
+	for _, s := range seen.Series {
 		if x.program.Why(rule, s.Input) != "" {
 			continue
 		}
@@ -143,7 +144,7 @@ func (x *explainer) inForce(rule int32, seen *recordedTraffic) *RuleTraffic {
 		}
 		t.Acts++
 		t.Samples += s.Samples
-		t.Top = append(t.Top, SeriesCount{seriesText(s.Input.Name, s.Input.Labels), s.Samples})
+		t.Top = append(t.Top, SeriesCount{metric.SeriesText(s.Input.Name, s.Input.Labels), s.Samples})
 	}
 	slices.SortStableFunc(t.Top, func(a, b SeriesCount) int { return cmp.Compare(b.Samples, a.Samples) })
 	t.Top = t.Top[:min(len(t.Top), maxTop)]
@@ -151,14 +152,14 @@ func (x *explainer) inForce(rule int32, seen *recordedTraffic) *RuleTraffic {
 }
 
 // acts reports whether a rule decides about a series, or is applied to it.
-func (x *explainer) acts(rule int32, in program.Input) bool {
+func (x *Explainer) acts(rule int32, in program.Input) bool {
 	_, events := x.program.Explain(in)
 	return slices.ContainsFunc(events, func(e program.Event) bool { return e.Rule == rule && e.Mismatch == "" })
 }
 
 // nearestNames are names of the catalogue that may be meant by an unknown one: the
 // nearest by its letters, and those that end like it.
-func (x *explainer) nearestNames(name string) (near []string) {
+func (x *Explainer) nearestNames(name string) (near []string) {
 	names := x.knownNames()
 	if n := spell.Nearest(name, names); n != "" {
 		near = append(near, n)

@@ -1,4 +1,4 @@
-package runtime
+package explain
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ const maxExplained = 20
 
 // record explains each of the first points of a record, bare or as a dump of a
 // topic has it, and says how many more there are.
-func (x *explainer) record(line []byte) (out []Explanation, more int, err error) {
+func (x *Explainer) record(line []byte) (out []Explanation, more int, err error) {
 	bare := traffic.Undump(line)
 	points, err := readPoints(bare, x.known)
 	if bad := (*record.Error)(nil); errors.As(err, &bad) {

@@ -1,9 +1,8 @@
-package runtime
+package explain
 
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,103 +14,8 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
-// Explanation says what becomes of one series, stage by stage in the order in
-// which the engine goes through them.
-type Explanation struct {
-	Series  string   `json:"series"`            // as reported, in PromQL notation
-	Kind    string   `json:"kind"`              // counter, gauge, meter or histogram
-	Origin  string   `json:"origin"`            // native, custom, or another word of the policies
-	Meaning string   `json:"meaning,omitempty"` // what the catalogue knows of it
-	Notes   []string `json:"notes,omitempty"`   // what was taken for granted
-
-	Streams    []StreamStage  `json:"streams"`
-	Task       TaskStage      `json:"task"`
-	Control    []ControlStage `json:"control,omitempty"` // every rule that was looked at; the last one decided, if one did
-	Decision   Decision       `json:"decision"`
-	Degrade    []ControlStage `json:"degrade,omitempty"`    // every rule of the ladder that was looked at; the last one gives the series up under overload, if one does
-	Rewrites   []RewriteStage `json:"rewrites,omitempty"`   // every rewrite that was looked at
-	Aggregates []RewriteStage `json:"aggregates,omitempty"` // every aggregate that was looked at; the last one takes the series, if one does
-	Budgets    []BudgetStage  `json:"budgets,omitempty"`    // every budget: those without a mismatch count the series
-	Result     []string       `json:"result,omitempty"`     // the series that a store gets of it
-	Scale      float64        `json:"scale,omitempty"`      // what values are multiplied by; none: 1
-	Sinks      []SinkStage    `json:"sinks,omitempty"`
-}
-
-// StreamStage says what a stream does about samples that come twice.
-type StreamStage struct {
-	Stream     string   `json:"stream"`     // its name
-	Topics     []string `json:"topics"`     // that it reads
-	Level      string   `json:"level"`      // of quality
-	Duplicates string   `json:"duplicates"` // in a sentence
-	Pos        diag.Pos `json:"pos"`
-}
-
-// TaskStage is what is known of the task.
-type TaskStage struct {
-	ID       string    `json:"id"`            // torrent_task_id
-	Job      string    `json:"job,omitempty"` // its name
-	Tags     []TagView `json:"tags,omitempty"`
-	Disabled *RuleView `json:"disabled,omitempty"` // the entry that switches it off
-}
-
-// TagView is a tag and the entry that gives it.
-type TagView struct {
-	Name  string   `json:"name"`  // of the tag
-	Value string   `json:"value"` // of the tag
-	Rule  string   `json:"rule"`  // entry of the section task, team/name
-	Pos   diag.Pos `json:"pos"`
-}
-
-// ControlStage is a control rule that was looked at.
-type ControlStage struct {
-	RuleView
-	Mismatch string `json:"mismatch,omitempty"` // why it does not match; "" for the rule that decides
-}
-
-// Decision is what control makes of the series.
-type Decision struct {
-	Disposition string `json:"disposition"`      // out, possibly subject to Step; or how every sample ends
-	Rule        string `json:"rule,omitempty"`   // that decided, team/name
-	Text        string `json:"text"`             // all of it in a sentence
-	Step        string `json:"step,omitempty"`   // what is decided for each sample: sample, thin, limit
-	Sample      string `json:"sample,omitempty"` // what becomes of the sample of a record
-}
-
-// RewriteStage is a rewrite, or a transform among them, that was looked at.
-type RewriteStage struct {
-	RuleView
-	Mismatch string   `json:"mismatch,omitempty"` // why it does not match; "" for one that does
-	Before   string   `json:"before,omitempty"`   // the series on either side, of a rewrite that matches
-	After    string   `json:"after,omitempty"`    // the series then
-	Removed  []string `json:"removed,omitempty"`  // labels, and the name, as they were
-	Added    []string `json:"added,omitempty"`    // as they are then
-	Scale    float64  `json:"scale,omitempty"`    // what values are multiplied by from then on, where it changes that
-
-	Plugin *PluginView `json:"plugin,omitempty"` // of a transform in force
-	Shadow float64     `json:"shadow,omitempty"` // share of batches that the plugin is only tried on; samples go on as they are
-
-	// Tried is what an instance has found out by that, over all transforms with the plugin.
-	Tried  *TriedPlugin `json:"tried,omitempty"`
-	Failed string       `json:"failed,omitempty"` // why its plugin did not transform the series
-}
-
-// PluginView says which plugin a transform has.
-type PluginView struct {
-	Name    string `json:"name"`    // as its manifest has it
-	Version string `json:"version"` // as its manifest has it
-	Digest  string `json:"digest"`  // sha256: and 64 hexadecimal digits
-}
-
-// SinkStage is a sink that gets the series.
-type SinkStage struct {
-	Sink string   `json:"sink"` // its name
-	Type string   `json:"type"` // store, scrape or remote-write
-	Why  string   `json:"why"`  // which rule, or which default, sends it there
-	Pos  diag.Pos `json:"pos"`
-}
-
 // input reads the series of a question.
-func (x *explainer) input(q *Question) (program.Input, []string, error) {
+func (x *Explainer) input(q *Question) (program.Input, []string, error) {
 	name, labels, err := program.ParseSeries(q.Series)
 	if err != nil {
 		return program.Input{}, nil, seriesError("series", err)
@@ -155,12 +59,15 @@ func seriesError(field string, err error) error {
 	return err
 }
 
+// Series explains one series.
+func (x *Explainer) Series(in program.Input) Explanation { return x.explain(in, nil) }
+
 // explain walks a series through the program. sample is what a record says of it,
 // or nil.
-func (x *explainer) explain(in program.Input, sample *reported) Explanation {
+func (x *Explainer) explain(in program.Input, sample *reported) Explanation {
 	v, events := x.program.Explain(in)
 	e := Explanation{
-		Series: seriesText(in.Name, in.Labels), Kind: in.Kind.String(), Origin: in.Origin.String(),
+		Series: metric.SeriesText(in.Name, in.Labels), Kind: in.Kind.String(), Origin: in.Origin.String(),
 		Streams: x.streams(), Task: x.task(&in),
 	}
 	if c, ok := x.known.Lookup(in.Name); ok {
@@ -195,8 +102,8 @@ func (x *explainer) explain(in program.Input, sample *reported) Explanation {
 }
 
 // stage puts one event of the interpreter where it belongs.
-func (x *explainer) stage(e *Explanation, ev *program.Event, in *program.Input) {
-	view := x.view(ev.Rule, ev.Mismatch == "")
+func (x *Explainer) stage(e *Explanation, ev *program.Event, in *program.Input) {
+	view := x.View(ev.Rule, ev.Mismatch == "")
 	why := ""
 	if ev.Mismatch != "" {
 		why = x.program.Why(ev.Rule, *in)
@@ -220,7 +127,7 @@ func (x *explainer) stage(e *Explanation, ev *program.Event, in *program.Input) 
 }
 
 // plugins says which plugins the transforms have, and which one failed.
-func (x *explainer) plugins(e *Explanation, v *program.Verdict) {
+func (x *Explainer) plugins(e *Explanation, v *program.Verdict) {
 	about := map[string]*program.Transform{}
 	for _, t := range x.program.Transforms() {
 		about[string(t.ID)] = t
@@ -233,8 +140,8 @@ func (x *explainer) plugins(e *Explanation, v *program.Verdict) {
 		}
 		p := t.Plugin.Plugin()
 		s.Plugin, s.Shadow = &PluginView{p.Name, p.Version, p.Digest}, t.Shadow
-		if s.Shadow > 0 && x.tried != nil {
-			s.Tried = x.tried(p.Digest)
+		if s.Shadow > 0 && x.here.Tried != nil {
+			s.Tried = x.here.Tried(p.Digest)
 		}
 		if f := v.Failure; f != nil && s.ID == string(x.rules[f.Rule].ID) {
 			s.Failed = f.TransformError.Error()
@@ -258,7 +165,7 @@ func transformText(v *program.Verdict) string {
 
 // changes lists what a rewrite did.
 func (s *RewriteStage) changes(before, after *program.Snapshot) {
-	s.Before, s.After = seriesText(before.Name, before.Labels), seriesText(after.Name, after.Labels)
+	s.Before, s.After = metric.SeriesText(before.Name, before.Labels), metric.SeriesText(after.Name, after.Labels)
 	if before.Name != after.Name {
 		s.Removed, s.Added = append(s.Removed, before.Name), append(s.Added, after.Name)
 	}
@@ -277,49 +184,41 @@ func (s *RewriteStage) changes(before, after *program.Snapshot) {
 	}
 }
 
-// seriesText writes a series in PromQL notation.
-func seriesText(name string, labels metric.Labels) string {
-	if len(labels) == 0 {
-		return name
-	}
-	return name + labels.String()
-}
-
 func labelPair(l metric.Label) string {
 	text := metric.Labels{l}.String()
 	return text[1 : len(text)-1]
 }
 
-func (x *explainer) task(in *program.Input) TaskStage {
+func (x *Explainer) task(in *program.Input) TaskStage {
 	t := x.program.Task(in.Task, in.Labels.Get("job_name"))
 	s := TaskStage{ID: in.Task, Job: in.Labels.Get("job_name")}
 	for _, tag := range t.Tags {
-		v := x.view(tag.Rule, false)
+		v := x.View(tag.Rule, false)
 		s.Tags = append(s.Tags, TagView{tag.Name, tag.Value, v.ID, v.Pos})
 	}
 	if t.Disabled != program.NoRule {
-		v := x.view(t.Disabled, true)
+		v := x.View(t.Disabled, true)
 		s.Disabled = &v
 	}
 	return s
 }
 
 // streams says for each stream of the set what it does about duplicates.
-func (x *explainer) streams() (out []StreamStage) {
-	eachOf(x.set, func(t *policy.Team) map[string]policy.Stream { return t.Stream }, func(team, name string, s policy.Stream) {
+func (x *Explainer) streams() (out []StreamStage) {
+	policy.Each(x.set, func(t *policy.Team) map[string]policy.Stream { return t.Stream }, func(team, name string, s policy.Stream) {
 		text := "samples that come twice are dropped within the duplicate window"
 		if s.Level == "none" || s.Level == "no-loss" {
 			text = "no duplicate window at this level"
 		}
-		out = append(out, StreamStage{Stream: name, Topics: s.Topics, Level: s.Level, Duplicates: text, Pos: x.place(team, "stream", name)})
+		out = append(out, StreamStage{Stream: name, Topics: s.Topics, Level: s.Level, Duplicates: text, Pos: x.Place(team, "stream", name)})
 	})
 	return out
 }
 
 // sinks says which sinks get a series, and why.
-func (x *explainer) sinks(v *program.Verdict) (out []SinkStage) {
-	eachOf(x.set, func(t *policy.Team) map[string]policy.Sink { return t.Sink }, func(team, name string, s policy.Sink) {
-		if !takes(name, s)(v.To) {
+func (x *Explainer) sinks(v *program.Verdict) (out []SinkStage) {
+	policy.Each(x.set, func(t *policy.Team) map[string]policy.Sink { return t.Sink }, func(team, name string, s policy.Sink) {
+		if !s.Takes(name)(v.To) {
 			return
 		}
 		why := "default sink"
@@ -328,30 +227,20 @@ func (x *explainer) sinks(v *program.Verdict) (out []SinkStage) {
 		} else if v.Topic != "" {
 			why = "default sink, by way of the topic " + v.Topic
 		}
-		out = append(out, SinkStage{Sink: name, Type: s.Type, Why: why, Pos: x.place(team, "sink", name)})
+		out = append(out, SinkStage{Sink: name, Type: s.Type, Why: why, Pos: x.Place(team, "sink", name)})
 	})
 	return out
 }
 
-// eachOf visits one section of all teams by team and name.
-func eachOf[T any](set *policy.Set, section func(*policy.Team) map[string]T, visit func(team, name string, v T)) {
-	for i := range set.Teams {
-		t := &set.Teams[i]
-		entries := section(t)
-		for _, name := range slices.Sorted(maps.Keys(entries)) {
-			visit(t.Name, name, entries[name])
-		}
-	}
-}
-
-func (x *explainer) place(parts ...string) diag.Pos {
+// Place is where a part of the set is written; zero: nowhere, or nobody knows.
+func (x *Explainer) Place(parts ...string) diag.Pos {
 	pos, _ := x.from.At(strings.Join(parts, "."))
 	return x.at(pos)
 }
 
 // results lists the series that a store gets of a series of a kind.
 func results(name string, labels metric.Labels, kind metric.Kind, sample *reported) []string {
-	key := func(suffix string) string { return seriesText(name+suffix, labels) }
+	key := func(suffix string) string { return metric.SeriesText(name+suffix, labels) }
 	switch {
 	case sample != nil && sample.text != nil:
 		return []string{name + "_info" + slices.Clone(labels).Set("value", *sample.text).String()}
@@ -365,7 +254,7 @@ func results(name string, labels metric.Labels, kind metric.Kind, sample *report
 }
 
 // decision puts the verdict of control into words.
-func (x *explainer) decision(v *program.Verdict, sample *reported) Decision {
+func (x *Explainer) decision(v *program.Verdict, sample *reported) Decision {
 	d := Decision{Disposition: v.Disposition.String(), Text: "kept: no rule of control matches"}
 	if v.Rule == program.NoRule {
 		return d
@@ -439,7 +328,7 @@ func stepText(s *program.Step, sample *reported) string {
 }
 
 // control returns a control rule as it is written.
-func (x *explainer) control(id program.RuleID) *policy.Control {
+func (x *Explainer) control(id program.RuleID) *policy.Control {
 	team, name, _ := strings.Cut(string(id), "/")
 	for i := range x.set.Teams {
 		if t := &x.set.Teams[i]; t.Name == team {

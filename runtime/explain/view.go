@@ -1,4 +1,4 @@
-package runtime
+package explain
 
 import (
 	"bytes"
@@ -6,37 +6,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
-// RuleView is a rule, as explain shows it.
-type RuleView struct {
-	ID          string            `json:"id"`                    // team/name
-	Section     string            `json:"section"`               // of the policy
-	Action      string            `json:"action"`                // keep, drop, sample, and so on
-	Tier        string            `json:"tier,omitempty"`        // of a control rule
-	Order       *int              `json:"order,omitempty"`       // of rules of its tier
-	Description string            `json:"description,omitempty"` // in the words of its author
-	Pos         diag.Pos          `json:"pos"`
-	Fields      []FieldView       `json:"fields,omitempty"`  // of a rule that acts
-	Samples     map[string]uint64 `json:"samples,omitempty"` // by disposition, what it did on the running instance since it started
-}
-
-// FieldView is a field of a rule and where it is set.
-type FieldView struct {
-	Name  string          `json:"name"`  // as the language has it: match.metrics
-	Value json.RawMessage `json:"value"` // as JSON
-	Pos   diag.Pos        `json:"pos"`   // zero: nobody set it, the schema has a default
-}
-
-// view describes a rule, with its fields where they are wanted.
-func (x *explainer) view(i int32, fields bool) RuleView {
+// View describes a rule of the program, with its fields where they are wanted.
+func (x *Explainer) View(i int32, fields bool) RuleView {
 	r := x.rules[i]
 	v := RuleView{
 		ID: string(r.ID), Section: r.Section, Action: r.Action, Description: r.Description, Pos: x.at(r.Pos),
-		Samples: x.counts[string(r.Label)],
+		Samples: x.here.Samples[string(r.Label)],
 	}
 	all := x.fields(&r)
 	for _, f := range all {
@@ -58,13 +37,13 @@ func (x *explainer) view(i int32, fields bool) RuleView {
 // fields lists the fields of a rule in the order of the language, with their places;
 // of those that are structs the fields of these, since a match may be written in
 // several places.
-func (x *explainer) fields(r *program.Rule) []FieldView {
+func (x *Explainer) fields(r *program.Rule) []FieldView {
 	team, name, _ := strings.Cut(string(r.ID), "/")
 	return x.members(nil, x.written(team, r.Section, name), "", team, r.Section, name)
 }
 
 // members appends the fields of a JSON object at path to out.
-func (x *explainer) members(out []FieldView, object []byte, prefix string, path ...string) []FieldView {
+func (x *Explainer) members(out []FieldView, object []byte, prefix string, path ...string) []FieldView {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if _, err := d.Token(); err != nil {
 		return out // the section has no such entry: nothing to show
@@ -81,13 +60,13 @@ func (x *explainer) members(out []FieldView, object []byte, prefix string, path 
 			out = x.members(out, value, prefix+field+".", at...)
 			continue
 		}
-		out = append(out, FieldView{Name: prefix + field, Value: value, Pos: x.place(at...)})
+		out = append(out, FieldView{Name: prefix + field, Value: value, Pos: x.Place(at...)})
 	}
 	return out
 }
 
 // written returns an entry of a section as JSON, nothing when there is none.
-func (x *explainer) written(team, section, name string) []byte {
+func (x *Explainer) written(team, section, name string) []byte {
 	if x.entries == nil {
 		x.entries = map[string]map[string]map[string]json.RawMessage{}
 		for i := range x.set.Teams {

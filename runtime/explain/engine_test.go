@@ -1,4 +1,4 @@
-package runtime
+package explain
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
+	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
 // gathered is a sink of both kinds that keeps the series it is given.
@@ -31,7 +32,7 @@ func (g *gathered) Flush(context.Context) error                            { ret
 func (g *gathered) Close()                                                 {}
 
 func (g *gathered) Bind(s engine.Series) engine.Ref {
-	g.bound = append(g.bound, seriesText(s.Name, s.Labels)+" to "+fmt.Sprint(s.To))
+	g.bound = append(g.bound, metric.SeriesText(s.Name, s.Labels)+" to "+fmt.Sprint(s.To))
 	return engine.Ref(len(g.bound) - 1)
 }
 
@@ -134,7 +135,7 @@ func TestExplainIsWhatTheEngineDoes(t *testing.T) {
 		if err := w.Process(context.Background(), []engine.Message{{Value: []byte(line)}}); err != nil {
 			t.Fatal(err)
 		}
-		x := explainer{set: set, program: prog, rules: prog.Rules(), known: known}
+		x := New(Set{Policies: set, Program: prog, Known: known}, Instance{})
 		explained, more, err := x.record([]byte(line))
 		if err != nil || more != 0 {
 			t.Fatalf("%s: %v, %d more", line, err, more)
