@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/ledger"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/internal/scrape"
 	"github.com/sluice-metrics/sluice/runtime/internal/self"
 	"github.com/sluice-metrics/sluice/runtime/internal/store"
 	"github.com/sluice-metrics/sluice/runtime/internal/transform"
@@ -330,6 +331,10 @@ func (r *Runtime) setBrokers(b []string) {
 
 // Metrics serves Sluice's own metrics.
 func (r *Runtime) Metrics() http.Handler { return r.metrics.Handler() }
+
+// AcceptsGzip reports whether the headers Accept-Encoding of a request allow an answer
+// in gzip.
+func AcceptsGzip(headers []string) bool { return scrape.AcceptsGzip(headers) }
 
 // ScrapePaths lists the paths that the set's sinks of type scrape want to be served at.
 func (r *Runtime) ScrapePaths() []string {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/sluice-metrics/sluice/runtime"
 )
 
 // document is an answer that is encoded already, or that has a tag.
@@ -80,7 +82,7 @@ func (d *document) write(c echo.Context) error {
 	body := d.plain
 	if d.gzip != nil {
 		h.Set("Vary", "Accept-Encoding")
-		if len(body) >= compressFrom && takesGzip(c.Request().Header.Values("Accept-Encoding")) {
+		if len(body) >= compressFrom && runtime.AcceptsGzip(c.Request().Header.Values("Accept-Encoding")) {
 			body = d.gzip()
 			h.Set("Content-Encoding", "gzip")
 		}
@@ -93,7 +95,7 @@ func (l lines) write(ctx context.Context, c echo.Context) error {
 	h.Set("Vary", "Accept-Encoding")
 	w := &lineAnswer{to: c.Response(), control: http.NewResponseController(c.Response())}
 	var packed *gzip.Writer
-	if takesGzip(c.Request().Header.Values("Accept-Encoding")) {
+	if runtime.AcceptsGzip(c.Request().Header.Values("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
 		packed = gzip.NewWriter(deadlined{w})
 		w.packed = packed
@@ -174,22 +176,4 @@ func knownTags(headers []string) func(tag string) bool {
 		}
 	}
 	return func(tag string) bool { return tags[tag] || tags["*"] }
-}
-
-// takesGzip reads Accept-Encoding.
-func takesGzip(headers []string) bool {
-	other := false
-	for _, h := range headers {
-		for _, coding := range strings.Split(h, ",") {
-			name, weight, weighed := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";q=")
-			taken := !weighed || strings.Trim(weight, "0.") != ""
-			switch name {
-			case "gzip":
-				return taken
-			case "*":
-				other = taken
-			}
-		}
-	}
-	return other
 }

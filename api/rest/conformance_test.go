@@ -35,6 +35,15 @@ func TestConformance(t *testing.T) {
 		}
 		t.Run("methods of "+path, func(t *testing.T) { x.methods(t, path, item) })
 	}
+	refused := 0
+	for _, e := range s.instance.AuditTrail(runtime.AuditFilter{}) {
+		if saidOnce(t, e.Error); e.Error != "" {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("the audit has nothing that was refused")
+	}
 }
 
 type conformance struct {
@@ -365,6 +374,9 @@ func (x *conformance) isAsDescribed(t *testing.T, o *openapi3.Operation, w *http
 		}
 	}
 	body := w.Body.Bytes()
+	if w.Code >= 400 {
+		isProblem(t, w.Code, w.Header(), string(body), "")
+	}
 	if len(described.Value.Content) == 0 {
 		if len(body) > 0 {
 			t.Errorf("%d has a body: %s", w.Code, body)

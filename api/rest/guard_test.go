@@ -57,6 +57,18 @@ func isProblem(t *testing.T, status int, header http.Header, body string, detail
 	if p.Status != status || p.Title != http.StatusText(status) || !strings.Contains(p.Detail, detail) {
 		t.Errorf("problem %+v, want status %d and detail %q", p, status, detail)
 	}
+	saidOnce(t, p.Detail)
+}
+
+// saidOnce fails for a text that says the same twice in a row: x: x: why.
+func saidOnce(t *testing.T, text string) {
+	t.Helper()
+	parts := strings.Split(text, ": ")
+	for i := range parts[1:] {
+		if strings.EqualFold(strings.ReplaceAll(parts[i], "-", " "), strings.ReplaceAll(parts[i+1], "-", " ")) {
+			t.Errorf("said twice: %q", text)
+		}
+	}
 }
 
 func TestLocalHost(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"html"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -72,12 +73,23 @@ func besides(s *runtime.Status) (rows [][2]string) {
 	return rows
 }
 
-// row is an operation in the table of the page: a link where it needs no parameter.
+// row is an operation in the table of the page: a link where it changes nothing and its
+// path carries no parameter. What the query must have, the link has an example of.
 func (o *operation) row() string {
-	path := html.EscapeString(prefix + o.path)
-	text := strings.ReplaceAll(path, "/", "/<wbr>") // a narrow window breaks it there
+	text := html.EscapeString(prefix + o.path)
+	text = strings.ReplaceAll(text, "/", "/<wbr>") // a narrow window breaks it there
+	query := url.Values{}
+	for _, p := range o.params {
+		if p.in == inQuery && (p.required || p.linked) {
+			query.Set(p.name, p.example)
+		}
+	}
+	for i, name := range slices.Sorted(maps.Keys(query)) {
+		text += html.EscapeString([]string{"?", "&"}[min(i, 1)] + name + "=…")
+	}
 	if o.method == http.MethodGet && !strings.Contains(o.path, "{") {
-		text = fmt.Sprintf(`<a href="%s">%s</a>`, path, text)
+		to := url.URL{Path: prefix + o.path, RawQuery: query.Encode()}
+		text = fmt.Sprintf(`<a href="%s">%s</a>`, html.EscapeString(to.String()), text)
 	}
 	return fmt.Sprintf("<tr><th scope=row>%s<td class=path>%s<br><small>%s</small><td class=role>%s", o.method, text, html.EscapeString(o.summary), o.role)
 }

@@ -11,7 +11,7 @@ import (
 func explainOperations() []operation {
 	const most = 512 << 10 // bytes of a series or a record in an address
 	params := []param{
-		{name: "series", in: inQuery, kind: text, maxBytes: most, example: `flink_jobmanager_job_uptime{torrent_task_id="t-1"}`,
+		{name: "series", in: inQuery, kind: text, maxBytes: most, linked: true, example: `flink_jobmanager_job_uptime{torrent_task_id="t-1"}`,
 			about: "A series as it was reported, in PromQL notation."},
 		{name: "record", in: inQuery, kind: text, maxBytes: most, about: "A record, as it stands in Kafka.", example: exampleRecord},
 		{name: "rule", in: inQuery, kind: text, about: "A rule: team/name, or the name alone where no other has it.", example: "default/attempts"},

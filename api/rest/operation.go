@@ -189,7 +189,7 @@ func (o *operation) entry(c echo.Context, asked *call, before, after string, err
 	}
 	if err != nil {
 		p := problemOf(err)
-		e.Error, e.Result = p.Code+": "+p.Detail, runtime.AuditFailed
+		e.Error, e.Result = strings.TrimSuffix(p.Code+": "+p.Detail, ": "), runtime.AuditFailed
 		if refused(err) {
 			e.Result = runtime.AuditRefused
 		}

@@ -42,6 +42,7 @@ type param struct {
 	example  string // that is right; every parameter has one
 	absent   string // what it is when it is not given; "": nothing
 	required bool   // those of a path are
+	linked   bool   // the link to the operation on the page at / has its example
 	rest     bool   // the path ends with it; so a path that goes on is told what is wrong
 	choices  []string
 	min, max int64 // of a number, or of a duration in nanoseconds; max 0: no bound

@@ -33,13 +33,24 @@ type problemBody struct {
 	Hint   string `json:"hint,omitempty"`   // what may be meant
 }
 
-// refusals say how the errors of package runtime are answered. The first that
-// matches holds.
-var refusals = []struct {
+// kindOf says how an error of package runtime is answered.
+type kindOf struct {
 	err    error
 	status int
 	code   string
-}{
+}
+
+// kind is what an error of the kind begins with when that says no more than the code.
+func (k *kindOf) kind() string {
+	if k.err.Error() == strings.ReplaceAll(k.code, "-", " ") {
+		return k.err.Error() + ": "
+	}
+	return ""
+}
+
+// refusals say how the errors of package runtime are answered. The first that
+// matches holds.
+var refusals = []kindOf{
 	{runtime.ErrRollout, http.StatusConflict, "rollout"},
 	{runtime.ErrForeignTeam, http.StatusForbidden, "forbidden"},
 	{runtime.ErrConflict, http.StatusPreconditionFailed, "policies-changed"},
@@ -133,7 +144,7 @@ func problemOf(err error) problemBody {
 	default:
 		for _, r := range refusals {
 			if errors.Is(err, r.err) {
-				p.Status, p.Code, p.Detail = r.status, r.code, strings.TrimPrefix(err.Error(), "rejected: ")
+				p.Status, p.Code, p.Detail = r.status, r.code, strings.TrimPrefix(err.Error(), r.kind())
 				break
 			}
 		}

@@ -3,8 +3,10 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"html"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +153,7 @@ func (s *site) beforeItRuns(t *testing.T) {
 func TestServer(t *testing.T) {
 	s := start(t)
 	t.Run("pages", s.pages)
+	t.Run("links", s.links)
 	t.Run("status", s.status)
 	t.Run("problems", s.problems)
 	t.Run("bodies", s.bodies)
@@ -185,6 +188,24 @@ func (s *site) pages(t *testing.T) {
 			a.header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: header %v", path, a.header)
 		}
+	}
+}
+
+// links follows what the page at / links to, as who reads it would.
+func (s *site) links(t *testing.T) {
+	found := regexp.MustCompile(`<a href="([^"]*)">`).FindAllStringSubmatch(s.get(t, "/").body, -1)
+	for _, link := range found {
+		a, err := http.Get(s.url + html.UnescapeString(link[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", link[1], a.Status)
+		}
+		a.Body.Close() // some are answered for as long as somebody reads
+	}
+	if want := len(operations()) / 4; len(found) < want {
+		t.Errorf("%d links, want %d or more", len(found), want)
 	}
 }
 

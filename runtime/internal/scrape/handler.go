@@ -24,7 +24,7 @@ func (e *Endpoint) Handler() http.Handler {
 		}
 		w.Header().Set("Content-Type", contentType)
 		w.Header().Set("Vary", "Accept-Encoding")
-		zip := accepts(r.Header.Values("Accept-Encoding"), "gzip")
+		zip := AcceptsGzip(r.Header.Values("Accept-Encoding"))
 		if zip {
 			w.Header().Set("Content-Encoding", "gzip")
 		}
@@ -77,15 +77,15 @@ func (e *Endpoint) write(w io.Writer) error {
 	return err
 }
 
-// accepts reports whether the Accept-Encoding headers allow coding (RFC 9110,
-// section 12.5.3): listed, or covered by *, and not with q=0.
-func accepts(headers []string, coding string) bool {
+// AcceptsGzip reports whether Accept-Encoding headers allow gzip (RFC 9110, section
+// 12.5.3): listed, or covered by *, and not with q=0.
+func AcceptsGzip(headers []string) bool {
 	wild := false
 	for _, h := range headers {
 		for item := range strings.SplitSeq(h, ",") {
 			name, params, _ := strings.Cut(item, ";")
 			name = strings.TrimSpace(name)
-			if !strings.EqualFold(name, coding) && name != "*" {
+			if !strings.EqualFold(name, "gzip") && name != "*" {
 				continue
 			}
 			ok := true
