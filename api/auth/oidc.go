@@ -49,9 +49,18 @@ type Issuer struct {
 	client *http.Client
 	log    *slog.Logger
 
-	mu   sync.Mutex
-	keys oidc.KeySet // nil: the issuer has not said yet where they are
-	away bool        // the last call of the issuer failed
+	mu     sync.Mutex  // of what follows; never held over a call
+	keys   oidc.KeySet // nil: the issuer has not said yet where they are
+	asking *discovery  // that is under way; nil: none
+	away   bool        // the last call of the issuer failed
+}
+
+// discovery is a call of the issuer for where its keys are. Whoever needs them
+// meanwhile waits for it.
+type discovery struct {
+	done chan struct{} // closed when the rest is set
+	keys oidc.KeySet
+	err  error
 }
 
 // grant gives a role to who has a value in a claim.
@@ -112,7 +121,6 @@ func (i *Issuer) Bearer(ctx context.Context, token string, now time.Time) (runti
 		return runtime.Actor{}, ErrUnknown
 	}
 	keys, err := i.keySet(ctx)
-	i.tell(err)
 	if err != nil {
 		return runtime.Actor{}, err
 	}
@@ -127,6 +135,8 @@ func (i *Issuer) Bearer(ctx context.Context, token string, now time.Time) (runti
 		return runtime.Actor{}, ErrExpired
 	} else if errors.Is(asked.err, ErrIssuer) {
 		return runtime.Actor{}, asked.err
+	} else if gone := ctx.Err(); gone != nil && errors.Is(asked.err, gone) {
+		return runtime.Actor{}, notAwaited(gone)
 	} else if err != nil {
 		return runtime.Actor{}, ErrUnknown
 	}
@@ -137,16 +147,46 @@ func (i *Issuer) Bearer(ctx context.Context, token string, now time.Time) (runti
 	return i.actor(claims)
 }
 
+// notAwaited is the error of who has gone before the issuer answered.
+func notAwaited(gone error) error { return fmt.Errorf("%w: %w", ErrIssuer, gone) }
+
 // keySet returns the keys of the issuer, or asks where they are.
 func (i *Issuer) keySet(ctx context.Context) (oidc.KeySet, error) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.keys != nil {
-		return i.keys, nil
+	if keys := i.keys; keys != nil {
+		i.mu.Unlock()
+		return keys, nil
 	}
-	// What is asked is remembered for others, who may wait longer than this one.
-	ctx = oidc.ClientContext(context.WithoutCancel(ctx), i.client)
-	provider, err := oidc.NewProvider(ctx, i.conf.Issuer)
+	asking := i.asking
+	if asking == nil {
+		asking = &discovery{done: make(chan struct{})}
+		i.asking = asking
+		// What is asked is for others, too, who may wait longer than this one.
+		go i.discover(oidc.ClientContext(context.WithoutCancel(ctx), i.client), asking)
+	}
+	i.mu.Unlock()
+	select {
+	case <-asking.done:
+		return asking.keys, asking.err
+	case <-ctx.Done():
+		return nil, notAwaited(ctx.Err())
+	}
+}
+
+// discover asks the issuer where its keys are. It ends with the call, whose time the
+// client bounds.
+func (i *Issuer) discover(ctx context.Context, d *discovery) {
+	d.keys, d.err = keysOf(ctx, i.conf.Issuer)
+	i.tell(d.err)
+	i.mu.Lock()
+	i.keys, i.asking = d.keys, nil
+	i.mu.Unlock()
+	close(d.done)
+}
+
+// keysOf returns the keys of an issuer, which are fetched when they are needed.
+func keysOf(ctx context.Context, issuer string) (oidc.KeySet, error) {
+	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIssuer, err)
 	}
@@ -156,8 +196,7 @@ func (i *Issuer) keySet(ctx context.Context) (oidc.KeySet, error) {
 	if err := provider.Claims(&at); err != nil || at.Keys == "" {
 		return nil, fmt.Errorf("%w: it does not say where they are", ErrIssuer)
 	}
-	i.keys = oidc.NewRemoteKeySet(ctx, at.Keys)
-	return i.keys, nil
+	return oidc.NewRemoteKeySet(ctx, at.Keys), nil
 }
 
 // tell logs when the issuer goes away and when it is back.

@@ -336,6 +336,79 @@ func TestIssuerAway(t *testing.T) {
 	}
 }
 
+// slow is an issuer whose answers wait until somebody lets them go.
+type slow struct {
+	next   http.RoundTripper
+	asked  chan string // path of each call, as it comes
+	answer chan struct{}
+}
+
+func (s *slow) RoundTrip(req *http.Request) (*http.Response, error) {
+	select {
+	case s.asked <- req.URL.Path:
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+	select {
+	case <-s.answer:
+		return s.next.RoundTrip(req)
+	case <-req.Context().Done():
+		return nil, req.Context().Err()
+	}
+}
+
+// An issuer that takes its time is asked once for all who wait, holds up nobody who has
+// gone, and nobody whose key is known.
+func TestSlowIssuer(t *testing.T) {
+	first, second := newSigner(t, "1", "ES256"), newSigner(t, "2", "ES256")
+	p := newProvider(t, first, second)
+	clock := now
+	i := issuerOf(t, p, &clock)
+	way := &slow{next: i.client.Transport.(*recent).next, asked: make(chan string), answer: make(chan struct{})}
+	i.client.Transport.(*recent).next = way
+	bearer := func(ctx context.Context, s *signer) chan error {
+		token, out := s.sign(t, p.claims(nil)), make(chan error, 1)
+		go func() {
+			_, err := i.Bearer(ctx, token, now)
+			out <- err
+		}()
+		return out
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	leaves, waits := bearer(gone, first), bearer(t.Context(), first)
+	if path := <-way.asked; path != "/.well-known/openid-configuration" {
+		t.Errorf("asked for %s", path)
+	}
+	cancel()
+	if err := <-leaves; !errors.Is(err, ErrIssuer) || !errors.Is(err, context.Canceled) {
+		t.Errorf("who has gone: %v", err)
+	}
+	also := bearer(t.Context(), second)
+	way.answer <- struct{}{}
+	if path := <-way.asked; path != "/keys" {
+		t.Errorf("asked for %s", path)
+	}
+	p.become(false, first) // the second key comes later
+	way.answer <- struct{}{}
+	if err := <-waits; err != nil {
+		t.Error("who waited:", err)
+	}
+	if err := <-also; !errors.Is(err, ErrUnknown) {
+		t.Error("who has a key that the issuer does not show:", err)
+	}
+	clock = clock.Add(recentFor)
+	unknown := bearer(t.Context(), second)
+	<-way.asked
+	if err := <-bearer(t.Context(), first); err != nil {
+		t.Error("while the issuer is asked for another key:", err)
+	}
+	p.become(false, first, second)
+	way.answer <- struct{}{}
+	if err := <-unknown; err != nil {
+		t.Error("with the new key:", err)
+	}
+}
+
 func TestWrongIssuers(t *testing.T) {
 	for name, edit := range map[string]func(*runtime.OIDC){
 		"in the clear": func(c *runtime.OIDC) { c.Issuer = "http://login.example.com" },

@@ -24,7 +24,7 @@ type recent struct {
 	next http.RoundTripper // nil: the default one
 	now  func() time.Time
 
-	mu   sync.Mutex
+	mu   sync.Mutex // never held over a call
 	seen map[string]answer
 }
 
@@ -35,19 +35,14 @@ type answer struct {
 	err    error
 }
 
-// RoundTrip answers a GET with what the issuer says, or said a moment ago.
+// RoundTrip answers a GET with what the issuer says, or said a moment ago. Who asks for
+// the same while a call is under way makes another one; an Issuer does not.
 func (r *recent) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	key := req.URL.String()
-	got, ok := r.seen[key]
-	if !ok || r.now().Sub(got.at) >= recentFor {
-		if len(r.seen) >= maxAsked {
-			clear(r.seen)
-		}
+	got, ok := r.remembered(key)
+	if !ok {
 		got = r.ask(req)
-		got.at = r.now()
-		r.seen[key] = got
+		r.remember(key, got)
 	}
 	if got.err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIssuer, got.err)
@@ -56,6 +51,23 @@ func (r *recent) RoundTrip(req *http.Request) (*http.Response, error) {
 		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: got.header.Clone(), Body: io.NopCloser(bytes.NewReader(got.body)), ContentLength: int64(len(got.body)), Request: req,
 	}, nil
+}
+
+func (r *recent) remembered(key string) (answer, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	got, ok := r.seen[key]
+	return got, ok && r.now().Sub(got.at) < recentFor
+}
+
+func (r *recent) remember(key string, got answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.seen) >= maxAsked {
+		clear(r.seen)
+	}
+	got.at = r.now()
+	r.seen[key] = got
 }
 
 func (r *recent) ask(req *http.Request) (a answer) {
