@@ -60,6 +60,7 @@ var may = map[string]string{
 	"runtime/internal/automaton":   "",
 	"runtime/internal/spell":       "",
 	"runtime/internal/analysis":    "runtime/metric runtime/diag internal/policy internal/program internal/catalogue internal/automaton internal/ledger internal/spell",
+	"runtime/internal/policytest":  "runtime/metric runtime/diag runtime/explain internal/policy internal/program internal/traffic",
 	"runtime/internal/record":      "runtime/metric",
 	"runtime/internal/ledger":      "",
 	"runtime/internal/ladder":      "",

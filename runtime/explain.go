@@ -37,18 +37,17 @@ func Explain(ctx context.Context, dir string, how Loading, q explain.Question) (
 	}
 	from := cmp.Or(dir, defaultSet)
 	a := Answer{Policies: from, Revision: l.bundle.Digest}
-	a.Answer, err = l.explainer(from).Answer(&q)
+	a.Answer, err = explain.New(l.explained(from), explain.Instance{}).Answer(&q)
 	if dir != "" {
 		a.Commit = source.CommitOf(dir)
 	}
 	return a, l.report, err
 }
 
-// explainer explains a set that runs nowhere. dir is put before file names.
-func (l *loadedSet) explainer(dir string) *explain.Explainer {
-	return explain.New(explain.Set{
-		Policies: &l.bundle.Set, Provenance: l.bundle.Provenance, Program: l.program, Known: l.known, Dir: dir,
-	}, explain.Instance{})
+// explained is a set that has a program, as package explain wants it. dir is put
+// before file names.
+func (l *loadedSet) explained(dir string) explain.Set {
+	return explain.Set{Policies: &l.bundle.Set, Provenance: l.bundle.Provenance, Program: l.program, Known: l.known, Dir: dir}
 }
 
 // loadDir loads the set in dir, the default one when dir is "".

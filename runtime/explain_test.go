@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,24 +12,6 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/explain"
 )
-
-// writeFiles makes a directory of files.
-func writeFiles(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		at := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-const schemaImport = "package policies\n\nimport \"github.com/sluice-metrics/sluice/schema\"\n\n"
 
 func ask(t *testing.T, dir string, q explain.Question) Answer {
 	t.Helper()

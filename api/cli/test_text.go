@@ -24,8 +24,26 @@ func testText(r *runtime.TestReport, coverage bool, columns int) string {
 	} else if n := len(r.Coverage.Never); n > 0 {
 		p.line("never exercised: %s; --coverage lists them", counted(n, "rule"))
 	}
-	p.line("%s", r.Summary())
+	p.line("%s", testSummary(r))
 	return printable(p.String())
+}
+
+// testSummary is one line about all tests.
+func testSummary(r *runtime.TestReport) string {
+	covered, rules := 0, 0
+	for _, s := range r.Coverage.Sections {
+		covered += s.Exercised
+		rules += s.Rules
+	}
+	outcome := counted(len(r.Tests), "test") + " passed"
+	if r.Failed > 0 {
+		outcome = fmt.Sprintf("%d of %s failed", r.Failed, counted(len(r.Tests), "test"))
+	}
+	who := "they exercise"
+	if len(r.Tests) == 1 {
+		who = "it exercises"
+	}
+	return fmt.Sprintf("%s; %s %d of %s", outcome, who, covered, counted(rules, "rule"))
 }
 
 // tests has a line for each test, and what is wrong below those that fail.

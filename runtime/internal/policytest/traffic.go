@@ -1,50 +1,37 @@
-package runtime
+package policytest
 
 import (
 	"cmp"
-	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
+	"github.com/sluice-metrics/sluice/runtime/explain"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 	"github.com/sluice-metrics/sluice/runtime/internal/traffic"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
 
-// TestsFromTraffic writes n tests, each of one recorded series and what the policy
-// set in dir makes of it, as a CUE file of tests. The series are spread over the
-// rules that act on them, and over their tasks. in holds records, one JSON object
-// a line, plain or compressed. A report that refuses the set comes without text.
-func TestsFromTraffic(ctx context.Context, dir string, how Loading, in io.Reader, n int) ([]byte, Report, error) {
-	if n < 1 {
-		return nil, Report{}, fmt.Errorf("%w: --count must be at least 1", ErrConfig)
-	}
-	l, err := loadDir(ctx, dir, how)
-	if err != nil || l.program == nil {
-		return nil, l.report, err
-	}
-	seen, err := traffic.ReadAll(in, l.known.Origin)
-	if err != nil {
-		return nil, Report{}, err
-	}
-	team := l.bundle.Set.Teams[0].Name
+// FromTraffic writes n tests, each of one recorded series and what a set makes of it,
+// as a CUE file of tests. The series are spread over the rules that act on them, and
+// over their tasks.
+func FromTraffic(set explain.Set, seen *traffic.Recording, n int) ([]byte, error) {
+	team := set.Policies.Teams[0].Name
+	several := len(set.Policies.Teams) > 1
 	var tests []policy.NamedTest
 	names := map[string]bool{}
-	for _, s := range spread(l.program, seen.Series, n) {
+	for _, s := range spread(set.Program, seen.Series, n) {
 		t := policy.NamedTest{Name: testName(cmp.Or(s.Metric, s.Name), names), Test: policy.Test{Given: []policy.TestInput{given(s)}}}
-		r := l.program.TryTest(&t.Test, team, l.known.Origin)
+		r := set.Program.TryTest(&t.Test, team, set.Known.Origin)
 		t.Expect = policy.TestExpect{Dropped: r.Seen.Dropped}
 		if len(r.Seen.Kept) > 0 || len(r.Seen.Dropped) == 0 {
 			t.Expect.Kept = r.Seen.Kept
 		}
-		qualify(t.Expect.Dropped, team, len(l.bundle.Set.Teams) > 1)
+		qualify(t.Expect.Dropped, team, several)
 		tests = append(tests, t)
 	}
-	text, err := policy.TestFile("Recorded series, and what the set made of them when this was written.", tests)
-	return text, l.report, err
+	return policy.TestFile("Recorded series, and what the set made of them when this was written.", tests)
 }
 
 // qualify names rules by team in a set of several, where the file may be put

@@ -1,11 +1,79 @@
-package runtime
+package policytest
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
+
+// Patch is a file whose expectations are changed to what the tests show.
+type Patch struct {
+	File string `json:"file"`
+	Diff string `json:"diff"` // unified
+
+	path     string
+	old, new []byte
+}
+
+// Update says what the expectations of the tests that fail would have to be.
+// Expectations that are computed cannot be rewritten; they become warnings. The
+// error is about reading the directory.
+func (t *Report) Update() ([]Patch, []diag.Diagnostic, error) {
+	var edits []policy.ExpectEdit
+	for i := range t.Tests {
+		if len(t.Tests[i].Failures) == 0 || t.results[i].Seen.Kept == nil {
+			continue // it passes, or could not run
+		}
+		team, name, _ := strings.Cut(t.Tests[i].ID, "/")
+		for j := range t.set.Teams {
+			if t.set.Teams[j].Name == team {
+				test := t.set.Teams[j].Test[name]
+				edits = append(edits, expectations(team, name, &test, &t.results[i].Seen)...)
+			}
+		}
+	}
+	snap, _, err := policy.Take(os.DirFS(t.Policies))
+	if err != nil {
+		return nil, nil, err
+	}
+	files, found := policy.UpdateTests(snap, edits)
+	var out []Patch
+	for i := range files {
+		f := &files[i]
+		name := path.Join(filepath.ToSlash(t.Policies), f.File)
+		if diff := f.Diff(name); diff != "" {
+			out = append(out, Patch{name, diff, filepath.Join(t.Policies, filepath.FromSlash(f.File)), f.Old, f.New})
+		}
+	}
+	return out, diag.Rebase(found, t.Policies), nil
+}
+
+// Write puts the new text into the file, if nobody has changed it since.
+func (p *Patch) Write() error {
+	info, err := os.Stat(p.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", diag.ErrConfig, err)
+	}
+	now, err := os.ReadFile(p.path)
+	if err == nil && string(now) != string(p.old) {
+		err = errors.New(p.File + " has changed in the meantime")
+	}
+	if err == nil {
+		err = os.WriteFile(p.path, p.new, info.Mode().Perm())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", diag.ErrConfig, err)
+	}
+	return nil
+}
 
 // expectations compares what a test expects with what was seen, and says how the
 // lists that its author wrote have to change. Lists that he left out stay out.
