@@ -69,11 +69,18 @@ func (r *Runtime) Catalogue(f CatalogueFilter) ([]CatalogueEntry, error) {
 // Key tells an entry from every other, in the order of the list.
 func (e CatalogueEntry) Key() string { return e.Scope + "\x00" + e.Name }
 
+// Placeholders of a name, <…>, pass through the making of a series name as characters
+// that it keeps.
+const placeFrom, placeTo = "lt_0_", "_0_gt"
+
+var (
+	keep    = strings.NewReplacer("<", placeFrom, ">", placeTo)
+	restore = strings.NewReplacer(placeFrom, "<", placeTo, ">")
+)
+
 // placeholders is the series name of a metric, with <…> where Flink puts a name.
 func placeholders(scope, name string) string {
-	const from, to = "lt_0_", "_0_gt" // characters that a series name keeps
-	marked := strings.NewReplacer("<", from, ">", to).Replace(name)
-	return strings.NewReplacer(from, "<", to, ">").Replace(metric.SeriesName(scope, marked))
+	return restore.Replace(metric.SeriesName(scope, keep.Replace(name)))
 }
 
 func pattern(field, text string) (func(string) bool, error) {

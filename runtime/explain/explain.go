@@ -7,7 +7,6 @@ package explain
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path"
@@ -93,8 +92,7 @@ type Explainer struct {
 	dir     string
 	here    Instance
 
-	rules   []program.Rule
-	entries map[string]map[string]map[string]json.RawMessage // as written, by team, section and name; made when asked for
+	rules []program.Rule
 }
 
 // New returns who answers by a set. here is zero when no instance runs it.

@@ -109,13 +109,16 @@ func Find(rules []program.Rule, name string) (int32, error) {
 	return 0, bad
 }
 
+// bare takes the marks of what differs from one installation to the next out of a name.
+var bare = strings.NewReplacer("<", "", ">", "")
+
 // reach counts which metrics of the catalogue a rule matches. What differs from
 // one installation to the next in a name stands as the catalogue calls it.
 func (x *Explainer) reach(rule int32) *NameReach {
 	n := &NameReach{Names: []string{}}
 	for _, e := range x.known.Entries() {
 		n.Of++
-		name := metric.SeriesName(e.Scope, strings.NewReplacer("<", "", ">", "").Replace(e.Name))
+		name := metric.SeriesName(e.Scope, bare.Replace(e.Name))
 		switch x.program.Reach(rule, name, e.Kind, e.Origin) {
 		case program.MatchesNone:
 			continue

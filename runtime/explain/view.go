@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
@@ -67,31 +69,24 @@ func (x *Explainer) members(out []FieldView, object []byte, prefix string, path 
 
 // written returns an entry of a section as JSON, nothing when there is none.
 func (x *Explainer) written(team, section, name string) []byte {
-	if x.entries == nil {
-		x.entries = map[string]map[string]map[string]json.RawMessage{}
-		for i := range x.set.Teams {
-			x.entries[x.set.Teams[i].Name] = entriesOf(&x.set.Teams[i])
+	at := slices.IndexFunc(x.set.Teams, func(t policy.Team) bool { return t.Name == team })
+	if at < 0 {
+		return nil
+	}
+	t := reflect.ValueOf(&x.set.Teams[at]).Elem()
+	for i, f := range reflect.VisibleFields(t.Type()) {
+		if word, _, _ := strings.Cut(f.Tag.Get("json"), ","); word != section {
+			continue
 		}
-	}
-	return x.entries[team][section][name]
-}
-
-// entriesOf gives the entries of all sections of a team as JSON, by section and name.
-func entriesOf(t *policy.Team) map[string]map[string]json.RawMessage {
-	text, err := json.Marshal(t)
-	if err != nil {
-		panic(fmt.Sprintf("a team is plain data: %v", err))
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil {
-		panic(fmt.Sprintf("a team is an object: %v", err))
-	}
-	out := map[string]map[string]json.RawMessage{}
-	for section, value := range fields {
-		var entries map[string]json.RawMessage
-		if json.Unmarshal(value, &entries) == nil { // the fields that are texts are no sections
-			out[section] = entries
+		entry := t.Field(i).MapIndex(reflect.ValueOf(name))
+		if !entry.IsValid() {
+			return nil
 		}
+		text, err := json.Marshal(entry.Interface())
+		if err != nil {
+			panic(fmt.Sprintf("an entry of a team is plain data: %v", err))
+		}
+		return text
 	}
-	return out
+	return nil
 }
