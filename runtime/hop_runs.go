@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 	"github.com/sluice-metrics/sluice/runtime/internal/lifecycle"
 )
 
@@ -119,16 +121,16 @@ func (r *Runtime) exchange(runs *hopRuns, now, opens []*hop, stays func(name str
 // that.
 const catchUp = 10 * time.Second
 
-// retire ends a hop that no set in force has any more, when it has caught up with
+// retire ends a hop that no set in force has any more, when its group has caught up with
 // ends, or cannot in time; nil: at once. What it has read is acknowledged and its
 // place in the group committed, as when a partition goes to another instance. r.mu is
 // held and runs.ctx is set.
 func (r *Runtime) retire(runs *hopRuns, h *hop, ends map[string]map[int32]int64) {
 	runs.left[h.name] = h
-	ctx, cancel := context.WithTimeout(runs.ctx, catchUp)
+	ctx, cancel := context.WithTimeout(runs.ctx, r.catchUp)
 	runs.hops.Go(func() {
 		defer cancel()
-		if ends != nil && !h.reach(ctx, ends) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if ends != nil && !r.reach(ctx, h, ends) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			r.log.Warn("a sink is taken away before it has sent on all that waits for it; should it come back, it goes on there", "sink", h.name)
 		}
 		h.cancel()
@@ -141,19 +143,17 @@ func (r *Runtime) retire(runs *hopRuns, h *hop, ends map[string]map[int32]int64)
 	})
 }
 
-// reach waits until the hop has acknowledged everything before ends in the
-// partitions that it has; false when ctx or the hop ended first.
-func (h *hop) reach(ctx context.Context, ends map[string]map[int32]int64) bool {
+// reach waits until the group of a hop has acknowledged everything before ends; false
+// when ctx or the hop ended first. What the hop knows is only the partitions that it has:
+// of those that another instance has, or nobody yet, Kafka is asked.
+func (r *Runtime) reach(ctx context.Context, h *hop, ends map[string]map[int32]int64) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		behind := false
-		for _, p := range h.source.Status().Partitions {
-			at := p.Acked
-			if at < 0 { // nothing has come since it has this partition
-				at = p.End - p.Lag
-			}
-			behind = behind || at < ends[p.Topic][p.ID]
+		behind, elsewhere := h.until(ends)
+		if !behind && len(elsewhere) > 0 {
+			tick.Reset(askAgain)
+			behind = !r.passed(ctx, h, elsewhere)
 		}
 		if !behind {
 			return true
@@ -166,4 +166,36 @@ func (h *hop) reach(ctx context.Context, ends map[string]map[int32]int64) bool {
 			return false
 		}
 	}
+}
+
+// until reports whether the hop is behind ends in the partitions that it has, and returns
+// the ends of the others.
+func (h *hop) until(ends map[string]map[int32]int64) (behind bool, elsewhere map[string]map[int32]int64) {
+	elsewhere = map[string]map[int32]int64{}
+	for topic, partitions := range ends {
+		elsewhere[topic] = maps.Clone(partitions)
+	}
+	for _, p := range h.source.Status().Partitions {
+		at := p.Acked
+		if at < 0 { // nothing has come since it has this partition
+			at = p.End - p.Lag
+		}
+		behind = behind || at < ends[p.Topic][p.ID]
+		if delete(elsewhere[p.Topic], p.ID); len(elsewhere[p.Topic]) == 0 {
+			delete(elsewhere, p.Topic)
+		}
+	}
+	return behind, elsewhere
+}
+
+// passed reports whether the group of a sink has committed everything before ends. It
+// says no where Kafka cannot be asked.
+func (r *Runtime) passed(ctx context.Context, h *hop, ends map[string]map[int32]int64) bool {
+	admin, err := kafka.NewAdmin(r.kafka)
+	if err != nil {
+		return false
+	}
+	defer admin.Close()
+	passed, err := admin.Passed(ctx, r.cfg.Group+"."+sinkGroup(h.name), ends)
+	return passed && err == nil
 }

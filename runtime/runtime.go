@@ -80,7 +80,7 @@ type Runtime struct {
 	control    atomic.Pointer[kafka.Control] // set by Run
 
 	streamRuns, sinkRuns hopRuns // which come and go
-	sinkTail             time.Duration
+	sinkTail, catchUp    time.Duration
 
 	mu          sync.RWMutex // guards what Run opens and others look at
 	brokers     []string
@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg Config, opts Options) (*Runtime, Report, error
 		loading: Loading{Child: opts.Child, Plugins: cfg.Plugins, cache: &policy.Cache{}, known: sync.OnceValues(loadCatalogue)},
 		metrics: self.New(opts.Version), name: cfg.instanceName(), audits: newAuditQueue(), dictionary: newDictionary(), budgets: engine.NewBudgets(),
 		adapters: map[string]*adapter{}, books: map[string]*ledger.Book{},
-		streamRuns: hopRuns{what: "stream"}, sinkRuns: hopRuns{what: "sink"}, sinkTail: sinkTail,
+		streamRuns: hopRuns{what: "stream"}, sinkRuns: hopRuns{what: "sink"}, sinkTail: sinkTail, catchUp: catchUp,
 	}
 	r.depot = depot.New(pluginDir(cfg.DataDir), r.fleetLog, opts.Log)
 	r.loading.plugins = transform.New(transform.Options{Get: r.depot.Get, Limits: limitsOf(cfg.Plugins), CacheDir: r.pluginCache(), Log: opts.Log})

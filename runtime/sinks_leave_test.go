@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -193,6 +194,50 @@ func TestSinksSendWhatAKilledInstanceLeaves(t *testing.T) {
 	v.has(t, "the sink", want)
 	r.reads(t, "new.processed")
 	v.once(t, "the sink")
+}
+
+// A sink that is taken away has all that came before that, also where no instance has a
+// partition of it then.
+func TestASinkIsTakenAwayBeforeItHasPartitions(t *testing.T) {
+	t.Parallel()
+	stays, staysURL := startReceiver(t)
+	goes, goesURL := startReceiver(t)
+	keep := remoteSink("stays", staysURL)
+	cfg := testConfig(t, nativeStream+keep+remoteSink("goes", goesURL))
+	cfg.Brokers, cfg.EgressAllow, cfg.DataDir = roomyBroker(t), []string{"127.0.0.0/8"}, t.TempDir()
+	var want map[string]string
+	t.Run("while it is down", func(t *testing.T) {
+		r := startInstance(t, cfg)
+		l := newLoad(t, r, 4)
+		want = l.send(t, "a", 100)
+		goes.has(t, "the sink", want)
+		goes.setDown(true)
+		maps.Copy(want, l.send(t, "a", 100))
+		stays.has(t, "the sink that stays", want)
+	})
+	killedMember(t, cfg.Brokers, cfg.Group+"."+sinkGroup("goes"))
+	goes.setDown(false)
+	var reload sync.WaitGroup
+	t.Cleanup(reload.Wait)
+	r := startAdjusted(t, cfg, func(r *Runtime) {
+		r.catchUp = patience
+		rewriteSet(t, cfg, policySet(nativeStream+keep))
+		reload.Go(func() {
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for err := ErrNotReady; errors.Is(err, ErrNotReady) && t.Context().Err() == nil; <-tick.C { // until sinks are open
+				_, err = r.Reload(t.Context())
+			}
+		})
+	})
+	goes.has(t, "the sink that is taken away", want)
+	r.changed(t)
+	if s := r.Status().Sinks; len(s) != 1 {
+		t.Errorf("%d sinks", len(s))
+	}
+	for who, v := range map[string]*receiver{"stays": stays, "goes": goes} {
+		v.once(t, who)
+	}
 }
 
 // Nobody leaves a topic that another instance may still write, however long it is quiet.

@@ -84,6 +84,9 @@ func (a *Admin) ReadBefore(ctx context.Context, prefix, group string, topics ...
 	}
 	before := map[string][]string{}
 	for _, name := range others {
+		if err := described[name].Err; err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return nil, fmt.Errorf("consumer group %s: %w", name, denied(err)) // not one that nobody is in
+		}
 		at, err := a.places(ctx, name, topics)
 		if err != nil {
 			return nil, err
@@ -144,6 +147,23 @@ func (a *Admin) allPlaces(ctx context.Context, group string) (kadm.Offsets, erro
 		}
 	})
 	return at, nil
+}
+
+// Passed reports whether a consumer group has committed everything before ends, by topic
+// and partition.
+func (a *Admin) Passed(ctx context.Context, group string, ends map[string]map[int32]int64) (bool, error) {
+	at, err := a.allPlaces(ctx, group)
+	if err != nil {
+		return false, err
+	}
+	for topic, partitions := range ends {
+		for id, end := range partitions {
+			if at[topic][id].At < end {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }
 
 // Unread returns those topics in which records wait for a consumer group, of the ones

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestBeginGroup(t *testing.T) {
@@ -196,6 +199,61 @@ func TestAllOfANewPartitionWaits(t *testing.T) {
 		}
 		b.commit("new", ends[testTopic][0].Offset, 0)
 		if got, err := b.admin.Unread(t.Context(), "new"); err != nil || !slices.Equal(got, []string{testTopic}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
+// A group has passed ends where it has committed them all; where it has no place it has
+// passed nothing.
+func TestAGroupHasPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 2)
+		b.commit("one", 10, 0)
+		for name, tt := range map[string]struct {
+			group string
+			ends  map[int32]int64
+			want  bool
+		}{
+			"nothing":                {"none", nil, true},
+			"empty partitions":       {"none", map[int32]int64{0: 0, 1: 0}, true},
+			"no place":               {"none", map[int32]int64{0: 1}, false},
+			"at the end":             {"one", map[int32]int64{0: 10}, true},
+			"before the end":         {"one", map[int32]int64{0: 11}, false},
+			"no place in one of two": {"one", map[int32]int64{0: 10, 1: 1}, false},
+		} {
+			if got, err := b.admin.Passed(t.Context(), tt.group, map[string]map[int32]int64{testTopic: tt.ends}); err != nil || got != tt.want {
+				t.Errorf("%s: %v, %v", name, got, err)
+			}
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if got, err := b.admin.Passed(ended, "one", nil); err == nil || got {
+			t.Errorf("not asked: %v, %v", got, err)
+		}
+	})
+}
+
+// A group of which brokers do not tell who is in it is not taken for one that nobody is in.
+func TestWhoReadsIsNotKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, 1)
+		b.commit("s.one", 10, 0)
+		b.commit("s.two", 10, 0)
+		b.broker.cluster.ControlKey(int16(kmsg.DescribeGroups), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			b.broker.cluster.KeepControl()
+			resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+			for _, group := range req.(*kmsg.DescribeGroupsRequest).Groups {
+				told := kmsg.NewDescribeGroupsResponseGroup()
+				told.Group, told.ErrorCode = group, kerr.UnknownServerError.Code
+				resp.Groups = append(resp.Groups, told)
+			}
+			return resp, nil, true
+		})
+		if got, err := b.admin.ReadBefore(t.Context(), "s.", "s.two", testTopic); !errors.Is(err, kerr.UnknownServerError) {
+			t.Errorf("%v, %v", got, err)
+		}
+		if got, err := b.admin.Reads(t.Context(), "s.one", testTopic); !errors.Is(err, kerr.UnknownServerError) || got {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
