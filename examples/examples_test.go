@@ -33,10 +33,11 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no examples: %v", err)
 	}
+	var addresses script.Addresses
 	testscript.Run(t, testscript.Params{
 		Files:               scripts,
 		RequireExplicitExec: true,
-		Setup:               setup,
+		Setup:               func(env *testscript.Env) error { return setUp(env, &addresses) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await-ready": awaitReady, "promql": promql, "status": status, "await-rule": awaitRule,
 		},
@@ -51,12 +52,12 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// setup gives a script the example folders and an address of its own, ADDR.
-func setup(env *testscript.Env) error {
+// setUp gives a script the example folders and an address of its own, ADDR.
+func setUp(env *testscript.Env, addresses *script.Addresses) error {
 	if err := copyFolders(env.WorkDir); err != nil {
 		return err
 	}
-	address, err := script.Address()
+	address, err := addresses.Free()
 	env.Setenv("ADDR", address)
 	return err
 }

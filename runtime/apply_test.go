@@ -123,6 +123,13 @@ func TestLastGood(t *testing.T) {
 	})
 }
 
+// nothingPasses has probation last, of the sets that come from now on.
+func (r instance) nothingPasses() {
+	r.policies.mu.Lock()
+	defer r.policies.mu.Unlock()
+	r.policies.bounds.length = time.Hour
+}
+
 // A set that takes nearly everything away is taken back, and stays away until the
 // source has another.
 func TestRollback(t *testing.T) {
@@ -142,7 +149,7 @@ func TestRollback(t *testing.T) {
 	send(2 * enough)
 	r.settled(t, false, "native", 2*enough)
 	good := r.awaitPolicies(t, "good", func(p *PolicyStatus) bool { return p.State == PolicyGood })
-	r.policies.bounds.length = time.Hour // from here on nothing passes
+	r.nothingPasses()
 	rewriteSet(t, cfg, policySet(dropping("b")))
 	bad := r.awaitPolicies(t, "bad", func(p *PolicyStatus) bool { return p.Revision != good.Revision })
 	send(2 * enough)

@@ -42,7 +42,7 @@ func startFollowing(t *testing.T, cfg Config) instance {
 			}
 		})
 		go func() {
-			err := r.mayPush(t.Context())
+			err := r.awaitControl(t.Context()) // longer than a push would
 			if err == nil && len(r.History()) == 0 {
 				_, err = r.Apply(t.Context(), Actor{}, pushing(simpleSet))
 			}
@@ -260,9 +260,15 @@ func TestAnOldPushIsNotTakenUp(t *testing.T) {
 		}
 		return ""
 	})
-	if n := strings.Count(out.String(), "policies are in force"); n != 1 {
-		t.Errorf("%d sets were put in force:\n%s", n, out)
-	}
+	eventually(t, func() string { // which is said after the fact
+		switch n := strings.Count(out.String(), "policies are in force"); {
+		case n > 1:
+			t.Fatalf("%d sets were put in force:\n%s", n, out)
+		case n == 0:
+			return "no set was put in force"
+		}
+		return ""
+	})
 }
 
 // A pushed set that takes nearly everything away is pushed back for the whole fleet.
@@ -276,6 +282,7 @@ func TestRollbackOfAPush(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.awaitPolicies(t, "good", func(p *PolicyStatus) bool { return p.LastGood == good.Revision })
+	r.nothingPasses()
 	bad, err := r.Apply(context.Background(), pusher, push(t, r, "other"))
 	if err != nil {
 		t.Fatal(err)

@@ -29,10 +29,12 @@ func dropping(metric string) string {
 	rewrite: "who": schema.#SetLabel & {description: "for the test", match: metrics: ["*"], label: "by", value: "%[1]s"}`, metric)
 }
 
-// rewriteSet changes the set on disk that an instance was started with.
+// rewriteSet changes the set on disk that an instance was started with, in one step: one
+// that is slow to write is not read half.
 func rewriteSet(t *testing.T, cfg Config, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(cfg.Policies, "policy.cue"), []byte(text), 0o600); err != nil {
+	name := filepath.Join(cfg.Policies, "policy.cue")
+	if err := errors.Join(os.WriteFile(name+"~", []byte(text), 0o600), os.Rename(name+"~", name)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -136,7 +136,7 @@ func TestSinksAreRolledBack(t *testing.T) {
 	r.settled(t, false, "native", 2*enough)
 	good := r.awaitPolicies(t, "good", func(p *PolicyStatus) bool { return p.State == PolicyGood })
 
-	r.policies.bounds.length = time.Hour // from here on nothing passes
+	r.nothingPasses()
 	rewriteSet(t, cfg, policySet(set("b", remoteSink("comes", comesURL)+page("/other"))))
 	bad := r.awaitPolicies(t, "bad", func(p *PolicyStatus) bool { return p.Revision != good.Revision && p.State == PolicyProbation })
 	passed := l.send(t, "a", 50) // goes on under the bad set

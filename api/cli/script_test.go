@@ -26,13 +26,13 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs what users run: one script per promise.
 func TestScripts(t *testing.T) {
-	with := newTools(t)
+	with, addresses := newTools(t), &script.Addresses{}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup:               freeAddress,
+		Setup:               func(env *testscript.Env) error { return setUp(env, addresses) },
 		Condition:           with.condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "hup": hup, "says": says, "cue": with.run, "answers": answers,
@@ -40,9 +40,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// freeAddress gives each script an address where nothing listens, and the name of a
+// setUp gives each script an address where nothing listens, and the name of a
 // plugin and of a directory of others, and the digest of rename.wasm there.
-func freeAddress(env *testscript.Env) error {
+func setUp(env *testscript.Env, addresses *script.Addresses) error {
 	module, err := filepath.Abs("../../plugins/project/testdata/rename.wasm")
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func freeAddress(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("RENAME", fmt.Sprintf("sha256:%x", sha256.Sum256(rename)))
-	address, err := script.Address()
+	address, err := addresses.Free()
 	env.Setenv("ADDRESS", address)
 	return err
 }

@@ -7,21 +7,39 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// Address finds an address on this machine where nothing listens. Its port is below
-// those that systems give to whoever asks for any, so that none of them takes it
-// meanwhile.
-func Address() (string, error) {
+// Addresses are addresses on this machine that scripts which run at the same time are
+// given. The zero value has given none.
+type Addresses struct {
+	mu    sync.Mutex
+	given map[string]bool
+}
+
+// Free returns an address where nothing listens and that it has not returned before. Its
+// port is below those that systems give to whoever asks for any, so that none of them
+// takes it meanwhile.
+func (a *Addresses) Free() (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for tries := 0; ; tries++ {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if a.given[address] {
+			continue
 		}
-		if tries == 100 {
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			if a.given == nil {
+				a.given = map[string]bool{}
+			}
+			a.given[address] = true
+			return address, l.Close()
+		}
+		if tries >= 100 {
 			return "", err
 		}
 	}
