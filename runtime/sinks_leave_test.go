@@ -284,3 +284,26 @@ func TestSinksOfAFleetLeaveATopic(t *testing.T) {
 	m.send(t, "flink.native", 100)
 	m.exact(t)
 }
+
+// What waits for a sink whose receiver is down from the first start on is sent, though
+// the set that another start has says nothing of the topic in which it waits.
+func TestSinksSendWhatHasWaitedSinceTheFirstStart(t *testing.T) {
+	t.Parallel()
+	v, url := startReceiver(t)
+	v.setDown(true)
+	cfg := testConfig(t, toOld+remoteSink("all", url))
+	cfg.Brokers, cfg.EgressAllow, cfg.DataDir = roomyBroker(t), []string{"127.0.0.0/8"}, t.TempDir()
+	var want map[string]string
+	t.Run("the first start", func(t *testing.T) {
+		r := startInstance(t, cfg)
+		l := newLoad(t, r, 4)
+		want = l.send(t, "a", 100)
+		r.settled(t, false, "native", 100)
+	})
+	rewriteSet(t, cfg, policySet(toNew+remoteSink("all", url)))
+	v.setDown(false)
+	r := startAdjusted(t, cfg, soon)
+	v.has(t, "the sink", want)
+	r.reads(t, "new.processed")
+	v.once(t, "the sink")
+}

@@ -99,7 +99,7 @@ func (p *partition) outOfRange() error {
 }
 
 func (p *partition) logRange() (start, end int64, epoch int32, err error) {
-	ctx, cancel := context.WithTimeout(p.ctx, fetchWait*20)
+	ctx, cancel := context.WithTimeout(p.ctx, rangePatience)
 	defer cancel()
 	starts, err := p.src.adm.ListStartOffsets(ctx, p.id.Topic)
 	if err != nil {
@@ -125,7 +125,7 @@ func (p *partition) logRange() (start, end int64, epoch int32, err error) {
 // known of the old one must not be committed any more.
 func (p *partition) recreated() error {
 	p.mu.Lock()
-	p.acked, p.owned = -1, false
+	p.acked, p.base, p.owned = -1, -1, false
 	at := p.next
 	p.mu.Unlock()
 	end := max(p.end.Load(), at)

@@ -280,18 +280,28 @@ func until(t *testing.T, limit time.Duration, what string, ok func() bool) time.
 }
 
 // committed returns the sum of what a group has committed.
-func (b *bench) committed(group string) int64 {
+func (b *bench) committed(group string) (sum int64) {
+	b.t.Helper()
+	for _, at := range b.places(group) {
+		sum += at
+	}
+	return sum
+}
+
+// places returns what a group has committed, by topic/partition.
+func (b *bench) places(group string) map[string]int64 {
 	b.t.Helper()
 	offsets, err := b.admin.cl.FetchOffsets(b.t.Context(), group)
-	if errors.Is(err, kerr.GroupIDNotFound) { // its first member has not asked to join yet
-		return 0
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // its first member has not asked to join yet
 		b.t.Fatal(err)
 	}
-	var sum int64
-	offsets.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
-	return sum
+	at := map[string]int64{}
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.At >= 0 {
+			at[fmt.Sprintf("%s/%d", o.Topic, o.Partition)] = o.At
+		}
+	})
+	return at
 }
 
 // failJoins has the broker refuse every member.

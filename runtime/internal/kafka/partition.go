@@ -59,7 +59,7 @@ type partition struct {
 	state    State
 	base     int64 // first offset of this assignment; below 0: the start of the log, not known yet
 	next     int64 // offset expected next, below 0 like base
-	acked    int64 // offset that may be committed; -1: none since the assignment
+	acked    int64 // offset that may be committed; -1: none since the assignment, and the group has a place
 	epoch    int32 // leader epoch of the newest record processed, -1: unknown
 	restarts int
 	err      error // the latest fault

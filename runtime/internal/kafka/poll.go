@@ -63,7 +63,7 @@ func (s *Source) dispatch(ctx context.Context, fetches kgo.Fetches) error {
 			p.end.Store(f.HighWatermark)
 		}
 		if len(f.Records) > 0 {
-			p.begin(kgo.EpochOffset{Offset: f.Records[0].Offset, Epoch: -1})
+			p.beginNew(f.Records[0].Offset)
 			if p.queue.push(batch{records: f.Records, bytes: size(f.Records)}) > share {
 				full = append(full, p)
 			}

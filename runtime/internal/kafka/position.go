@@ -2,13 +2,24 @@ package kafka
 
 import "github.com/twmb/franz-go/pkg/kgo"
 
-// begin says where reading starts, unless that is known: the committed offset,
-// or, without one, the first record that came.
+// begin says where reading starts, unless that is known: the committed offset.
 func (p *partition) begin(at kgo.EpochOffset) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at.Offset >= 0 && p.base < 0 {
 		p.base, p.next, p.epoch = at.Offset, at.Offset, at.Epoch
+	}
+}
+
+// beginNew does so without a committed offset, at the first record. It gives the group
+// its place there at once: what waits for a group that has acknowledged nothing yet is
+// known to Kafka then, too.
+func (p *partition) beginNew(first int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.base < 0 && p.owned {
+		p.base, p.next, p.acked = first, first, first
+		p.mark()
 	}
 }
 
@@ -44,11 +55,13 @@ func (p *partition) mark() {
 	})
 }
 
-// mayCommit returns the acknowledged offset, if there is one.
+// mayCommit returns the acknowledged offset, or the one that reading has started at, if
+// that is known.
 func (p *partition) mayCommit() (kgo.EpochOffset, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return kgo.EpochOffset{Epoch: p.epoch, Offset: p.acked}, p.acked >= 0
+	at := max(p.acked, p.base)
+	return kgo.EpochOffset{Epoch: p.epoch, Offset: at}, at >= 0
 }
 
 // release ends the right to commit and returns what may be committed last. It

@@ -37,15 +37,46 @@ func (s *Source) assigned(_ context.Context, _ *kgo.Client, added map[string][]i
 }
 
 // starting learns where the partitions assigned begin.
-func (s *Source) starting(_ context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (s *Source) starting(ctx context.Context, at map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	first := s.firstRecords(ctx, at)
 	for topic, ids := range at {
 		for id, offset := range ids {
-			if p := s.lookup(topic, id); p != nil {
-				p.begin(offset.EpochOffset())
+			p := s.lookup(topic, id)
+			if p == nil {
+				continue
+			}
+			if from := offset.EpochOffset(); from.Offset >= 0 {
+				p.begin(from)
+			} else if o, ok := first.Lookup(topic, id); ok && o.Err == nil {
+				p.beginNew(o.Offset)
 			}
 		}
 	}
 	return at, nil
+}
+
+// firstRecords asks for the first offsets of topics with partitions in which the group
+// has no place. What is not answered is known when the first record comes.
+func (s *Source) firstRecords(ctx context.Context, at map[string]map[int32]kgo.Offset) kadm.ListedOffsets {
+	var topics []string
+	for topic, ids := range at {
+		for _, offset := range ids {
+			if offset.EpochOffset().Offset < 0 {
+				topics = append(topics, topic)
+				break
+			}
+		}
+	}
+	if len(topics) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, rangePatience)
+	defer cancel()
+	listed, err := s.adm.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		s.config.logger().Debug("the first offsets of partitions are not known yet", "group", s.opts.Group, "topics", topics, "error", err)
+	}
+	return listed
 }
 
 // revoked gives partitions up: each stops after the batch in hand, flushes, and

@@ -77,6 +77,8 @@ const (
 	// fetchWait bounds how long a broker sits on a fetch. A partition that is
 	// resumed joins the next fetch, so this is also what resuming costs at worst.
 	fetchWait = 500 * time.Millisecond
+
+	rangePatience = 20 * fetchWait // with a question for the range of a log
 )
 
 // Source consumes topics as a member of a consumer group and drives one worker
