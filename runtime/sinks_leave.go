@@ -99,7 +99,7 @@ func (r *Runtime) unread(ctx context.Context, h *hop, others ...string) (topics 
 		return nil, err
 	}
 	defer admin.Close()
-	err = patiently(ctx, func(ctx context.Context) error {
+	err = patiently(ctx, catchUp, func(ctx context.Context) error {
 		topics, err = admin.Unread(ctx, r.cfg.Group+"."+sinkGroup(h.name), others...)
 		return err
 	})

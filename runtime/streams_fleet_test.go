@@ -134,14 +134,22 @@ func TestATopicMovesInAFleet(t *testing.T) {
 }
 
 // A stream that has another name in the set that an instance is started with goes on
-// where it was, with a static member as without.
+// where it was, with a static member as without, also when it gets its first name back.
 func TestAStreamIsRenamedBetweenStarts(t *testing.T) {
-	t.Parallel()
+	for _, id := range []string{"", "fixed"} {
+		t.Run("member "+id, func(t *testing.T) {
+			t.Parallel()
+			renameBetweenStarts(t, id)
+		})
+	}
+}
+
+func renameBetweenStarts(t *testing.T, id string) {
 	sink, url := startReceiver(t)
 	cfg := testConfig(t, "")
-	cfg.Brokers, cfg.EgressAllow, cfg.InstanceID = roomyBroker(t), []string{"127.0.0.0/8"}, "fixed"
+	cfg.Brokers, cfg.EgressAllow, cfg.InstanceID = roomyBroker(t), []string{"127.0.0.0/8"}, id
 	want := map[string]string{}
-	for _, name := range []string{"one", "two"} {
+	for _, name := range []string{"one", "two", "one", "two"} {
 		rewriteSet(t, cfg, policySet(fmt.Sprintf("\n\tstream: %s: {topics: [\"flink.native\"]}", name)+remoteSink("all", url)))
 		r, _, err := New(context.Background(), cfg, Options{Log: slog.New(slog.DiscardHandler)})
 		if err != nil {

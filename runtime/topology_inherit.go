@@ -40,6 +40,11 @@ func (l *loadedSet) inheritedBy(name string, next *loadedSet) (out []inherited) 
 // askAgain is how often the groups of streams are asked for who is still in them.
 const askAgain = 200 * time.Millisecond
 
+// emptied is how long a group may have members that have given up what they had, and so
+// takes no place from others: they drain, and a static one is missed only when its
+// session has ended.
+const emptied = 30 * time.Second
+
 // takeOver has a hop go on where one before it stood, before it joins its group.
 func (r *Runtime) takeOver(ctx context.Context, h *hop) {
 	if h.governs {
@@ -66,7 +71,7 @@ func (r *Runtime) succeed(ctx context.Context, h *hop) error {
 	defer admin.Close()
 	to := r.cfg.Group + "." + streamGroup(h.name)
 	before := map[string][]string{} // by group
-	err = patiently(ctx, func(ctx context.Context) error {
+	err = patiently(ctx, catchUp, func(ctx context.Context) error {
 		found, err := admin.ReadBefore(ctx, r.cfg.Group+"."+streamGroup(""), to, h.source.Topics()...)
 		maps.Copy(before, found)
 		return err
@@ -77,7 +82,7 @@ func (r *Runtime) succeed(ctx context.Context, h *hop) error {
 	for from, topics := range before {
 		move := func(ctx context.Context) error { return admin.MovePlace(ctx, from, to, topics...) }
 		_ = move(ctx) // near there, for an instance that starts while this one waits; done well below
-		err = errors.Join(err, r.awaitReleased(ctx, admin, h, from, topics), patiently(ctx, move))
+		err = errors.Join(err, r.awaitReleased(ctx, admin, h, from, topics), patiently(ctx, emptied, move))
 	}
 	return err
 }
@@ -87,7 +92,7 @@ func (r *Runtime) awaitReleased(ctx context.Context, admin *kafka.Admin, h *hop,
 	defer h.awaits.Store(nil)
 	for {
 		reads := false
-		err := patiently(ctx, func(ctx context.Context) (err error) {
+		err := patiently(ctx, catchUp, func(ctx context.Context) (err error) {
 			reads, err = admin.Reads(ctx, group, topics...)
 			return err
 		})
@@ -106,9 +111,9 @@ func (r *Runtime) awaitReleased(ctx context.Context, admin *kafka.Admin, h *hop,
 	}
 }
 
-// patiently asks the brokers until they answer, for catchUp at most.
-func patiently(ctx context.Context, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, catchUp)
+// patiently asks the brokers until they answer well, for so long at most.
+func patiently(ctx context.Context, long time.Duration, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, long)
 	defer cancel()
 	tick := time.NewTicker(askAgain)
 	defer tick.Stop()

@@ -39,32 +39,35 @@ func (a *Admin) BeginGroup(ctx context.Context, group string, at time.Time, topi
 }
 
 // MovePlace has a consumer group go on in topics where another one stands, unless it
-// stands further itself. It must not have members then; the error says so, unless it
-// has a place in the topics: then another instance was first.
+// stands as far itself. It must not have members then; the error says so.
 func (a *Admin) MovePlace(ctx context.Context, from, to string, topics ...string) error {
-	at, err := a.places(ctx, from, topics)
-	if err != nil {
+	ahead, err := a.ahead(ctx, from, to, topics)
+	if err != nil || len(ahead) == 0 {
 		return err
 	}
-	had, err := a.places(ctx, to, topics)
-	if err != nil {
-		return err
-	}
-	at.KeepFunc(func(o kadm.Offset) bool { mine, ok := had.Lookup(o.Topic, o.Partition); return !ok || mine.At < o.At })
-	if len(at) == 0 {
+	if err = a.cl.CommitAllOffsets(ctx, to, ahead); err == nil {
 		return nil
 	}
-	if err = a.cl.CommitAllOffsets(ctx, to, at); err == nil {
-		return nil
-	}
-	if known, _ := a.hasPlace(ctx, to, topics); known {
+	if ahead, lost := a.ahead(ctx, from, to, topics); lost == nil && len(ahead) == 0 { // another instance was first, and has members
 		return nil
 	}
 	return fmt.Errorf("consumer group %s: commit: %w", to, denied(err))
 }
 
+// ahead returns the places of a consumer group where another one has none, or stands
+// less far.
+func (a *Admin) ahead(ctx context.Context, group, other string, topics []string) (kadm.Offsets, error) {
+	at, err := a.places(ctx, group, topics)
+	if err != nil || len(at) == 0 {
+		return nil, err
+	}
+	had, err := a.places(ctx, other, topics)
+	at.KeepFunc(func(o kadm.Offset) bool { mine, ok := had.Lookup(o.Topic, o.Partition); return !ok || mine.At < o.At })
+	return at, err
+}
+
 // ReadBefore returns, by group, the topics that other consumer groups read, or have read
-// where this one has no place. It asks for those whose name begins as prefix says.
+// further than this one. It asks for those whose name begins as prefix says.
 func (a *Admin) ReadBefore(ctx context.Context, prefix, group string, topics ...string) (map[string][]string, error) {
 	listed, err := a.cl.ListGroups(ctx)
 	if err != nil {
@@ -73,10 +76,6 @@ func (a *Admin) ReadBefore(ctx context.Context, prefix, group string, topics ...
 	others := slices.DeleteFunc(listed.Groups(), func(name string) bool { return name == group || !strings.HasPrefix(name, prefix) })
 	if len(others) == 0 {
 		return nil, nil
-	}
-	own, err := a.places(ctx, group, topics)
-	if err != nil {
-		return nil, err
 	}
 	described, err := a.cl.DescribeGroups(ctx, others...)
 	if err != nil {
@@ -91,9 +90,13 @@ func (a *Admin) ReadBefore(ctx context.Context, prefix, group string, topics ...
 		if err != nil {
 			return nil, err
 		}
+		ahead, err := a.ahead(ctx, name, group, topics)
+		if err != nil {
+			return nil, err
+		}
 		for _, topic := range topics {
-			stood, reads := len(at[topic]) > 0, slices.Contains(described[name].JoinTopics(), topic)
-			if reads || stood && (len(own[topic]) == 0 || rebalances(described[name])) {
+			reads := slices.Contains(described[name].JoinTopics(), topic)
+			if reads || len(ahead[topic]) > 0 || len(at[topic]) > 0 && rebalances(described[name]) {
 				before[name] = append(before[name], topic)
 			}
 		}

@@ -146,9 +146,11 @@ func TestWhoReadsATopic(t *testing.T) {
 		reads("s.one", false, testTopic) // at once, though it was static
 		before("s.two", map[string][]string{"s.one": {testTopic}, "s.late": {testTopic}})
 		before("s.one", nil)
-		before("s.late", nil)
-		b.commit("s.two", 10, 0)
+		before("s.late", map[string][]string{"s.one": {testTopic}}) // which has read further
 		b.commit("elsewhere", 10, 0)
+		if err := b.admin.MovePlace(t.Context(), "s.one", "s.two", testTopic); err != nil {
+			t.Fatal(err)
+		}
 		before("s.two", nil)
 		before("s.three", map[string][]string{"s.one": {testTopic}, "s.two": {testTopic}, "s.late": {testTopic}})
 	})
