@@ -82,6 +82,7 @@ var may = map[string]string{
 	"runtime/internal/source":      "",
 	"runtime/internal/relabel":     "schema internal/policy",
 	"runtime/internal/depot":       "internal/control",
+	"runtime/internal/doctor":      "runtime/diag internal/policy internal/kafka internal/store internal/host internal/egress internal/secret",
 	"runtime/internal/confine":     "",
 
 	// Transforms. What a guest is given and may do lies in plugins; it knows nothing of policies.
@@ -112,7 +113,7 @@ var (
 // allows the tests of every package, "tests-of-X" those of X.
 var owners = map[string]string{
 	"cuelang.org/go":                      "runtime/internal/policy",
-	"github.com/twmb/franz-go":            "runtime/internal/kafka tests-of-runtime",                                                        // a benchmark compares with the bare client
+	"github.com/twmb/franz-go":            "runtime/internal/kafka tests-of-runtime tests-of-runtime/internal/doctor",                       // a benchmark compares with the bare client
 	"github.com/prometheus/prometheus":    "runtime/internal/store tests-of-runtime/internal/remotewrite tests-of-runtime/internal/relabel", // to do the same
 	"github.com/prometheus/common":        "runtime runtime/internal/program runtime/internal/store tests",
 	"github.com/prometheus/client_golang": "runtime/internal/self api/rest tests",

@@ -2,77 +2,46 @@ package runtime
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
+	"log/slog"
+	"os"
+	"runtime/debug"
 	"time"
-)
 
-// The outcomes of a check.
-const (
-	CheckOK   = "ok"
-	CheckWarn = "warn" // it works, and somebody should look
-	CheckFail = "fail" // an instance would not run, or would lose something
-	CheckSkip = "skip" // not looked at, for the reason that is told
-)
-
-// The areas of checks. What fails in AreaSluice is for who runs Sluice to mend; the
-// others are about what is around it.
-const (
-	AreaSluice  = "sluice"  // policies, settings and what is kept
-	AreaMachine = "machine" // disk, memory, limits
-	AreaKafka   = "kafka"   // brokers, topics, groups, rights
-	AreaSinks   = "sinks"   // receivers of remote write
+	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/doctor"
+	"github.com/sluice-metrics/sluice/runtime/internal/host"
 )
 
 // HealthCheck is one thing that was looked at.
-type HealthCheck struct {
-	Area    string `json:"area"`
-	Name    string `json:"check"`
-	Outcome string `json:"outcome"`      // ok, warn, fail or skip
-	Seen    string `json:"seen"`         // what was found
-	Do      string `json:"do,omitempty"` // what to do about it
-}
+type HealthCheck = doctor.Check
+
+// The outcomes and areas of checks; see package doctor.
+const (
+	CheckOK   = doctor.OK
+	CheckWarn = doctor.Warn
+	CheckFail = doctor.Fail
+	CheckSkip = doctor.Skip
+
+	AreaSluice  = doctor.AreaSluice
+	AreaMachine = doctor.AreaMachine
+	AreaKafka   = doctor.AreaKafka
+	AreaSinks   = doctor.AreaSinks
+)
 
 const (
 	doctorTime = 20 * time.Second // that all checks may take
 	loadTime   = 10 * time.Second // of that, to load the policies
 )
 
-// findings are the checks of one area.
-type findings struct {
-	area string
-	list []HealthCheck
-}
-
-func (f *findings) add(outcome, name, do, format string, args ...any) {
-	f.list = append(f.list, HealthCheck{f.area, name, outcome, fmt.Sprintf(format, args...), do})
-}
-
-func (f *findings) ok(name, format string, args ...any) { f.add(CheckOK, name, "", format, args...) }
-
-func (f *findings) warn(name, do, format string, args ...any) {
-	f.add(CheckWarn, name, do, format, args...)
-}
-
-func (f *findings) fail(name, do, format string, args ...any) {
-	f.add(CheckFail, name, do, format, args...)
-}
-
-func (f *findings) skip(name, format string, args ...any) {
-	f.add(CheckSkip, name, "", format, args...)
-}
-
-// doctor is one examination. r is nil where there is no policy set, or it cannot run.
-type doctor struct {
+// examination is one of doctor's. r is nil where there is no policy set, or it cannot run.
+type examination struct {
 	cfg     Config
 	r       *Runtime
 	report  Report
 	err     error
-	unknown HealthCheck // what there is to tell when nobody knows the set
-	unread  error       // why the control topic, which has it, cannot be read
-	pushed  string      // which one of the control topic it is
-	probes  probes
+	unknown doctor.Check // what there is to tell when nobody knows the set
+	unread  error        // why the control topic, which has it, cannot be read
+	pushed  string       // which one of the control topic it is
 }
 
 // Doctor looks at what an instance of this configuration needs: its policies and
@@ -80,13 +49,16 @@ type doctor struct {
 // receivers of its sinks. Nothing of what it does stays. It takes at most 20
 // seconds; what takes longer has failed.
 func Doctor(ctx context.Context, cfg Config, opts Options) []HealthCheck {
-	return examine(ctx, cfg, opts, realProbes())
+	return examine(ctx, cfg, opts, doctor.Probes{
+		Space: host.MeasureSpace, Sync: (*os.File).Sync, Files: host.OpenFiles,
+		Memory: func() float64 { return memoryLimit(debug.SetMemoryLimit(-1), os.DirFS("/")) },
+	})
 }
 
-func examine(ctx context.Context, cfg Config, opts Options, p probes) []HealthCheck {
+func examine(ctx context.Context, cfg Config, opts Options, p doctor.Probes) []HealthCheck {
 	ctx, cancel := context.WithTimeout(ctx, doctorTime)
 	defer cancel()
-	d := &doctor{cfg: cfg, probes: p}
+	d := &examination{cfg: cfg}
 	here := cfg
 	here.DataDir = "" // an instance notes there what it is about to run
 	load, loaded := context.WithTimeout(ctx, loadTime)
@@ -96,44 +68,56 @@ func examine(ctx context.Context, cfg Config, opts Options, p probes) []HealthCh
 		d.takePushed(ctx)
 	}
 
-	areas := []struct {
-		name string
-		look func(context.Context, *findings)
-	}{
-		{AreaSluice, d.lookAtSluice}, {AreaMachine, d.lookAtMachine}, {AreaKafka, d.lookAtKafka}, {AreaSinks, d.lookAtSinks},
-	}
-	found := make([]chan []HealthCheck, len(areas))
-	for i, a := range areas {
-		found[i] = make(chan []HealthCheck, 1)
-		go func() {
-			f := findings{area: a.name}
-			a.look(ctx, &f)
-			found[i] <- f.list
-		}()
-	}
-	var out []HealthCheck
-	for i, a := range areas {
-		select {
-		case list := <-found[i]:
-			out = append(out, list...)
-		case <-ctx.Done():
-			select { // it may just have been in time
-			case list := <-found[i]:
-				out = append(out, list...)
-			case <-time.After(time.Second):
-				out = append(out, HealthCheck{a.name, a.name, CheckFail, fmt.Sprintf("the checks did not end within %v", doctorTime), "is a disk or a network file system stuck?"})
-			}
-		}
-	}
-	return out
+	machine := doctor.Machine{DataDir: cfg.DataDir, Probes: p}
+	return doctor.Examine(ctx, doctorTime, []doctor.Area{
+		{Name: AreaSluice, Look: d.lookAtSluice}, {Name: AreaMachine, Look: machine.Look},
+		{Name: AreaKafka, Look: d.lookAtKafka}, {Name: AreaSinks, Look: d.lookAtSinks},
+	})
 }
 
-// firstFew writes names one after the other, sorted, at most five of them.
-func firstFew(names []string) string {
-	names = slices.Sorted(slices.Values(names))
-	const most = 5
-	if more := len(names) - most; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+// lookAtSluice checks the policies and what an instance has kept.
+func (d *examination) lookAtSluice(_ context.Context, f *doctor.Findings) {
+	const name = "policies"
+	switch n := len(d.report.Findings); {
+	case d.unknown.Outcome != "":
+		f.Add(d.unknown.Outcome, name, d.unknown.Do, "%s", d.unknown.Seen)
+	case d.err != nil && d.pushed != "":
+		f.Fail(name, "push a set that runs, or go back to one that did: sluice rollback", "%v", d.err)
+	case d.err != nil:
+		f.Fail(name, "mend what the message names", "%v", d.err)
+	case d.r == nil:
+		f.Fail(name, "run sluice check on the set", "refused, %s", diag.Number(n, "finding"))
+	case n > 0:
+		f.Warn(name, "run sluice check on the set", "%sright, with %s", d.pushed, diag.Number(n, "finding"))
+	default:
+		f.OK(name, "%sright, nothing found", d.pushed)
 	}
-	return strings.Join(names, ", ")
+	if d.r != nil {
+		f.Expiring(&d.r.opened().bundle.Set, time.Now())
+	}
+	if d.cfg.DataDir != "" {
+		d.kept(f)
+		f.Stored(d.cfg.DataDir)
+	}
+}
+
+// kept tells of the policy set that a start with a wrong one falls back on.
+func (d *examination) kept(f *doctor.Findings) {
+	const name = "last good policies"
+	quiet := slog.New(slog.DiscardHandler)
+	k := newKeeper(d.cfg.DataDir, Loading{plugins: keptPlugins(d.cfg.DataDir, d.cfg.Plugins, quiet)}, quiet)
+	good := k.load()
+	_, err := os.Stat(k.goodFile())
+	trial := k.trial()
+	switch {
+	case good == nil && err == nil:
+		f.Warn(name, "they are written anew when policies pass their probation", "%s cannot be used by this version", k.goodFile())
+	case good == nil:
+		f.OK(name, "none yet: policies are kept once they have passed their probation")
+	case trial != "":
+		f.Warn(name, "without an instance running here: it ended during a probation, and the next start falls back; reload to try again",
+			"revision %.12s; %.12s is on probation", good.bundle.Digest, trial)
+	default:
+		f.OK(name, "revision %.12s", good.bundle.Digest)
+	}
 }

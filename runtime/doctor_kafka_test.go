@@ -1,24 +1,14 @@
 package runtime
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
-// cluster is a broker with users and rights, and the topics that simpleSet uses.
+// cluster is a broker, such as one with users and rights.
 func cluster(t *testing.T, opts ...kfake.Opt) string {
 	t.Helper()
 	c, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
@@ -32,9 +22,7 @@ func cluster(t *testing.T, opts ...kfake.Opt) string {
 func TestDoctorLooksAtBrokers(t *testing.T) {
 	t.Parallel()
 	running := startInstance(t, testConfig(t, simpleSet)).Status().Brokers
-	mayRead := kfake.ACL{Resource: kmsg.ACLResourceTypeTopic, Name: controlTopic, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: kmsg.ACLOperationRead, Allow: true}
-	guarded := []string{cluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.SeedTopics(3, controlTopic),
-		kfake.User("PLAIN", "ann", "a", mayRead))}
+	guarded := []string{cluster(t, kfake.EnableSASL(), kfake.User("PLAIN", "ann", "a"))}
 	as := func(password string) func(*Config) {
 		file := filepath.Join(t.TempDir(), "password")
 		if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
@@ -44,192 +32,16 @@ func TestDoctorLooksAtBrokers(t *testing.T) {
 			c.Brokers, c.SASL = guarded, &SASL{Mechanism: "plain", User: "ann", Password: "file://" + file}
 		}
 	}
-	at := func(broker string) func(*Config) { return func(c *Config) { c.Brokers = []string{broker} } }
-	unsafe := []kafka.Topic{
-		{Name: "flink.native", Partitions: 1, Config: map[string]string{"cleanup.policy": "compact"}},
-		{Name: "sluice.processed", Partitions: 1, Config: map[string]string{"retention.ms": "3600000", "retention.bytes": "1048576"}},
-		{Name: controlTopic, Partitions: 1, Config: map[string]string{"cleanup.policy": "delete", "max.message.bytes": "1048576"}},
-	}
 	for _, tt := range []examined{
-		{"a broker inside", nil, nil, AreaKafka, "broker", CheckOK, "inside", ""},
-		{"a closed port", func(c *Config) { c.Brokers = []string{"127.0.0.1:1"} }, nil, AreaKafka, "broker", CheckFail, "refused", "check the address and port"},
-		{"a wrong password", as("x"), nil, AreaKafka, "broker", CheckFail, `do not let user "ann" in`, "--sasl-password"},
-		{"topics that may not be seen", as("a"), nil, AreaKafka, "topics", CheckFail, "may not see", "allow this user"},
-		{"a right that lacks", as("a"), nil, AreaKafka, "rights", CheckFail, "WRITE on " + controlTopic, "kafka-acls"},
-		{"a control topic of three", as("a"), nil, AreaKafka, "topic " + controlTopic, CheckFail, "3 partitions", "one partition"},
-		{"groups that may not be seen", as("a"), nil, AreaKafka, "group sluice.sink.store", CheckFail, "may not describe", "kafka-acls --group sluice.sink.store"},
-		{"an instance that runs", func(c *Config) { c.Brokers = running }, nil, AreaKafka, "rights", CheckOK, "may read", ""},
-		{"missing topics", func(c *Config) { c.Brokers = []string{cluster(t)} }, nil, AreaKafka, "topics", CheckWarn, "not there: ", "the instance makes them"},
-		{"an authority that is not there", func(c *Config) { c.Brokers, c.TLS = []string{"127.0.0.1:1"}, &TLS{Enabled: true, CA: "/no/such.pem"} }, nil, AreaKafka, "broker", CheckFail, "/no/such.pem", "mend the setting"},
-		{"settings that lose samples", at(brokerWith(t, unsafe...)), nil, AreaKafka, "topic flink.native", CheckFail, "cleanup.policy is \"compact\"", "cleanup.policy=delete"},
-		{"a control topic that forgets", at(brokerWith(t, unsafe...)), nil, AreaKafka, "topic " + controlTopic, CheckFail, "would be deleted by age", "cleanup.policy=compact"},
-		{"a control topic of small records", at(brokerWith(t, unsafe...)), nil, AreaKafka, "topic " + controlTopic, CheckWarn, "could not be pushed", "max.message.bytes=8388608"},
-		{"a short retention", at(brokerWith(t, unsafe...)), nil, AreaKafka, "topic sluice.processed", CheckWarn, "it keeps 1h0m0s", "retention.ms=86400000"},
-		{"little retention", at(brokerWith(t, unsafe...)), nil, AreaKafka, "topic sluice.processed", CheckWarn, "a partition keeps 1 MiB", "retention.bytes"},
-		{"a clock that is ahead", at(unread(t)), nil, AreaKafka, "clock", CheckWarn, "from now", "NTP"},
-		{"records that nobody reads", at(unread(t)), nil, AreaKafka, "group sluice.stream.native", CheckWarn, "3 records wait", "start an instance"},
-		{"records that are gone", at(lost(t)), nil, AreaKafka, "group sluice.stream.native", CheckFail, "2 records deleted before they were read", "lengthen the retention"},
-		{"brokers that tell nothing", at(mute(t)), nil, AreaKafka, "topic flink.native", CheckFail, "UNKNOWN_SERVER_ERROR", "ask who runs the brokers"},
+		{"a broker inside", nil, AreaKafka, "broker", CheckOK, "inside", ""},
+		{"a wrong password", as("x"), AreaKafka, "broker", CheckFail, `do not let user "ann" in`, "--sasl-password"},
+		{"an instance that runs", func(c *Config) { c.Brokers = running }, AreaKafka, "rights", CheckOK, "may read", ""},
+		{"missing topics", func(c *Config) { c.Brokers = []string{cluster(t)} }, AreaKafka, "topics", CheckWarn, "not there: ", "the instance makes them"},
+		{"an authority that is not there", func(c *Config) { c.Brokers, c.TLS = []string{"127.0.0.1:1"}, &TLS{Enabled: true, CA: "/no/such.pem"} }, AreaKafka, "broker", CheckFail, "/no/such.pem", "mend the setting"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.tells(t)
 		})
-	}
-}
-
-// brokerWith is a broker with topics.
-func brokerWith(t *testing.T, topics ...kafka.Topic) string {
-	t.Helper()
-	addr := cluster(t)
-	admin, err := kafka.NewAdmin(kafka.Config{Brokers: []string{addr}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	if err := admin.EnsureTopics(t.Context(), topics...); err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
-
-// committed is a broker on which the group of the stream is at the first of three
-// records, which were written at a time.
-func committed(t *testing.T, at time.Time) (addr string, admin *kadm.Client) {
-	t.Helper()
-	addr = brokerWith(t, kafka.Topic{Name: "flink.native", Partitions: 1})
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DisableClientMetrics())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.Close)
-	for range 3 {
-		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "flink.native", Value: []byte("{}"), Timestamp: at}).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	admin = kadm.NewClient(cl)
-	var offsets kadm.Offsets
-	offsets.AddOffset("flink.native", 0, 0, -1)
-	if err := admin.CommitAllOffsets(t.Context(), "sluice.stream.native", offsets); err != nil {
-		t.Fatal(err)
-	}
-	return addr, admin
-}
-
-// unread is a broker of records of the future, which nobody reads.
-func unread(t *testing.T) string {
-	t.Helper()
-	addr, _ := committed(t, time.Now().Add(time.Hour))
-	return addr
-}
-
-// lost is a broker that has deleted what the group had not read.
-func lost(t *testing.T) string {
-	t.Helper()
-	addr, admin := committed(t, time.Now())
-	var to kadm.Offsets
-	to.AddOffset("flink.native", 0, 2, -1)
-	if deleted, err := admin.DeleteRecords(t.Context(), to); err != nil || deleted.Error() != nil {
-		t.Fatal(err, deleted.Error())
-	}
-	return addr
-}
-
-// mute is a broker that has an error for each question about a topic.
-func mute(t *testing.T) string {
-	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "flink.native"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		asked := r.(*kmsg.MetadataRequest)
-		if len(asked.Topics) == 0 {
-			return nil, nil, false
-		}
-		resp := asked.ResponseKind().(*kmsg.MetadataResponse)
-		for _, topic := range asked.Topics {
-			told := kmsg.NewMetadataResponseTopic()
-			told.Topic, told.ErrorCode = topic.Topic, kerr.UnknownServerError.Code
-			resp.Topics = append(resp.Topics, told)
-		}
-		return resp, nil, true
-	})
-	return c.ListenAddrs()[0]
-}
-
-// What one broker cannot show is told from the states that brokers of a cluster, and
-// groups, may be in.
-func TestDoctorJudgesStates(t *testing.T) {
-	t.Parallel()
-	fits := map[string]string{"cleanup.policy": "delete", "min.insync.replicas": "2"}
-	with := func(least string) map[string]string {
-		return map[string]string{"cleanup.policy": "delete", "min.insync.replicas": least}
-	}
-	topic := func(s kafka.TopicState) func(*findings) {
-		return func(f *findings) { f.topic("in", &s, use{replays: true}, 3) }
-	}
-	group := func(s kafka.GroupState) func(*findings) { return func(f *findings) { f.group("g", s) } }
-	topics := func(s kafka.ClusterState) func(*findings) {
-		return func(f *findings) { f.topics(&s, map[string]use{"in": {}}) }
-	}
-	for _, tt := range []struct {
-		name              string
-		look              func(*findings)
-		outcome, says, do string
-	}{
-		{"no leader", topic(kafka.TopicState{Partitions: 8, Replicas: 3, Leaderless: 1, Settings: fits}), CheckFail, "1 of 8 partitions have no leader", "who runs the brokers"},
-		{"behind", topic(kafka.TopicState{Partitions: 8, Replicas: 3, Behind: 2, Settings: fits}), CheckWarn, "2 of 8 partitions have replicas that are not in sync", "who runs the brokers"},
-		{"one replica", topic(kafka.TopicState{Partitions: 8, Replicas: 1, Settings: with("1")}), CheckWarn, "one replica on 3 brokers", "three replicas"},
-		{"settings hidden", topic(kafka.TopicState{Partitions: 8, Replicas: 3}), CheckWarn, "may not be read", "DESCRIBE_CONFIGS"},
-		{"cannot be written", topic(kafka.TopicState{Partitions: 8, Replicas: 2, Settings: with("3")}), CheckFail, "cannot be written", "lower min.insync.replicas"},
-		{"all in sync", topic(kafka.TopicState{Partitions: 8, Replicas: 3, Settings: with("3")}), CheckWarn, "one broker away stops writing", "one less"},
-		{"one in sync", topic(kafka.TopicState{Partitions: 8, Replicas: 3, Settings: with("1")}), CheckWarn, "is lost with it", "min.insync.replicas to 2"},
-		{"missing, may not make", topics(kafka.ClusterState{}), CheckWarn, "not there: in", "may CREATE them; else have them made"},
-		{"missing, may make", topics(kafka.ClusterState{MayCreate: true}), CheckWarn, "not there: in", "nothing: the instance makes them"},
-		{"no right to look", group(kafka.GroupState{Err: kafka.ErrDenied}), CheckFail, "may not describe", "--group g"},
-		{"an error", group(kafka.GroupState{Err: errors.New("odd")}), CheckFail, "odd", "check that the user may describe"},
-		{"no right to join", group(kafka.GroupState{State: "Stable", Rights: []string{"DESCRIBE"}}), CheckFail, "may not join", "READ on the group"},
-		{"lost", group(kafka.GroupState{State: "Stable", Members: 1, Lost: 1, Lag: 3}), CheckFail, "1 record deleted", "lengthen the retention"},
-		{"nobody reads", group(kafka.GroupState{State: "Empty", Lag: 3}), CheckWarn, "3 records wait", "start an instance"},
-		{"reads", group(kafka.GroupState{State: "Stable", Members: 1, Lag: 3}), CheckOK, "stable, 1 member, 3 records behind", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var f findings
-			tt.look(&f)
-			if len(f.list) != 1 || f.list[0].Outcome != tt.outcome || !strings.Contains(f.list[0].Seen, tt.says) || !strings.Contains(f.list[0].Do, tt.do) {
-				t.Errorf("%+v, want %s: %q -> %q", f.list, tt.outcome, tt.says, tt.do)
-			}
-		})
-	}
-}
-
-// Brokers that stop to answer in the middle are told, with what to do.
-func TestDoctorWhenBrokersStop(t *testing.T) {
-	t.Parallel()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	c.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		if asked := r.(*kmsg.MetadataRequest).Topics; asked != nil && len(asked) == 0 { // about the brokers only
-			cancel()
-			return nil, errors.New("gone"), true
-		}
-		return nil, nil, false
-	})
-	d := doctor{cfg: testConfig(t, simpleSet)}
-	d.cfg.Brokers = c.ListenAddrs()
-	var f findings
-	d.lookAtKafka(ctx, &f)
-	if len(f.list) != 1 || f.list[0].Outcome != CheckFail || !strings.Contains(f.list[0].Do, "may describe topics and groups") {
-		t.Errorf("%+v", f.list)
 	}
 }

@@ -65,21 +65,21 @@ func TestDoctorJudgesWhatWasPushed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []examined{
-		{"judged", follow(good), nil, AreaSluice, "policies", CheckOK, "number 1, pushed by ann at ", ""},
-		{"its topics", follow(good), nil, AreaKafka, "topics", CheckWarn, "not there: archive, flink.elsewhere, ", "the instance makes them"},
-		{"its groups", follow(good), nil, AreaKafka, "group sluice.sink.archive", CheckOK, "has not begun", ""},
-		{"its receivers", follow(good), nil, AreaSinks, "sink away", CheckFail, "loopback", "--egress-allow"},
-		{"none yet", follow(cluster(t)), nil, AreaSluice, "policies", CheckWarn, "none were pushed yet", "sluice apply DIR"},
-		{"none yet, the topic", follow(cluster(t)), nil, AreaKafka, "topics", CheckWarn, "not there: " + controlTopic, "the instance makes them"},
-		{"of another version", follow(pushed(digest, `{"format": 0}`)), nil, AreaSluice, "policies", CheckFail, "it does not run", "sluice rollback"},
-		{"nothing to read", follow(nothingToRead), nil, AreaSluice, "policies", CheckFail, "no stream", "sluice rollback"},
-		{"away", follow("127.0.0.1:1"), nil, AreaSluice, "policies", CheckSkip, "cannot be read", ""},
-		{"away, the brokers", follow("127.0.0.1:1"), nil, AreaKafka, "broker", CheckFail, "refused", "check the address and port"},
-		{"inside", follow(), nil, AreaSluice, "policies", CheckSkip, "the broker inside the process", ""},
+		{"judged", follow(good), AreaSluice, "policies", CheckOK, "number 1, pushed by ann at ", ""},
+		{"its topics", follow(good), AreaKafka, "topics", CheckWarn, "not there: archive, flink.elsewhere, ", "the instance makes them"},
+		{"its groups", follow(good), AreaKafka, "group sluice.sink.archive", CheckOK, "has not begun", ""},
+		{"its receivers", follow(good), AreaSinks, "sink away", CheckFail, "loopback", "--egress-allow"},
+		{"none yet", follow(cluster(t)), AreaSluice, "policies", CheckWarn, "none were pushed yet", "sluice apply DIR"},
+		{"none yet, the topic", follow(cluster(t)), AreaKafka, "topics", CheckWarn, "not there: " + controlTopic, "the instance makes them"},
+		{"of another version", follow(pushed(digest, `{"format": 0}`)), AreaSluice, "policies", CheckFail, "it does not run", "sluice rollback"},
+		{"nothing to read", follow(nothingToRead), AreaSluice, "policies", CheckFail, "no stream", "sluice rollback"},
+		{"away", follow("127.0.0.1:1"), AreaSluice, "policies", CheckSkip, "cannot be read", ""},
+		{"away, the brokers", follow("127.0.0.1:1"), AreaKafka, "broker", CheckFail, "refused", "check the address and port"},
+		{"inside", follow(), AreaSluice, "policies", CheckSkip, "the broker inside the process", ""},
 		{"no right", func(c *Config) {
 			follow(blind)(c)
 			c.SASL = &SASL{Mechanism: "plain", User: "ann", Password: "file://" + password}
-		}, nil, AreaKafka, "control topic", CheckFail, "do not let this user ask", "DESCRIBE and READ"},
+		}, AreaKafka, "control topic", CheckFail, "do not let this user ask", "DESCRIBE and READ"},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.tells(t) })
 	}
@@ -98,15 +98,15 @@ func TestDoctorEnds(t *testing.T) {
 	cfg.DataDir = t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		p, stuck := healthy(), make(chan struct{})
-		p.space = func(string) (host.Space, error) {
+		p.Space = func(string) (host.Space, error) {
 			<-stuck
 			return host.Space{}, nil
 		}
 		checks := examine(t.Context(), cfg, Options{}, p)
 		close(stuck)
 		for _, want := range []HealthCheck{
-			{AreaMachine, AreaMachine, CheckFail, "the checks did not end within 20s", "is a disk or a network file system stuck?"},
-			{AreaKafka, "broker", CheckOK, "runs inside the process", ""},
+			{Area: AreaMachine, Name: AreaMachine, Outcome: CheckFail, Seen: "the checks did not end within 20s", Do: "is a disk or a network file system stuck?"},
+			{Area: AreaKafka, Name: "broker", Outcome: CheckOK, Seen: "runs inside the process"},
 		} {
 			if !strings.Contains(fmt.Sprintf("%+v", checks), fmt.Sprintf("%+v", want)) {
 				t.Errorf("%+v lacks %+v", checks, want)

@@ -189,15 +189,15 @@ func (p *Plan) notes(hashed []string, unreadable, leftOut uint64) {
 		p.Notes = append(p.Notes, fmt.Sprintf("the values of label %s are hashed in this traffic: rules that look at it may decide otherwise on real values", label))
 	}
 	if unreadable > 0 {
-		p.Notes = append(p.Notes, count(int(unreadable), "record")+" cannot be read: left out, as an instance would")
+		p.Notes = append(p.Notes, diag.Number(int(unreadable), "record")+" cannot be read: left out, as an instance would")
 	}
 	if leftOut > 0 {
-		p.Notes = append(p.Notes, count(int(leftOut), "sample")+" of series that found no room are not in this traffic")
+		p.Notes = append(p.Notes, diag.Number(int(leftOut), "sample")+" of series that found no room are not in this traffic")
 	}
 	for i := range p.Transforms {
 		t := &p.Transforms[i]
 		if n := notAsked(t.Before) + notAsked(t.After); n > 0 {
-			p.Notes = append(p.Notes, fmt.Sprintf("the plugin of transform %s fails for so much of this traffic that %s were not given to it: its calls that failed took %v by then", t.Rule, count(n, "record"), program.Patience))
+			p.Notes = append(p.Notes, fmt.Sprintf("the plugin of transform %s fails for so much of this traffic that %s were not given to it: its calls that failed took %v by then", t.Rule, diag.Number(n, "record"), program.Patience))
 		}
 		if t.After != nil && t.After.Scope == "sample" && t.After.Calls > 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("transform %s looks at samples: what it does is told by one of value 1 per series, each a batch of its own; batches of many cost less per record", t.Rule))

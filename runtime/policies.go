@@ -59,17 +59,10 @@ func (r Report) Source(file string) []byte {
 func (r Report) Summary() string {
 	nerr, nwarn := diag.Count(r.Findings)
 	if r.Refused() {
-		return fmt.Sprintf("%s, %s (%.2f s)", count(nerr, "error"), count(nwarn, "warning"), r.took.Seconds())
+		return fmt.Sprintf("%s, %s (%.2f s)", diag.Number(nerr, "error"), diag.Number(nwarn, "warning"), r.took.Seconds())
 	}
-	return fmt.Sprintf("ok: %s, %s, %s, %s, revision %.12s (%.2f s)", count(r.Teams, "team"), count(r.Rules, "rule"),
-		count(r.Tests, "test"), count(nwarn, "warning"), r.Revision, r.took.Seconds())
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("ok: %s, %s, %s, %s, revision %.12s (%.2f s)", diag.Number(r.Teams, "team"), diag.Number(r.Rules, "rule"),
+		diag.Number(r.Tests, "test"), diag.Number(nwarn, "warning"), r.Revision, r.took.Seconds())
 }
 
 // Loading says how a policy set is evaluated.

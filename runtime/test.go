@@ -39,7 +39,7 @@ func Test(ctx context.Context, dir string, how Loading, run string) (TestReport,
 	}
 	t, all := policytest.Run(l.explained(dir), l.bundle.Digest, wanted)
 	if all > 0 && len(t.Tests) == 0 {
-		return t, l.report, fmt.Errorf("%w: --run %s finds none of %s", ErrConfig, run, count(all, "test"))
+		return t, l.report, fmt.Errorf("%w: --run %s finds none of %s", ErrConfig, run, diag.Number(all, "test"))
 	}
 	return t, l.report, nil
 }

@@ -1,4 +1,4 @@
-package runtime
+package doctor
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
@@ -20,7 +21,7 @@ const (
 
 // topics tells of those the instance uses: which are missing, and which have
 // settings that would lose something.
-func (f *findings) topics(s *kafka.ClusterState, uses map[string]use) {
+func (f *Findings) topics(s *kafka.ClusterState, uses map[string]Use) {
 	var missing, hidden, right []string
 	for _, name := range slices.Sorted(maps.Keys(uses)) {
 		t := s.Topics[name]
@@ -28,7 +29,7 @@ func (f *findings) topics(s *kafka.ClusterState, uses map[string]use) {
 		case errors.Is(t.Err, kafka.ErrDenied):
 			hidden = append(hidden, name)
 		case t.Err != nil:
-			f.fail("topic "+name, "ask who runs the brokers", "%v", t.Err)
+			f.Fail("topic "+name, "ask who runs the brokers", "%v", t.Err)
 		case t.Partitions == 0:
 			missing = append(missing, name)
 		default:
@@ -38,38 +39,38 @@ func (f *findings) topics(s *kafka.ClusterState, uses map[string]use) {
 		}
 	}
 	if len(hidden) > 0 {
-		f.fail("topics", "allow this user DESCRIBE, READ and WRITE on them", "this user may not see %s", firstFew(hidden))
+		f.Fail("topics", "allow this user DESCRIBE, READ and WRITE on them", "this user may not see %s", firstFew(hidden))
 	}
 	if len(missing) > 0 {
 		do := makeTopics
 		if s.MayCreate {
 			do = "nothing: the instance makes them, and this user may"
 		}
-		f.warn("topics", do, "not there: %s", firstFew(missing))
+		f.Warn("topics", do, "not there: %s", firstFew(missing))
 	}
 	if len(right) > 0 {
-		f.ok("topics", "%s: there, with settings that fit", firstFew(right))
+		f.OK("topics", "%s: there, with settings that fit", firstFew(right))
 	}
 }
 
 // topic tells what is wrong with one topic that is there, and whether anything is.
-func (f *findings) topic(name string, t *kafka.TopicState, u use, brokers int) bool {
+func (f *Findings) topic(name string, t *kafka.TopicState, u Use, brokers int) bool {
 	before, check := len(f.list), "topic "+name
 	const ask = "ask who runs the brokers"
 	switch {
 	case t.Leaderless > 0:
-		f.fail(check, ask, "%d of %s have no leader", t.Leaderless, count(t.Partitions, "partition"))
+		f.Fail(check, ask, "%d of %s have no leader", t.Leaderless, diag.Number(t.Partitions, "partition"))
 	case t.Behind > 0:
-		f.warn(check, ask, "%d of %s have replicas that are not in sync", t.Behind, count(t.Partitions, "partition"))
+		f.Warn(check, ask, "%d of %s have replicas that are not in sync", t.Behind, diag.Number(t.Partitions, "partition"))
 	}
-	if u.control && t.Partitions != 1 {
-		f.fail(check, "make it anew with one partition", "it has %d partitions; the order of changes needs exactly one", t.Partitions)
+	if u.Control && t.Partitions != 1 {
+		f.Fail(check, "make it anew with one partition", "it has %d partitions; the order of changes needs exactly one", t.Partitions)
 	}
 	if brokers > 1 && t.Replicas == 1 {
-		f.warn(check, "have it moved to three replicas", "one replica on %d brokers: the loss of a disk loses records", brokers)
+		f.Warn(check, "have it moved to three replicas", "one replica on %d brokers: the loss of a disk loses records", brokers)
 	}
 	if t.Settings == nil {
-		f.warn(check, "allow this user DESCRIBE_CONFIGS on it, or look yourself", "its settings may not be read")
+		f.Warn(check, "allow this user DESCRIBE_CONFIGS on it, or look yourself", "its settings may not be read")
 		return true
 	}
 	f.safety(check, t)
@@ -78,43 +79,43 @@ func (f *findings) topic(name string, t *kafka.TopicState, u use, brokers int) b
 }
 
 // safety compares with producers that wait for all replicas in sync.
-func (f *findings) safety(check string, t *kafka.TopicState) {
+func (f *Findings) safety(check string, t *kafka.TopicState) {
 	least, known := setting(t.Settings, "min.insync.replicas")
 	switch {
 	case !known:
 	case least > int64(t.Replicas):
-		f.fail(check, "lower min.insync.replicas, or add replicas", "it cannot be written: min.insync.replicas is %d, with %d replicas", least, t.Replicas)
+		f.Fail(check, "lower min.insync.replicas, or add replicas", "it cannot be written: min.insync.replicas is %d, with %d replicas", least, t.Replicas)
 	case t.Replicas > 1 && least == int64(t.Replicas):
-		f.warn(check, "set min.insync.replicas to one less", "min.insync.replicas is %d, as many as there are replicas: one broker away stops writing", least)
+		f.Warn(check, "set min.insync.replicas to one less", "min.insync.replicas is %d, as many as there are replicas: one broker away stops writing", least)
 	case t.Replicas > 2 && least == 1:
-		f.warn(check, "set min.insync.replicas to 2", "min.insync.replicas is 1: what one broker has acknowledged is lost with it")
+		f.Warn(check, "set min.insync.replicas to 2", "min.insync.replicas is 1: what one broker has acknowledged is lost with it")
 	}
 }
 
 // cleanup checks what is removed from the topic, and how large a record may be.
-func (f *findings) cleanup(check string, settings map[string]string, u use) {
+func (f *Findings) cleanup(check string, settings map[string]string, u Use) {
 	compacted := strings.Contains(settings["cleanup.policy"], "compact")
-	if u.control {
+	if u.Control {
 		if settings["cleanup.policy"] != "compact" {
-			f.fail(check, "set cleanup.policy=compact", "cleanup.policy is %q: revisions and overrides would be deleted by age", settings["cleanup.policy"])
+			f.Fail(check, "set cleanup.policy=compact", "cleanup.policy is %q: revisions and overrides would be deleted by age", settings["cleanup.policy"])
 		}
 		if most, known := setting(settings, "max.message.bytes"); known && most < kafka.MaxControlValue {
-			f.warn(check, "set max.message.bytes=8388608", "max.message.bytes is %s: a large policy set could not be pushed", bytesText(float64(most)))
+			f.Warn(check, "set max.message.bytes=8388608", "max.message.bytes is %s: a large policy set could not be pushed", bytesText(float64(most)))
 		}
 		return
 	}
-	if !u.replays {
+	if !u.Replays {
 		return
 	}
 	if compacted {
-		f.fail(check, "set cleanup.policy=delete", "cleanup.policy is %q: samples are removed before they are read", settings["cleanup.policy"])
+		f.Fail(check, "set cleanup.policy=delete", "cleanup.policy is %q: samples are removed before they are read", settings["cleanup.policy"])
 		return
 	}
 	if ms, known := setting(settings, "retention.ms"); known && ms >= 0 && time.Duration(ms)*time.Millisecond < shortRetention {
-		f.warn(check, "set retention.ms=86400000 or more", "it keeps %v: after a longer outage records are lost", time.Duration(ms)*time.Millisecond)
+		f.Warn(check, "set retention.ms=86400000 or more", "it keeps %v: after a longer outage records are lost", time.Duration(ms)*time.Millisecond)
 	}
 	if size, known := setting(settings, "retention.bytes"); known && size >= 0 && size < smallRetention {
-		f.warn(check, "raise retention.bytes, or set it to -1", "a partition keeps %s: is that the traffic of your longest outage?", bytesText(float64(size)))
+		f.Warn(check, "raise retention.bytes, or set it to -1", "a partition keeps %s: is that the traffic of your longest outage?", bytesText(float64(size)))
 	}
 }
 
