@@ -80,6 +80,7 @@ var may = map[string]string{
 	"runtime/internal/traffic":     "runtime/metric runtime/diag internal/record internal/program",
 	"runtime/internal/starter":     "runtime/scaffold",
 	"runtime/internal/source":      "",
+	"runtime/internal/replay":      "runtime/diag internal/kafka internal/record internal/traffic",
 	"runtime/internal/relabel":     "schema internal/policy",
 	"runtime/internal/depot":       "internal/control",
 	"runtime/internal/doctor":      "runtime/diag internal/policy internal/kafka internal/store internal/host internal/egress internal/secret",

@@ -27,6 +27,7 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/flinkrest"
 	"github.com/sluice-metrics/sluice/runtime/internal/host"
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/replay"
 	"github.com/sluice-metrics/sluice/runtime/internal/secret"
 	"github.com/sluice-metrics/sluice/runtime/metric"
 )
@@ -323,7 +324,11 @@ const parting = 3 * time.Second
 // the brokers do not answer, records wait in a buffer; when that is full, rounds
 // wait too.
 func (c *Collector) Run(ctx context.Context) error {
-	to, err := newReplayTarget(ctx, c.cfg, c.opts.Topic)
+	conf, err := c.cfg.elsewhere()
+	if err != nil {
+		return err
+	}
+	to, err := replay.Open(ctx, conf, c.opts.Topic)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/replay"
 )
 
 // patience is how long a test waits for what must come. It only decides when a
@@ -169,7 +170,7 @@ func (r instance) publish(t *testing.T, topic string, values ...string) {
 	t.Helper()
 	p := publisher(t, r.Status().Brokers)
 	for _, v := range values {
-		if err := p.Publish(context.Background(), topic, replayKey([]byte(v)), []byte(v)); err != nil {
+		if err := p.Publish(context.Background(), topic, replay.Key([]byte(v)), []byte(v)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
+	"github.com/sluice-metrics/sluice/runtime/internal/replay"
 )
 
 func TestTopologyIsRefused(t *testing.T) {
@@ -162,7 +163,7 @@ func TestReplayRefuses(t *testing.T) {
 		"topic":           {strings.NewReader(""), ReplayOptions{Topic: "missing"}, ErrConfig},
 		"a pipe, moved":   {io.MultiReader(), ReplayOptions{Topic: "flink.native", Now: true}, ErrConfig},
 		"broken gzip":     {strings.NewReader("\x1f\x8bnothing of the kind"), ReplayOptions{Topic: "flink.native"}, ErrRejected},
-		"a line too long": {strings.NewReader(strings.Repeat("x", maxLine+1)), ReplayOptions{Topic: "flink.native"}, ErrRejected},
+		"a line too long": {strings.NewReader(strings.Repeat("x", replay.MaxLine+1)), ReplayOptions{Topic: "flink.native"}, ErrRejected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Replay(context.Background(), cfg, test.in, test.opts); !errors.Is(err, test.want) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
+	"github.com/sluice-metrics/sluice/runtime/internal/replay"
 )
 
 // load has samples come in, of some tasks in turn.
@@ -37,7 +38,7 @@ func (l *load) sendTo(t *testing.T, topic, metric string, n int) map[string]stri
 		l.now++
 		task, value := fmt.Sprint("t-", 1+i%l.tasks), fmt.Sprint(l.now%1000)
 		v := []byte(flat(task, metric, "gauge", l.now, value))
-		if err := l.in.Publish(context.Background(), topic, replayKey(v), v); err != nil {
+		if err := l.in.Publish(context.Background(), topic, replay.Key(v), v); err != nil {
 			t.Fatal(err)
 		}
 		sent[seriesAt(map[string]string{"__name__": metric, "torrent_task_id": task}, l.now)] = value

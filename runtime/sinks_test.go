@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/replay"
 )
 
 // receiver takes remote write 1.0 and keeps the samples, but not those that end a series.
@@ -166,7 +168,7 @@ func TestAllSinks(t *testing.T) {
 			t.Errorf("topic %s has %d records, want %d", topic, len(records), n)
 		}
 		for _, x := range records {
-			if replayKey(x.Value) == nil {
+			if replay.Key(x.Value) == nil {
 				t.Errorf("topic %s: no valid record: %s", topic, x.Value)
 			}
 		}
