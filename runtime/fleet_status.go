@@ -29,15 +29,19 @@ type FleetInstance struct {
 	Version   string    `json:"version,omitempty"`   // of the program
 	Roles     []string  `json:"roles,omitempty"`     // none: all
 	Revision  string    `json:"revision"`            // of the policy set in force
-	State     string    `json:"state"`               // ready, waiting, or stale: not heard of for 10 s
+	State     string    `json:"state"`               // ready, waiting; paused, draining, drained: it reads none of its streams; or stale: not heard of for 10 s
 	Waiting   string    `json:"waiting,omitempty"`   // for what
 	Overrides int       `json:"overrides,omitempty"` // that it has in force
 	Error     string    `json:"error,omitempty"`     // why the last policy set was not taken up
 	Started   time.Time `json:"started"`             // when its process did
 	Heard     time.Time `json:"heard"`               // last heartbeat, by the clock of the instance that was asked
+
+	// Streams that it does not read, by name: paused, draining or drained.
+	NotRead map[string]string `json:"not_read,omitempty"`
 }
 
-// States of an instance.
+// States of an instance, beside StreamPaused, StreamDraining and StreamDrained, which
+// are those of one that reads none of its streams.
 const (
 	StateReady   = "ready"
 	StateWaiting = "waiting"
@@ -74,10 +78,44 @@ func (r *Runtime) self() control.Instance {
 	if refused := r.PolicyStatus().Refused; refused != nil {
 		in.Error = refused.Error
 	}
+	streams := r.Streams()
+	in.NotRead = notRead(streams)
 	if err := r.Ready(); err != nil {
 		in.State, in.Waiting = StateWaiting, err.Error()
+	} else if len(streams) > 0 && len(in.NotRead) == len(streams) {
+		in.State = haltedState(in.NotRead)
 	}
 	return in
+}
+
+// notRead returns the state of each stream that somebody has halted; nil: none is.
+func notRead(streams []Stream) map[string]string {
+	var out map[string]string
+	for i := range streams {
+		switch s := &streams[i]; s.State {
+		case StreamPaused, StreamDraining, StreamDrained:
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[s.Name] = s.State
+		}
+	}
+	return out
+}
+
+// haltedState is that of an instance whose streams are all halted: drained when all of
+// them are, and so nothing is on its way.
+func haltedState(streams map[string]string) string {
+	out := StreamDrained
+	for _, state := range streams {
+		switch {
+		case state == StreamDraining:
+			return StreamDraining
+		case state == StreamPaused:
+			out = StreamPaused
+		}
+	}
+	return out
 }
 
 // heartbeat is the part that tells the fleet of this instance, and at its end that
@@ -131,7 +169,7 @@ func (r *Runtime) Fleet() FleetStatus {
 	for _, h := range control.NewInstances(log).List() {
 		in := FleetInstance{
 			Name: h.Name, This: h.Name == r.name, Address: h.Address, Version: h.Version, Roles: h.Roles, Revision: h.Revision,
-			State: h.State, Waiting: h.Waiting, Overrides: h.Overrides, Error: h.Error, Started: h.Started, Heard: h.At,
+			State: h.State, Waiting: h.Waiting, NotRead: h.NotRead, Overrides: h.Overrides, Error: h.Error, Started: h.Started, Heard: h.At,
 		}
 		if h.Stale {
 			in.State = StateStale

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,46 @@ func TestFleetSaysWhenItHasNotConvergedAndWhoHasLeft(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+func TestFleetSaysWhatIsNotRead(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, simpleSet+`
+	stream: other: {topics: ["flink.other"]}
+`)
+	cfg.Brokers = roomyBroker(t)
+	fleet := startFleet(t, 2, cfg)
+	is := func(state string, notRead map[string]string) {
+		t.Helper()
+		eventually(t, func() string {
+			for _, in := range fleet[1].Fleet().Instances {
+				if in.Name == fleet[0].Name() && in.State == state && maps.Equal(in.NotRead, notRead) {
+					return ""
+				}
+			}
+			return fmt.Sprintf("%+v", fleet[1].Fleet().Instances)
+		})
+	}
+	halt := HaltRequest{Reason: "the node goes away"}
+	must := func(_ Stream, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	is(StateReady, nil)
+	must(fleet[0].DrainStream(t.Context(), operator, "native", halt))
+	is(StateReady, map[string]string{"native": StreamDrained})
+	must(fleet[0].PauseStream(t.Context(), operator, "other", halt))
+	is(StreamPaused, map[string]string{"native": StreamDrained, "other": StreamPaused})
+	must(fleet[0].DrainStream(t.Context(), operator, "other", halt))
+	is(StreamDrained, map[string]string{"native": StreamDrained, "other": StreamDrained})
+	must(fleet[0].ResumeStream(t.Context(), operator, "native"))
+	must(fleet[0].ResumeStream(t.Context(), operator, "other"))
+	is(StateReady, nil)
+	if got := haltedState(map[string]string{"a": StreamDrained, "b": StreamDraining, "c": StreamPaused}); got != StreamDraining {
+		t.Errorf("one of the streams is being drained: %s", got)
+	}
 }
 
 func TestFleetBeforeThereIsOne(t *testing.T) {

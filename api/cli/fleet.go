@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +23,8 @@ func newFleet(t terminal) *cobra.Command {
 		Short: "See every instance of the fleet, and the policies that it runs",
 		Long: `List the instances that the one that is asked has heard of within ten minutes.
 They tell of themselves every two seconds on the control topic; one that is
-silent for ten seconds is stale.
+silent for ten seconds is stale. One that reads none of its streams, since they
+were paused or drained, is paused, draining or drained; WHY names the streams.
 
 --wait-converged waits until every instance that is not stale runs the same
 policies as the one that is asked; the exit code is 1 when that takes longer.`,
@@ -71,12 +75,21 @@ func printFleet(out io.Writer, q *questions, s *runtime.FleetStatus) error {
 			name += " (this)"
 		}
 		return []string{name, in.State, fmt.Sprintf("%.12s", in.Revision), cmp.Or(in.Version, "-"),
-			sinceText(time.Since(in.Heard).Round(time.Second)) + " ago", cmp.Or(in.Address, "-"), cmp.Or(in.Error, in.Waiting, "-")}
+			sinceText(time.Since(in.Heard).Round(time.Second)) + " ago", cmp.Or(in.Address, "-"), cmp.Or(in.Error, in.Waiting, notReadText(in.NotRead), "-")}
 	})
 	if err == nil && s.Error != "" {
 		_, err = fmt.Fprintln(out, printable(s.Error))
 	}
 	return err
+}
+
+// notReadText names the streams that an instance does not read; "" when there is none.
+func notReadText(streams map[string]string) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(streams)) {
+		out = append(out, name+" is "+streams[name])
+	}
+	return strings.Join(out, ", ")
 }
 
 func newAudit(t terminal) *cobra.Command {

@@ -23,11 +23,13 @@ type Instance struct {
 	Version   string    `json:"version,omitempty"`   // of the program
 	Roles     []string  `json:"roles,omitempty"`     // none: all
 	Revision  string    `json:"revision"`            // digest of the policy set in force
-	State     string    `json:"state"`               // ready or waiting
+	State     string    `json:"state"`               // ready or waiting, or that of its streams when it reads none of them
 	Waiting   string    `json:"waiting,omitempty"`   // for what
 	Error     string    `json:"error,omitempty"`     // why the last policy set was not taken up
 	Overrides int       `json:"overrides,omitempty"` // that it has in force
 	Started   time.Time `json:"started"`
+
+	NotRead map[string]string `json:"not_read,omitempty"` // streams that it does not read, and their state
 }
 
 // Heard is an instance and when it was last heard of.
