@@ -26,10 +26,10 @@ const module = "github.com/sluice-metrics/sluice"
 var may = map[string]string{
 	".": "api/cli",
 
-	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag runtime/explain plugins plugins/abi plugins/project plugins/verify",
+	"api/cli":    "api/rest api/client api/auth runtime runtime/metric runtime/diag runtime/explain runtime/whole plugins plugins/abi plugins/project plugins/verify",
 	"api/client": "runtime runtime/diag runtime/explain",
 	"api/rest":   "api/auth runtime runtime/metric runtime/diag runtime/explain",
-	"api/auth":   "runtime",
+	"api/auth":   "runtime runtime/whole",
 
 	"api/cli/script": "", // for tests that run an instance
 
@@ -47,10 +47,11 @@ var may = map[string]string{
 	"examples/plugins/quickstart-go": "plugins/sdk/go",
 	"examples/plugins/tables":        "plugins/sdk/go",
 
-	"runtime":          "schema policies examples/data runtime/metric runtime/diag runtime/explain runtime/scaffold internal/* plugins plugins/abi",
+	"runtime":          "schema policies examples/data runtime/metric runtime/diag runtime/explain runtime/scaffold runtime/whole internal/* plugins plugins/abi",
 	"runtime/metric":   "",
 	"runtime/scaffold": "",
 	"runtime/diag":     "",
+	"runtime/whole":    "",
 	"runtime/explain":  "runtime/metric runtime/diag internal/policy internal/program internal/catalogue internal/ledger internal/record internal/traffic internal/spell",
 
 	"runtime/internal/policy":      "plugins/abi internal/confine internal/spell runtime/diag schema",
@@ -82,7 +83,7 @@ var may = map[string]string{
 	"runtime/internal/source":      "",
 	"runtime/internal/replay":      "runtime/diag internal/kafka internal/record internal/traffic",
 	"runtime/internal/relabel":     "schema internal/policy",
-	"runtime/internal/depot":       "internal/control",
+	"runtime/internal/depot":       "internal/control runtime/whole",
 	"runtime/internal/doctor":      "runtime/diag internal/policy internal/kafka internal/store internal/host internal/egress internal/secret",
 	"runtime/internal/confine":     "",
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/whole"
 )
 
 // keeper keeps on disk what a restart needs to know of policy sets: the last good
@@ -150,7 +151,7 @@ func keepFile(name string, text []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := writeBeside(name, text, 0o600); err != nil {
+	if err := whole.Text(name, 0o600, text); err != nil {
 		return err
 	}
 	return syncDir(dir)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/policy"
+	"github.com/sluice-metrics/sluice/runtime/whole"
 )
 
 // FormattedFile is a file of a policy set as it is, and as sluice fmt writes it.
@@ -41,6 +42,19 @@ func (f FormattedFile) Save() error {
 		return nil
 	}
 	return replaceFile(f.Name, f.After)
+}
+
+// replaceFile gives a file its new text all at once, and leaves its mode; a new file
+// gets 0644. The error wraps ErrConfig.
+func replaceFile(name string, text []byte) error {
+	mode, err := whole.Mode(name, 0o644)
+	if err == nil {
+		err = whole.Text(name, mode, text)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return nil
 }
 
 // Format formats files, and the CUE files of directories and those below them,

@@ -15,13 +15,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime"
+	"github.com/sluice-metrics/sluice/runtime/whole"
 )
 
 // File is what a file of tokens says.
@@ -182,6 +182,9 @@ func parse(text []byte) (f File, err error) {
 // checkMode refuses what others may read or write. Its group may read: that is how
 // a mounted secret reaches a process that is not its owner.
 func checkMode(name string, info fs.FileInfo) error {
+	if info.IsDir() {
+		return fmt.Errorf("%s is a directory; name a file", name)
+	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no file", name)
 	}
@@ -200,17 +203,5 @@ func (f *File) Write(name string) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".tokens-*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(append(text, '\n'))
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
+	return whole.Text(name, 0o600, append(text, '\n'))
 }

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -17,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sluice-metrics/sluice/plugins/project"
 	"github.com/sluice-metrics/sluice/runtime"
 )
 
@@ -91,13 +94,40 @@ func exitCode(err error, errOut io.Writer) int {
 	return code
 }
 
-// told is an error in the words for the user: what kind it is, the exit code says.
+// told is an error in the words for the user: what kind it is, the exit code says, and
+// of a file that is not what it must be, what it is.
 func told(err error) string {
 	text := err.Error()
-	for _, kind := range []error{runtime.ErrConfig, runtime.ErrUnreachable, runtime.ErrRejected} {
+	for _, kind := range []error{runtime.ErrConfig, runtime.ErrUnreachable, runtime.ErrRejected, project.ErrInput} {
 		text = strings.TrimPrefix(text, kind.Error()+": ")
+		text = strings.ReplaceAll(text, ": "+kind.Error()+": ", ": ")
+	}
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		text = strings.Replace(text, at.Error(), pathText(at), 1)
 	}
 	return text
+}
+
+// pathText says what is wrong with a name in the file system, but not which call of the
+// system found it.
+func pathText(e *fs.PathError) string {
+	switch {
+	case errors.Is(e.Err, syscall.EISDIR):
+		return e.Path + " is a directory; name a file"
+	case errors.Is(e.Err, syscall.ENOTDIR):
+		for at := e.Path; ; at = filepath.Dir(at) {
+			info, err := os.Stat(at)
+			switch {
+			case err == nil && !info.IsDir() && at == e.Path:
+				return at + " is a file; name a directory"
+			case err == nil && !info.IsDir():
+				return fmt.Sprintf("%s cannot be there: %s is a file, not a directory", e.Path, at)
+			case err == nil || at == filepath.Dir(at):
+				return e.Path + ": " + e.Err.Error()
+			}
+		}
+	}
+	return e.Path + ": " + e.Err.Error()
 }
 
 func newRoot(t terminal) *cobra.Command {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"os"
@@ -14,7 +15,12 @@ import (
 	"github.com/sluice-metrics/sluice/plugins/project"
 )
 
-var update = flag.Bool("update", false, "keep the modules of testdata/wrong that are built here")
+// A module depends on the version of its compiler, so only who has those that the kept
+// ones are built with compares: .ci/sdk.
+var (
+	update  = flag.Bool("update", false, "keep the modules of testdata/wrong that are built here")
+	compare = flag.Bool("compare", false, "fail where a module of testdata/wrong is not, byte for byte, what is built here")
+)
 
 // guests double values, and before that do what the number of the batch asks for: from
 // 100 on, what is wrong in the language's own way.
@@ -103,7 +109,7 @@ func wrongModules(t *testing.T, language project.Language, source string) map[st
 	}
 	p.Manifest.Config = ""
 	built, err := p.Build(t.Context())
-	if missing := (*project.ToolError)(nil); errors.As(err, &missing) && language != project.Go {
+	if missing := (*project.ToolError)(nil); errors.As(err, &missing) && language != project.Go && !*compare {
 		t.Logf("the module that is kept is tested, and none that is built: %v", err)
 		return out
 	}
@@ -111,6 +117,9 @@ func wrongModules(t *testing.T, language project.Language, source string) map[st
 		t.Fatal(err, built)
 	}
 	out["built"] = built.Wasm
+	if kept, there := out["kept"]; *compare && there && !bytes.Equal(kept, built.Wasm) {
+		t.Error("the module that is kept is not what its source builds: if that or the SDK changed, run task sdk -- -update and commit it")
+	}
 	if *update && language != project.Go {
 		if err := os.WriteFile(kept, built.Wasm, 0o644); err != nil {
 			t.Fatal(err)

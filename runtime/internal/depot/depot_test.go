@@ -89,7 +89,7 @@ func TestEveryInstanceHasWhatOneStored(t *testing.T) {
 
 func TestWhatACrashLeftIsDeleted(t *testing.T) {
 	dir := t.TempDir()
-	old, young := filepath.Join(dir, "1.part"), filepath.Join(dir, "2.part")
+	old, young := filepath.Join(dir, ".0a.wasm.1.part"), filepath.Join(dir, ".0a.wasm.2.part")
 	for _, name := range []string{old, young} {
 		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)

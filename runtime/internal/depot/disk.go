@@ -8,16 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/whole"
 )
 
 // disk is the directory of a depot: a file for each, named by its digest, which
 // anyone may put there who may write to it.
 type disk struct{ dir string } // "": none
 
-const (
-	suffix      = ".wasm"
-	partPattern = "*.part" // of a file that is being written
-)
+const suffix = ".wasm"
 
 func (d disk) name(digits string) string { return filepath.Join(d.dir, digits+suffix) }
 
@@ -45,28 +44,14 @@ func (d disk) read(digits string) ([]byte, error) {
 }
 
 // write keeps a file so that after a crash it is there whole or not at all.
-func (d disk) write(digits string, file []byte) (err error) {
+func (d disk) write(digits string, file []byte) error {
 	if d.dir == "" {
 		return nil
 	}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	part, err := os.CreateTemp(d.dir, partPattern)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(part.Name()))
-		}
-	}()
-	_, err = part.Write(file)
-	err = errors.Join(err, part.Sync(), part.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(part.Name(), d.name(digits))
+	return whole.Text(d.name(digits), 0o600, file)
 }
 
 // tidy deletes what a crash has left of files that were written so long ago.
@@ -74,7 +59,7 @@ func (d disk) tidy(age time.Duration) error {
 	if d.dir == "" {
 		return nil
 	}
-	parts, err := filepath.Glob(filepath.Join(d.dir, partPattern))
+	parts, err := filepath.Glob(filepath.Join(d.dir, whole.Leftover("*"+suffix)))
 	for _, name := range parts {
 		if info, gone := os.Stat(name); gone == nil && time.Since(info.ModTime()) > age {
 			err = errors.Join(err, os.Remove(name))

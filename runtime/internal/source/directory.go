@@ -89,7 +89,7 @@ func IsDirectory(path string) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is not a directory", path)
+		return fmt.Errorf("%s is a file; name the directory of a policy set", path)
 	}
 	return nil
 }
