@@ -89,7 +89,7 @@ func exitCode(err error, errOut io.Writer) int {
 		code = exitRejected
 	}
 	if text := told(err); text != "" {
-		fmt.Fprintln(errOut, "sluice:", text)
+		fmt.Fprintln(errOut, "sluice:", printable(strings.ReplaceAll(text, "\t", "    ")))
 	}
 	return code
 }

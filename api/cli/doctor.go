@@ -105,10 +105,10 @@ func printChecks(out io.Writer, checks []runtime.HealthCheck, columns int) error
 			fmt.Fprintf(&b, "%s\n", paint.bold(area))
 		}
 		tally[c.Outcome]++
-		seen := c.Name + ": " + printable(strings.ReplaceAll(c.Seen, "\n", "; "))
+		seen := printable(c.Name + ": " + strings.ReplaceAll(c.Seen, "\n", "; "))
 		fmt.Fprintf(&b, "  %s  %s\n", colour[c.Outcome](fmt.Sprintf("%-4s", c.Outcome)), hanging(seen, 8, columns))
 		if c.Do != "" {
-			fmt.Fprintf(&b, "        -> %s\n", hanging(c.Do, 11, columns))
+			fmt.Fprintf(&b, "        -> %s\n", hanging(printable(c.Do), 11, columns))
 		}
 	}
 	fmt.Fprintf(&b, "\n%d ok, %d to look at, %d wrong, %d skipped\n",

@@ -116,7 +116,7 @@ func writeBook(b *strings.Builder, paint painter, kind string, x *runtime.Ledger
 	if x.GapRecords > 0 {
 		b.WriteString(paint.red(fmt.Sprintf("%s lost before they could be read\n", counted(int(x.GapRecords), "record"))))
 	}
-	if partitions {
+	if partitions && len(x.Partitions) > 0 {
 		writePlaces(b, paint, x.Partitions, columns)
 	}
 	b.WriteByte('\n')

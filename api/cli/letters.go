@@ -156,7 +156,7 @@ func printReplayed(out io.Writer, done *runtime.ReplayedLetters) error {
 		fmt.Fprintf(&b, "%s would be sent again; nothing is, without --send\n", n)
 	}
 	for _, why := range slices.Sorted(maps.Keys(done.Left)) {
-		fmt.Fprintf(&b, "%s left: %s\n", counted(done.Left[why], "letter"), why)
+		fmt.Fprintf(&b, "%s left: %s\n", counted(done.Left[why], "letter"), printable(why))
 	}
 	if done.More {
 		b.WriteString("there may be more: see --limit\n")

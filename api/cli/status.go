@@ -66,12 +66,12 @@ func (x *statusText) draw(s *runtime.Status) string {
 	if !s.Ready {
 		state = x.paint("33", printable(s.Waiting))
 	}
-	fmt.Fprintf(&x.b, "%s  %s, up %s, sluice %s\n\n", x.url, state, lengthText(x.now.Sub(s.Started)), s.Version)
+	fmt.Fprintf(&x.b, "%s  %s, up %s, sluice %s\n\n", x.url, state, lengthText(x.now.Sub(s.Started)), printable(s.Version))
 	brokers := strings.Join(s.Brokers, ", ")
 	if s.Embedded {
 		brokers = strings.TrimSpace(brokers + " inside the process")
 	}
-	fmt.Fprintf(&x.b, "policies  %s\nrevision  %.12s%s\nbrokers   %s\n", printable(s.Policies), s.Revision, x.revision(&s.Policy), hanging(printable(brokers), 10, x.columns))
+	fmt.Fprintf(&x.b, "policies  %s\nrevision  %.12s%s\nbrokers   %s\n", printable(s.Policies), printable(s.Revision), x.revision(&s.Policy), hanging(printable(brokers), 10, x.columns))
 	if d := s.Degrade; d != nil {
 		fmt.Fprintf(&x.b, "degrade   step %s\n", x.step(d))
 	}
@@ -85,18 +85,13 @@ func (x *statusText) draw(s *runtime.Status) string {
 }
 
 // paint colours a text by a number of ANSI, on a terminal.
-func (x *statusText) paint(number, text string) string {
-	if !x.color {
-		return text
-	}
-	return "\x1b[" + number + "m" + text + "\x1b[0m"
-}
+func (x *statusText) paint(number, text string) string { return painter(x.color).with(number, text) }
 
 // revision says what there is to say of the set in force: nothing, most of the time.
 func (x *statusText) revision(p *runtime.PolicyStatus) string {
 	text := ""
 	if c := p.Origin.Commit; c != "" {
-		text += fmt.Sprintf(", commit %.12s", c)
+		text += fmt.Sprintf(", commit %.12s", printable(c))
 	}
 	switch {
 	case p.Fallback:
@@ -176,7 +171,7 @@ func (x *statusText) samples(in runtime.Hop) {
 	for _, name := range names {
 		parts = append(parts, fmt.Sprintf("%s %s (%.1f %%)", countText(float64(in.Dispositions[name])), name, 100*float64(in.Dispositions[name])/float64(in.SamplesIn)))
 	}
-	fmt.Fprintf(&x.b, "samples   %s\n", hanging(strings.Join(parts, ", "), 10, x.columns))
+	fmt.Fprintf(&x.b, "samples   %s\n", hanging(printable(strings.Join(parts, ", ")), 10, x.columns))
 }
 
 // ledger says whether every sample is accounted for.

@@ -170,13 +170,14 @@ func (x *tapping) counts(b *strings.Builder, c *runtime.TapCounts) {
 	b.WriteString(x.paint.dim(text) + "\n")
 }
 
-// painter colours text for a terminal; off, it leaves it as it is.
+// painter colours text for a terminal, of which nothing else acts on it; off, it has no
+// colours.
 type painter bool
 
 func painterFor(w io.Writer) painter { return painter(isTerminal(w) && os.Getenv("NO_COLOR") == "") }
 
 func (p painter) with(code, s string) string {
-	if !p || s == "" {
+	if s = printable(s); !p || s == "" {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
