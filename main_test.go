@@ -83,6 +83,7 @@ var may = map[string]string{
 	"runtime/internal/source":      "",
 	"runtime/internal/replay":      "runtime/diag internal/kafka internal/record internal/traffic",
 	"runtime/internal/relabel":     "schema internal/policy",
+	"runtime/internal/deadletter":  "runtime/diag internal/engine internal/kafka",
 	"runtime/internal/depot":       "internal/control runtime/whole",
 	"runtime/internal/doctor":      "runtime/diag internal/policy internal/kafka internal/store internal/host internal/egress internal/secret",
 	"runtime/internal/confine":     "",

@@ -3,14 +3,9 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
-
-	"github.com/sluice-metrics/sluice/runtime/internal/kafka"
 )
 
 // letters waits until there are so many dead letters.
@@ -132,48 +127,4 @@ func TestReplayedLettersAreWhatTheyWereAndDoNotGoRoundForEver(t *testing.T) {
 			t.Errorf("record %s %s in partition %d", rec.Key, rec.Value, rec.Partition)
 		}
 	}
-}
-
-// Clocks of those who put letters aside differ: what is listed page by page is all the
-// same every letter once, those of a partition in the order of their offsets.
-func TestLettersAreListedOnceWhateverTheClocksSay(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		all, ranges := map[int32][]Letter{}, map[int32]kafka.Range{}
-		total := 0
-		for id := range int32(rapid.IntRange(1, 4).Draw(t, "partitions")) {
-			n := rapid.IntRange(0, 12).Draw(t, "letters")
-			for offset := range n {
-				at := time.UnixMilli(int64(offset + rapid.IntRange(-2, 2).Draw(t, "clock")))
-				all[id] = append(all[id], Letter{Partition: id, Offset: int64(offset), At: at})
-			}
-			ranges[id] = kafka.Range{To: int64(n)}
-			total += n
-		}
-		size := int64(rapid.IntRange(1, 5).Draw(t, "read at once"))
-		next := map[int32]int64{}
-		for id, of := range ranges {
-			next[id] = of.To
-		}
-		for seen := 0; anyLeft(ranges); {
-			read, tail := map[int32][]Letter{}, map[int32]int64{}
-			for id, of := range ranges {
-				tail[id] = max(of.From, of.To-size)
-				read[id] = slices.Clone(all[id][tail[id]:of.To])
-			}
-			list := inTurn(read, func(id int32) bool { return tail[id] > ranges[id].From })
-			if len(list) == 0 {
-				t.Fatalf("nothing is listed of %v", ranges)
-			}
-			for _, l := range list {
-				if next[l.Partition]--; l.Offset != next[l.Partition] {
-					t.Fatalf("partition %d goes on with offset %d, want %d", l.Partition, l.Offset, next[l.Partition])
-				}
-				ranges[l.Partition] = kafka.Range{To: l.Offset}
-			}
-			if seen += len(list); seen > total {
-				t.Fatalf("%d letters are listed of %d", seen, total)
-			}
-		}
-	})
 }

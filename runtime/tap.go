@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sluice-metrics/sluice/runtime/diag"
 	"github.com/sluice-metrics/sluice/runtime/internal/engine"
@@ -232,7 +231,7 @@ const shortText = 4 << 10
 // tapSample puts a sample into words. Labels may hold what looks like a secret.
 func tapSample(x *engine.Tapped) *TapSample {
 	s := &TapSample{
-		Time: time.UnixMilli(x.Time).UTC(), Task: x.Task, Text: shorten(diag.Mask(x.Text), shortText), End: x.End,
+		Time: time.UnixMilli(x.Time).UTC(), Task: x.Task, Text: diag.Excerpt(x.Text, shortText), End: x.End,
 		Disposition: x.Disposition.String(), Rule: string(x.Rule), To: slices.Clone(x.To), Reason: x.Reason,
 		Stream: x.Stream, Topic: x.Topic, Partition: x.Partition, Offset: x.Offset,
 	}
@@ -268,16 +267,5 @@ func numberText(v float64) json.RawMessage {
 }
 
 func tapSeries(name string, labels metric.Labels) string {
-	return shorten(diag.Mask(metric.SeriesText(name, labels)), shortText)
-}
-
-// shorten cuts a text to at most n bytes, between two characters.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
+	return diag.Excerpt(metric.SeriesText(name, labels), shortText)
 }

@@ -132,15 +132,3 @@ func TestNumbersOfATap(t *testing.T) {
 		}
 	}
 }
-
-func TestShorten(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		n    int
-		want string
-	}{{"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aé", 2, "a…"}} {
-		if got := shorten(c.text, c.n); got != c.want {
-			t.Errorf("shorten(%q, %d) = %q, want %q", c.text, c.n, got, c.want)
-		}
-	}
-}

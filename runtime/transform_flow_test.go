@@ -59,7 +59,7 @@ func TestSamplesThroughAPluginToTheStore(t *testing.T) {
 	if report, err := r.Reload(context.Background()); err != nil || report.Refused() {
 		t.Fatal(err, report.Findings)
 	}
-	done, err := r.ReplayLetters(context.Background(), Actor{Name: "test"}, ReplayLettersRequest{LetterFilter: LetterFilter{Reason: "plugin-trap"}, Limit: 10, Send: true})
+	done, err := r.ReplayLetters(context.Background(), Actor{Name: "test"}, ReplayLettersRequest{Filter: LetterFilter{Reason: "plugin-trap"}, Limit: 10, Send: true})
 	if err != nil || len(done.Letters) != 1 {
 		t.Fatal(done, err)
 	}

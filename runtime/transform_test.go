@@ -152,7 +152,7 @@ func TestQuarantineAndReplay(t *testing.T) {
 	if report, err := r.Reload(context.Background()); err != nil || report.Refused() {
 		t.Fatal(err, report.Findings)
 	}
-	done, err := r.ReplayLetters(context.Background(), Actor{Name: "test"}, ReplayLettersRequest{LetterFilter: LetterFilter{Reason: "plugin-trap"}, Limit: 10, Send: true})
+	done, err := r.ReplayLetters(context.Background(), Actor{Name: "test"}, ReplayLettersRequest{Filter: LetterFilter{Reason: "plugin-trap"}, Limit: 10, Send: true})
 	if err != nil || len(done.Letters) != 2 {
 		t.Fatal(done, err)
 	}

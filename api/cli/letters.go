@@ -53,7 +53,7 @@ ever. A letter of which only the beginning is kept cannot be sent.`,
 		if err != nil {
 			return environment(err)
 		}
-		ask := runtime.ReplayLettersRequest{LetterFilter: f, Offsets: offsets, Limit: limit, Send: send}
+		ask := runtime.ReplayLettersRequest{Filter: f, Offsets: offsets, Limit: limit, Send: send}
 		return deadLetters(c.Context(), t.out, q, ask, replay)
 	}
 	return c
@@ -76,7 +76,7 @@ func deadLetters(ctx context.Context, out io.Writer, q *questions, ask runtime.R
 		}
 		return printReplayed(out, &done)
 	}
-	page, err := at.Letters(ctx, ask.LetterFilter, "", ask.Limit)
+	page, err := at.Letters(ctx, ask.Filter, "", ask.Limit)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func replayLetters(c *call) (any, error) {
 		c.target += ", only looked at"
 	}
 	q := runtime.ReplayLettersRequest{
-		LetterFilter: runtime.LetterFilter{Stream: body.Stream, Reason: body.Reason, Task: body.Task}, Limit: body.Limit, Send: body.Send,
+		Filter: runtime.LetterFilter{Stream: body.Stream, Reason: body.Reason, Task: body.Task}, Limit: body.Limit, Send: body.Send,
 	}
 	for text, offsets := range body.Offsets {
 		id, err := strconv.ParseInt(text, 10, 32)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // hidden stands for text that is not shown.
@@ -106,4 +107,18 @@ func Mask(line string) string {
 	}
 	slices.SortFunc(spans, bySpan)
 	return conceal(line, 0, len(line), spans)
+}
+
+// Excerpt is the beginning of a text of others, masked: at most n bytes, and a mark where more was.
+func Excerpt(text string, n int) string { return shorten(Mask(text), n) }
+
+// shorten cuts a text to at most n bytes, between two characters.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }

@@ -21,3 +21,15 @@ func TestMask(t *testing.T) {
 		}
 	}
 }
+
+func TestExcerpt(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want string
+	}{{"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aé", 2, "a…"}} {
+		if got := Excerpt(c.text, c.n); got != c.want {
+			t.Errorf("Excerpt(%q, %d) = %q, want %q", c.text, c.n, got, c.want)
+		}
+	}
+}
