@@ -118,18 +118,18 @@ func writeLetters(b *strings.Builder, out io.Writer, list []runtime.Letter) {
 	paint, columns := painterFor(out), columnsOf(out)
 	for i := range list {
 		l := &list[i]
-		head := fmt.Sprintf("%s  %-14s  %-8s  %s", l.At.Local().Format("01-02 15:04:05"), fmt.Sprintf("%d:%d", l.Partition, l.Offset),
-			bytesText(uint64(l.Bytes)), paint.red(printable(l.Reason)))
-		b.WriteString(head + ": " + printable(cmp.Or(l.Detail, "no detail")))
+		reason := printable(l.Reason)
+		head := fmt.Sprintf("%s  %-14s  %-8s  %s: %s", l.At.Local().Format("01-02 15:04:05"), fmt.Sprintf("%d:%d", l.Partition, l.Offset),
+			bytesText(uint64(l.Bytes)), reason, printable(cmp.Or(l.Detail, "no detail")))
 		if l.Replays > 0 {
-			fmt.Fprintf(b, ", sent again %s", times(l.Replays))
+			head += ", sent again " + times(l.Replays)
 		}
-		b.WriteString("\n")
+		b.WriteString(strings.Replace(hanging(head, 16, columns), reason, paint.red(reason), 1) + "\n")
 		from := "from " + cmp.Or(l.Source, "an unknown place")
 		if l.Task != "" {
 			from += ", task " + l.Task
 		}
-		b.WriteString(paint.dim("                "+printable(from)) + "\n")
+		b.WriteString(paint.dim("                "+hanging(printable(from), 16, columns)) + "\n")
 		text := strings.ReplaceAll(printable(strings.ReplaceAll(l.Text, "\n", " ")), "\t", " ")
 		most := 400
 		if columns > 0 {

@@ -64,7 +64,7 @@ func (g *grid) draw(most int) []string {
 	for i, row := range rows {
 		lines := make([][]string, 1)
 		for c, cell := range row {
-			for k, text := range wrapped(cell, limits[c]) {
+			for k, text := range wrapped(cell, limits[c], len(row) > 1) {
 				if k == len(lines) {
 					lines = append(lines, nil)
 				}
@@ -192,7 +192,7 @@ func (g *grid) blocks(rows [][]string, most int) (out []string) {
 				if c > 0 {
 					cell = strings.Repeat(" ", setBack(row[0])+2*columnGap) + strings.TrimLeft(cell, " ")
 				}
-				lines = append(lines, wrapped(cell, most)...)
+				lines = append(lines, wrapped(cell, most, false)...)
 			}
 			out = append(out, strings.Join(lines, "\n"))
 		}
@@ -208,7 +208,7 @@ func (g *grid) blocks(rows [][]string, most int) (out []string) {
 			lines = append(lines, "")
 		}
 		for c, cell := range row {
-			for k, text := range wrapped(strings.TrimSpace(cell), max(most-indent, 1)) {
+			for k, text := range wrapped(strings.TrimSpace(cell), max(most-indent, 1), false) {
 				name := ""
 				if k == 0 {
 					name = strings.TrimSpace(names[c])
@@ -221,9 +221,10 @@ func (g *grid) blocks(rows [][]string, most int) (out []string) {
 	return out
 }
 
-// wrapped divides a text into lines of at most so many characters, between words; only
-// words beyond longestWord are broken. All lines are set back as the first one is.
-func wrapped(text string, most int) []string {
+// wrapped divides a text into lines of at most so many characters, between words; a word
+// that is longer has a line of its own, or is broken where it would leave its column. All
+// lines are set back as the first one is.
+func wrapped(text string, most int, breaks bool) []string {
 	indent := strings.Repeat(" ", setBack(text))
 	if len(indent) >= most {
 		indent = ""
@@ -237,7 +238,7 @@ func wrapped(text string, most int) []string {
 		}
 		if at == 0 {
 			word := slices.Index(append(rest[:len(rest):len(rest)], ' '), ' ')
-			if at = word; word > longestWord {
+			if at = word; breaks {
 				at = room
 			}
 		}
@@ -256,7 +257,7 @@ func hanging(text string, indent, columns int) string {
 	if columns <= indent {
 		return text
 	}
-	return strings.Join(wrapped(text, columns-indent), "\n"+strings.Repeat(" ", indent))
+	return strings.Join(wrapped(text, columns-indent, false), "\n"+strings.Repeat(" ", indent))
 }
 
 // aligned pads texts on the left to one width, as columns of numbers are.

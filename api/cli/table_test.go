@@ -103,6 +103,19 @@ control   > platform
 	}
 }
 
+// A series can be copied as it stands: only what would leave its column is broken.
+func TestLongWords(t *testing.T) {
+	series := "flink_taskmanager_job_task_operator_numRecordsIn{torrent_task_id=\"t-1\"}"
+	alone := grid{rows: [][]string{{"as " + series}}}
+	if diff := cmp.Diff("out  as\n     "+series+"\n", alone.under("out", 5, 40)); diff != "" {
+		t.Error(diff)
+	}
+	beside := grid{rows: [][]string{{"as", series, "gauge"}}}
+	if diff := cmp.Diff("as  "+series[:60]+"  gauge\n    "+series[60:]+"\n", beside.text(71)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Whatever the cells and the terminal, lines fit where words do, and nothing is lost.
 func TestTablesLoseNothing(t *testing.T) {
 	letters := func(text string) []rune {
