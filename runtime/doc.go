@@ -1,7 +1,7 @@
 // Package runtime is the program behind the doors: it loads policy sets, wires
-// the engine to Kafka and to sinks, runs them, and tells how they are. It is the
-// only package that api/ may use of what lies below it, and the only one that
-// knows both a port and what satisfies it.
+// the engine to Kafka and to sinks, runs them, and tells how they are. Whatever api/
+// asks of what lies below goes through it; metric, diag and explain are the words of
+// its answers. It is the only package that knows both a port and what satisfies it.
 //
 // A sample's way through one instance:
 //
