@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -107,9 +108,12 @@ func (r *Runtime) firstSet(ctx context.Context) (Report, error) {
 	if r.from, err = r.newPolicyOrigin(); err != nil {
 		return Report{}, err
 	}
+	good, crashed := r.policies.keep.load(), r.policies.keep.trial()
+	r.policies.good = good // which is what the control topic has until it is read
 	set, err := r.loadSource(ctx)
-	good := r.policies.keep.load()
-	r.policies.good = good
+	if good != nil && crashed != good.bundle.Digest && r.cfg.Policies == sourceTopic {
+		r.policies.barred = crashed // what was pushed is known later
+	}
 	switch runs := err == nil && !set.report.Refused(); {
 	case good == nil && runs:
 		r.topology.Store(&set)
@@ -117,15 +121,20 @@ func (r *Runtime) firstSet(ctx context.Context) (Report, error) {
 		return set.report, err
 	case !runs:
 		r.fallBack(good, refusal(&set, err))
-	case set.report.Revision != good.bundle.Digest && r.policies.keep.trial() == set.report.Revision:
-		r.fallBack(good, RefusedPolicy{
-			At: time.Now(), Origin: set.origin, Revision: set.report.Revision,
-			Error: "the process ended while these policies were on probation; reload them to try again",
-		})
+	case set.report.Revision != good.bundle.Digest && crashed == set.report.Revision:
+		r.fallBack(good, crashedUnder(&set))
 	default:
 		r.topology.Store(&set)
 	}
 	return set.report, nil
+}
+
+// crashedUnder is why a set is not tried again that the process has ended with.
+func crashedUnder(set *loadedSet) RefusedPolicy {
+	return RefusedPolicy{
+		At: time.Now(), Origin: set.origin, Revision: set.bundle.Digest,
+		Error: "the process ended while these policies were on probation; reload them to try again",
+	}
 }
 
 // fallBack starts with the last good set, loudly.
@@ -158,34 +167,67 @@ func (r *Runtime) follow(ctx context.Context, ready func()) error {
 		})
 	}()
 	ready()
+	again := retries{log: r.log, what: "the policies are not taken up, the old ones go on"}
 	for {
 		select {
 		case <-ctx.Done():
 			<-watched
 			return nil
 		case <-changed:
-			r.takeUp(ctx)
+		case <-again.due:
 		}
+		again.after(r.takeUp(ctx))
 	}
 }
 
-// takeUp puts in force what the source has now, unless that was rolled back.
-func (r *Runtime) takeUp(ctx context.Context) {
+// A set that could not be taken up for a reason that may pass by itself is tried again
+// after a pause that doubles: nobody has to change it for that.
+const (
+	againFirst = 2 * time.Second
+	againMost  = 5 * time.Minute
+)
+
+// retries say when something is to be tried again, and tell why once.
+type retries struct {
+	log   *slog.Logger
+	what  string
+	due   <-chan time.Time // nil: not
+	err   error            // of the last try
+	pause time.Duration
+}
+
+// after takes note of a try.
+func (t *retries) after(err error) {
+	if t.err == nil || err == nil || t.err.Error() != err.Error() {
+		t.pause = againFirst
+		if err != nil {
+			t.log.Error(t.what, "error", err)
+		}
+	}
+	t.due, t.err = nil, err
+	if errors.Is(err, ErrUnreachable) || errors.Is(err, ErrNotReady) {
+		t.due = time.After(t.pause)
+		t.pause = min(2*t.pause, againMost)
+	}
+}
+
+// takeUp puts in force what the source has now, unless that was rolled back. The error
+// says why what may be right is not taken up.
+func (r *Runtime) takeUp(ctx context.Context) error {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	set, err := r.loadSource(ctx)
 	if ctx.Err() != nil {
-		return
+		return nil
 	}
 	if err == nil && !set.report.Refused() && r.policies.isBarred(set.bundle.Digest) {
 		r.log.Info("the source still has the policies that were rolled back", "revision", set.bundle.Digest)
-		return
+		return nil
 	}
 	was := r.Revision()
 	_, err = r.takeSet(ctx, &set, err)
 	switch now := r.Revision(); {
 	case err != nil:
-		r.log.Error("the policies are not taken up, the old ones go on", "error", err)
 	case set.report.Refused():
 		r.log.Error("the policies are refused, the old ones go on", "origin", set.origin.Place, "commit", set.origin.Commit,
 			"findings", len(set.report.Findings), "first", firstError(set.report.Findings))
@@ -196,4 +238,5 @@ func (r *Runtime) takeUp(ctx context.Context) {
 		}
 		r.auditOwn(ctx, e)
 	}
+	return err
 }

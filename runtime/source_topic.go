@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sluice-metrics/sluice/runtime/internal/control"
@@ -89,6 +90,10 @@ func (r *Runtime) takeNewest(ctx context.Context) bool {
 		}
 		return r.policies.lastGood() != nil
 	}
+	if good := r.policies.lastGood(); good != nil && r.policies.isBarred(set.bundle.Digest) {
+		r.fallBack(good, crashedUnder(&set))
+		return true
+	}
 	r.topology.Store(&set)
 	if !r.rev.Load().same(&set) {
 		r.putInForce(ctx, &set, nil)
@@ -108,18 +113,20 @@ func (r *Runtime) followPushes(ctx context.Context, ready func()) error {
 	r.policies.mu.Lock()
 	r.policies.taken = current.N // what was pushed before the start has had its time
 	r.policies.mu.Unlock()
+	again := retries{log: r.log, what: "policies that were pushed are not taken up"}
 	for {
 		next := revisions.Changed()
-		r.takeUpPush(ctx, revisions)
+		again.after(r.takeUpPush(ctx, revisions))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-next:
+		case <-again.due:
 		}
 	}
 }
 
-func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) {
+func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) error {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 	current, ok := revisions.Current()
@@ -127,7 +134,7 @@ func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) 
 	taken := r.policies.taken
 	r.policies.mu.Unlock()
 	if !ok || current.N <= taken {
-		return
+		return nil
 	}
 	set, err := r.pushedSet(current)
 	var change *topologyChange
@@ -135,10 +142,10 @@ func (r *Runtime) takeUpPush(ctx context.Context, revisions *control.Revisions) 
 		change, err = r.openTopology(ctx, &set)
 	}
 	if err != nil {
-		r.log.Error("policies that were pushed are not taken up", "revision", current.Digest, "error", err)
-		return
+		return fmt.Errorf("revision %.12s: %w", current.Digest, err)
 	}
 	r.takePushed(ctx, &set, current.N, change)
+	return nil
 }
 
 // pushBack tells the fleet that the newest pushed revision has left a bound of its
@@ -152,6 +159,8 @@ func (r *Runtime) pushBack(ctx context.Context, bad *revision, good *loadedSet) 
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, overridePatience) // nothing else can change the policies meanwhile
+	defer cancel()
 	_, err = revisions.Push(ctx, control.Revision{
 		Digest: good.bundle.Digest, Base: bad.digest, Reason: good.origin.Reason, Origin: control.Origin{Kind: OriginRollback},
 	}, text)
