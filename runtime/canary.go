@@ -356,7 +356,7 @@ func (r *Runtime) lookAtCanary(ctx context.Context) {
 		if err := r.unshare(ctx, c, "aborted: "+why, false); errors.Is(err, ErrConflict) {
 			return // somebody else changed it, which is about to be taken up; the next look is at that
 		} else if err != nil {
-			r.log.Error("the canary is aborted in this instance only", "revision", c.rev.digest, "error", err)
+			r.leaveAlone(c, "aborted: "+why, err)
 		}
 		r.endCanary(c, "aborted: "+why, func() { r.govern(ctx, nil) })
 		r.auditOwn(ctx, AuditEntry{Operation: "abortCanary", Target: "canary", Reason: why, Before: c.base.digest, After: c.base.digest})

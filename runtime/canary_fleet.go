@@ -52,6 +52,15 @@ func (r *Runtime) unshare(ctx context.Context, c *canary, how string, promoted b
 	return err
 }
 
+// leaveAlone ends a canary that has left a bound in this instance, which the fleet could
+// not be told of, and notes that it is to be told.
+func (r *Runtime) leaveAlone(c *canary, how string, err error) {
+	r.log.Error("the canary is aborted in this instance only, until the fleet can be told", "revision", c.rev.digest, "error", err)
+	end := c.record()
+	end.Ended, end.Changed = how, time.Now().UTC()
+	r.rollouts.owed = &end
+}
+
 // tellCanary writes the next change of the fleet's canary, where there is a fleet.
 func (r *Runtime) tellCanary(ctx context.Context, next control.Canary, bundle []byte) (told bool, err error) {
 	o := r.rollouts
@@ -60,6 +69,8 @@ func (r *Runtime) tellCanary(ctx context.Context, next control.Canary, bundle []
 		o.alone.Add(1)
 		return false, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, overridePatience) // nothing else can change the policies meanwhile
+	defer cancel()
 	done, err := fleet.Change(ctx, int(o.number.Load()), next, bundle)
 	if errors.Is(err, control.ErrCanaryChanged) {
 		return false, fmt.Errorf("%w: %w", ErrConflict, err)
@@ -67,6 +78,7 @@ func (r *Runtime) tellCanary(ctx context.Context, next control.Canary, bundle []
 		return false, fmt.Errorf("%w: control topic: %w", ErrUnreachable, err)
 	}
 	o.number.Store(int64(done.N))
+	o.owed = nil
 	return true, nil
 }
 
@@ -102,8 +114,15 @@ func (r *Runtime) joinCanary(ctx context.Context) {
 	o := r.rollouts
 	have := o.canary.Load()
 	now, _ := fleet.Newest()
+	if int64(now.N) != o.number.Load() {
+		o.owed = nil // somebody else has changed it since
+	}
 	switch known := int64(now.N) == o.number.Load(); {
 	case now.N == 0 || known && (now.Ended != "" || have != nil):
+	case known && o.owed != nil:
+		telling, cancel := context.WithTimeout(ctx, canaryLook)
+		_, _ = r.tellCanary(telling, *o.owed, nil) // why it cannot be has been said; the next look does it again
+		cancel()
 	case now.Ended != "":
 		r.leaveCanary(ctx, &now, have)
 	case now.Base != r.rev.Load().digest:

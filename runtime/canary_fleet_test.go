@@ -9,6 +9,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Where the policies come from the control topic, a canary that is promoted is the
@@ -210,4 +214,41 @@ func TestACanaryIsTakenUpBeforeRecords(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// A canary that has left a bound is ended here also while the fleet cannot be told, and
+// does not come back; the fleet is told as soon as it can be.
+func TestACanaryIsAbortedWhileTheFleetCannotBeTold(t *testing.T) {
+	t.Parallel()
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "flink.native"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	cfg := testConfig(t, dropping("a"))
+	cfg.Brokers = c.ListenAddrs()
+	r := startInstance(t, cfg)
+	if _, _, err := r.Canary(t.Context(), pusher, CanaryRequest{Candidate: candidate("b"), Share: 0.5}); err != nil {
+		t.Fatal(err)
+	}
+	mute := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: controlTopic, Err: kerr.NotLeaderForPartition, Count: -1})
+	in, out := tasksOf(0.5)
+	at, lines := time.Now().UnixMilli()-enough, []string(nil)
+	for i := range int64(enough) {
+		lines = append(lines, flat(in, "b", "gauge", at+i, "1"), flat(out, "b", "gauge", at+i, "1"))
+	}
+	r.publish(t, "flink.native", lines...)
+	r.awaitCanary(t, "aborted", func(s *CanaryStatus) bool { return strings.HasPrefix(s.Ended, "aborted: 0.0 % of its samples") })
+	r.joinCanary(t.Context())
+	if s := r.Rollout().Canary; s.Ended == "" {
+		t.Errorf("it has come back: %+v", s)
+	}
+	mute.Remove()
+	eventually(t, func() string {
+		if now, _ := r.canaries().Newest(); now.Ended == "" {
+			return fmt.Sprintf("the fleet knows of %+v", now)
+		}
+		return ""
+	})
+	r.audited(t, AuditEntry{Operation: "abortCanary", Target: "canary", Reason: r.Rollout().Canary.Unhealthy, Before: r.Status().Revision, After: r.Status().Revision})
 }

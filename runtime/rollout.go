@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sluice-metrics/sluice/runtime/internal/control"
 )
 
 // ErrRollout says that a canary or a shadow runs already, or that none does.
@@ -28,6 +30,10 @@ type rollouts struct {
 	number  atomic.Int64 // of the last change of the fleet's canary that was made or taken up here
 	alone   atomic.Int64 // changes that no fleet was told of
 	refused string       // digest of the fleet's canary that does not run here; guarded by reloading
+
+	// owed is the end of the fleet's canary here, which the fleet could not be told of; nil:
+	// there is none. It is guarded by reloading.
+	owed *control.Canary
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when canary changes
