@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-metrics/sluice/runtime/internal/control"
 	"github.com/sluice-metrics/sluice/runtime/internal/ladder"
 )
 
@@ -138,7 +139,7 @@ func (r *Runtime) Degrade(ctx context.Context, by Actor, step string, length tim
 func (r *Runtime) AutoDegrade(ctx context.Context, by Actor) (DegradeStatus, error) {
 	switch err := r.EndOverride(ctx, by, OverrideStep); {
 	case errors.Is(err, ErrNotReady):
-		r.takeOverrides(nil) // it holds here only
+		r.takeOverrides(func() []control.Override { return nil }) // it holds here only
 	case err != nil && !errors.Is(err, ErrNoOverride):
 		return DegradeStatus{}, err
 	}

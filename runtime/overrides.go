@@ -156,7 +156,7 @@ func (r *Runtime) SetOverride(ctx context.Context, by Actor, req OverrideRequest
 	} else if err != nil {
 		return Override{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	r.takeOverrides(set.Active())
+	r.takeOverrides(set.Active)
 	r.log.Warn("override", "id", o.ID, "kind", o.Kind, "target", o.Target, "until", o.Until.Format(time.RFC3339), "by", o.By, "reason", o.Reason)
 	return overrideOf(o, r.rules()), nil
 }
@@ -168,7 +168,7 @@ const overridePatience = 10 * time.Second
 // topic can be read: who needs it may need it because the brokers are overloaded.
 func (r *Runtime) stepHere(o control.Override) Override {
 	o.ID, o.Set = control.OverrideID(o.Kind, o.Target), time.Now().UTC()
-	r.takeOverrides([]control.Override{o})
+	r.takeOverrides(func() []control.Override { return []control.Override{o} })
 	r.log.Warn("the control topic is not read: the step holds on this instance only, until it is", "step", o.Target)
 	return overrideOf(o, nil)
 }
@@ -287,7 +287,7 @@ func (r *Runtime) EndOverride(ctx context.Context, by Actor, id string) error {
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	r.takeOverrides(set.Active())
+	r.takeOverrides(set.Active)
 	r.log.Info("override ended", "id", id, "by", by.Name)
 	return nil
 }
@@ -320,8 +320,7 @@ func (r *Runtime) followOverrides(ctx context.Context, ready func()) error {
 	set := control.NewOverrides(r.control.Load())
 	for {
 		changed := set.Changed()
-		active := set.Active()
-		r.takeOverrides(active)
+		active := r.takeOverrides(set.Active)
 		ready()
 		var over <-chan time.Time
 		if len(active) > 0 {
@@ -333,7 +332,7 @@ func (r *Runtime) followOverrides(ctx context.Context, ready func()) error {
 			return nil
 		case <-changed:
 		case <-over:
-			r.takeOverrides(set.Active())
+			r.takeOverrides(set.Active)
 			sweeping, cancel := context.WithTimeout(ctx, control.BeatEvery)
 			if err := set.Sweep(sweeping); err != nil && ctx.Err() == nil {
 				r.log.Debug("an override that is over is not deleted yet", "error", err)

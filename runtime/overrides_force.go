@@ -11,15 +11,16 @@ import (
 	"github.com/sluice-metrics/sluice/runtime/internal/program"
 )
 
-// takeOverrides puts in force what is overridden now: the same revision with
-// another program, and the step of degradation.
-func (r *Runtime) takeOverrides(active []control.Override) {
+// takeOverrides puts in force what is overridden now, and returns that: the same
+// revision with another program, and the step of degradation. It asks what that is when
+// its turn has come: who has waited for another does not undo what that has taken up.
+func (r *Runtime) takeOverrides(now func() []control.Override) (active []control.Override) {
 	o := &r.overriding
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before := o.active
+	before, active := o.active, now()
 	if slices.EqualFunc(before, active, sameOverride) {
-		return
+		return active
 	}
 	o.active = active
 	for _, was := range before {
@@ -29,7 +30,7 @@ func (r *Runtime) takeOverrides(active []control.Override) {
 	}
 	r.takeStep()
 	if slices.EqualFunc(ofProgram(before), ofProgram(active), sameOverride) {
-		return
+		return active
 	}
 	was := r.rev.Load()
 	next := r.under(was.again())
@@ -40,6 +41,7 @@ func (r *Runtime) takeOverrides(active []control.Override) {
 		r.rollouts.canary.Store(c)
 	}
 	r.swap(next, nil)
+	return active
 }
 
 func sameOverride(a, b control.Override) bool { return a.ID == b.ID && a.Set.Equal(b.Set) }
