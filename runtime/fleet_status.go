@@ -184,6 +184,17 @@ func (r *Runtime) Fleet() FleetStatus {
 	return s
 }
 
+// behind names the instances that are not known to run a revision. One that is not heard
+// of has gone, unless nobody can be heard.
+func (s *FleetStatus) behind(revision string) (names []string) {
+	for _, in := range s.Instances {
+		if in.Revision != revision && (in.State != StateStale || s.Error != "") {
+			names = append(names, in.Name)
+		}
+	}
+	return names
+}
+
 // FleetChanged returns a channel that is closed when Fleet may say something else
 // than before: at the next heartbeat of any instance, or the next reload of this
 // one. It is nil, and blocks, before the control topic is there.

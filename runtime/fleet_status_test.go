@@ -125,6 +125,20 @@ func TestFleetSaysWhatIsNotRead(t *testing.T) {
 	}
 }
 
+func TestWhoIsBehind(t *testing.T) {
+	t.Parallel()
+	all := []FleetInstance{
+		{Name: "has it", State: StateReady, Revision: "new"}, {Name: "has it, and gone", State: StateStale, Revision: "new"},
+		{Name: "late", State: StateReady, Revision: "old"}, {Name: "starts", State: StateWaiting, Revision: "old"}, {Name: "gone", State: StateStale, Revision: "old"},
+	}
+	for why, want := range map[string][]string{"": {"late", "starts"}, "the control topic is not read": {"late", "starts", "gone"}} {
+		s := FleetStatus{Instances: all, Error: why}
+		if got := s.behind("new"); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", why, got, want)
+		}
+	}
+}
+
 func TestFleetBeforeThereIsOne(t *testing.T) {
 	t.Parallel()
 	r, _, err := New(t.Context(), testConfig(t, simpleSet), Options{})

@@ -41,16 +41,20 @@ func publishMembers(p *kafka.Publisher, base int64, stop <-chan struct{}) (repor
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for n := int64(0); ; n++ {
-		if err := report(n, base+n*mergedStep); err != nil {
-			return n, err
+	for {
+		if at := base + reports*mergedStep; reports == 0 || at < time.Now().UnixMilli() { // none is of the future
+			if err := report(reports, at); err != nil {
+				return reports, err
+			}
+			reports++
 		}
 		select {
 		case <-stop:
-			if err := report(n, base+n*mergedStep+time.Minute.Milliseconds()); err != nil {
-				return n, err
+			last := reports - 1
+			if err := report(last, base+last*mergedStep+time.Minute.Milliseconds()); err != nil {
+				return reports, err
 			}
-			return n + 1, p.Flush(ctx)
+			return reports, p.Flush(ctx)
 		case <-tick.C:
 		}
 	}

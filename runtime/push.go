@@ -276,13 +276,8 @@ func (r *Runtime) AwaitFleet(ctx context.Context, revision string) (behind []str
 	defer cancel()
 	for {
 		changed := r.FleetChanged()
-		behind = nil
-		for _, in := range r.Fleet().Instances {
-			if in.State != StateStale && in.Revision != revision {
-				behind = append(behind, in.Name)
-			}
-		}
-		if len(behind) == 0 {
+		fleet := r.Fleet()
+		if behind = fleet.behind(revision); len(behind) == 0 {
 			return nil
 		}
 		select {

@@ -71,6 +71,7 @@ func start(t *testing.T) *site {
 	s.await(t, "readiness", func() bool { a := s.get(t, "/readyz"); return a.status == 200 && a.body == "ready\n" })
 	some := api + "/query?" + form("query", `{job_name!=""}`).Encode()
 	s.await(t, "reports", func() bool { return strings.Contains(s.get(t, some).body, `"value":[`) })
+	s.await(t, "reports on the page", func() bool { return strings.Contains(s.get(t, "/metrics/tasks").body, "\nflink_taskmanager_") })
 	return s
 }
 

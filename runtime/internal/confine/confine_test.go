@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 func limits() Limits {
-	return Limits{CPU: time.Second, Wall: 20 * time.Second, Memory: 64 << 20, File: 1 << 10}
+	return Limits{CPU: time.Second, Wall: time.Minute, Memory: 64 << 20, File: 1 << 10}
 }
 
 func child(what, where string) error {

@@ -1,14 +1,12 @@
 package kafka
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -52,10 +50,8 @@ func TestDiagnose(t *testing.T) {
 // A server that takes connections and says nothing is given up.
 func TestDiagnoseIsBounded(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
 	c := Config{Brokers: []string{takes(t, true)}, TLS: TLS{Enabled: true}}
-	if seen, do := c.Diagnose(ctx, errors.New("late")); !strings.Contains(seen, "as TLS does") || !strings.Contains(do, "--tls") {
+	if seen, do := c.Diagnose(t.Context(), errors.New("late")); !strings.Contains(seen, "as TLS does") || !strings.Contains(do, "--tls") {
 		t.Errorf("%q -> %q", seen, do)
 	}
 }
