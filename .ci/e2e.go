@@ -33,8 +33,12 @@ type result struct {
 	EventLag        *float64         `json:"event_lag_seconds_p99"`
 }
 
-// killAfter is long enough for the start and several commits.
-const killAfter = 8 * time.Second
+// killAfter is long enough for the start and several commits; a machine that has written
+// nothing by then has longer.
+const (
+	killAfter = 8 * time.Second
+	patience  = 3 * time.Minute
+)
 
 // anyPort lets two runs on one machine not meet.
 const anyPort = "127.0.0.1:0"
@@ -96,34 +100,39 @@ func kill(binary, data string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("demo to be killed: it ended by itself (%v)\n%s", err, log.Bytes())
-	case <-time.After(killAfter):
+	began := time.Now()
+	for size := int64(0); size == 0 && time.Since(began) < patience; size = written(data) {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("demo to be killed: it ended by itself (%v)\n%s", err, log.Bytes())
+		case <-time.After(killAfter):
+		}
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		return err
 	}
 	<-ended
-	size := int64(0)
-	err := filepath.WalkDir(data, func(_ string, d fs.DirEntry, err error) error {
+	size := written(data)
+	if size == 0 {
+		return fmt.Errorf("nothing was written before the kill, after %s\n%s", patience, log.Bytes())
+	}
+	fmt.Printf("killed after %s with %d MiB of data\n", time.Since(began).Round(time.Second), size>>20)
+	return nil
+}
+
+// written is how many bytes there are in the files below a directory. What has just gone,
+// or is not there yet, has none.
+func written(dir string) (size int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return err
+			return nil
 		}
-		info, err := d.Info()
-		if err == nil {
+		if info, err := d.Info(); err == nil {
 			size += info.Size()
 		}
-		return err
+		return nil
 	})
-	if err == nil && size == 0 {
-		err = errors.New("nothing was written before the kill")
-	}
-	if err != nil {
-		return fmt.Errorf("data directory of the killed demo: %w", err)
-	}
-	fmt.Printf("killed after %s with %d MiB of data\n", killAfter, size>>20)
-	return nil
+	return size
 }
 
 // last decodes the JSON object that ends the output; its first line begins with a brace.
